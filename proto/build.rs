@@ -1,0 +1,26 @@
+//! Compiles `latentd/v1/*.proto` with protox, so that no `protoc` is needed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+const FILES: [&str; 6] = [
+    "latentd/v1/server.proto",
+    "latentd/v1/model.proto",
+    "latentd/v1/sae.proto",
+    "latentd/v1/activation.proto",
+    "latentd/v1/cache.proto",
+    "latentd/v1/job.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=latentd");
+    println!("cargo:rerun-if-changed=google");
+    let descriptors = protox::compile(FILES, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! latentd, the library behind the binary.
