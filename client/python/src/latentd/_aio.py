@@ -1,0 +1,301 @@
+"""The asyncio client: the same calls as the synchronous one, with `await` and `async for`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from types import TracebackType
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+from numpy.typing import ArrayLike
+
+from . import _calls as calls
+from . import _errors
+from . import _types as t
+from .v1 import activation_pb2_grpc, cache_pb2_grpc, job_pb2_grpc
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A connection to a latentd server, for asyncio.
+
+    `address` is `host:port`. `timeout` bounds each call that is not a stream, in seconds. Calls that may be repeated
+    without harm are tried up to `retries` times more when the server cannot be reached or its queue is full.
+    """
+
+    def __init__(self, address: str = "localhost:50051", *, timeout: float | None = None, retries: int = 4) -> None:
+        self._channel = grpc.aio.insecure_channel(address, options=calls.CHANNEL_OPTIONS)
+        self._timeout = timeout
+        self._retries = retries
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close()
+
+    # === the server, models and SAEs ===
+
+    async def server_info(self) -> t.ServerInfo:
+        """Versions, device, limits, and what the server supports."""
+        return await self._call(calls.server_info())
+
+    def models(self) -> AsyncIterator[t.Model]:
+        """Resident models, by name."""
+        return self._pages(calls.list_models())
+
+    async def model(self, name: str) -> t.Model:
+        """One resident model."""
+        return await self._call(calls.get_model(name))
+
+    async def load_model(self, model_id: str, path: str, *, dtype: str = "") -> t.Model:
+        """Makes a model resident, from a Hugging Face folder or GGUF file on the server's disk."""
+        return await self._call(calls.load_model(model_id, path, dtype))
+
+    async def unload_model(self, name: str, *, force: bool = False) -> int:
+        """Removes a model, and with `force` its SAEs; returns the bytes given back."""
+        return await self._call(calls.unload_model(name, force))
+
+    async def tokenize(self, model: str, texts: Sequence[str], *, prepend_bos: bool | None = None) -> list[t.Tokens]:
+        """The tokens that encode would see, for each text."""
+        return await self._call(calls.tokenize(model, texts, prepend_bos))
+
+    def saes(self, model: str | None = None) -> AsyncIterator[t.Sae]:
+        """Resident SAEs, of one model or of all."""
+        return self._pages(calls.list_saes(model))
+
+    async def sae(self, name: str) -> t.Sae:
+        """One resident SAE, with the report of its self-test."""
+        return await self._call(calls.get_sae(name))
+
+    async def load_sae(
+        self, model: str, sae_id: str, path: str, *, norm_scaling_factor: float | None = None, hook_point: str = ""
+    ) -> t.Sae:
+        """Makes an SAE resident beside its model, from a SAELens folder on the server's disk."""
+        call = calls.load_sae(model, sae_id, path, norm_scaling_factor=norm_scaling_factor, hook_point=hook_point)
+        return await self._call(call)
+
+    async def unload_sae(self, name: str) -> int:
+        """Removes an SAE; returns the bytes given back."""
+        return await self._call(calls.unload_sae(name))
+
+    async def latent(self, sae: str, latent: int, *, count: int = 10) -> t.Latent:
+        """Norms of a latent, the tokens it promotes and suppresses, and its nearest latents."""
+        return await self._call(calls.get_latent(sae, latent, count))
+
+    # === activations ===
+
+    async def encode(
+        self,
+        prompts: Sequence[calls.Prompt],
+        sae: str,
+        *,
+        top_k: int | None = None,
+        latents: ArrayLike | None = None,
+        prepend_bos: bool | None = None,
+        special_tokens: calls.SpecialTokens = "mask",
+        scale: calls.Scale = "raw",
+    ) -> t.Encoded:
+        """Encodes prompts, each a text or token ids, with one SAE."""
+        options = calls.EncodeOptions([sae], top_k, latents, prepend_bos, special_tokens, scale)
+        return (await self._call(calls.encode(prompts, options)))[0]
+
+    async def encode_many(
+        self,
+        prompts: Sequence[calls.Prompt],
+        saes: Sequence[str],
+        *,
+        top_k: int | None = None,
+        latents: ArrayLike | None = None,
+        prepend_bos: bool | None = None,
+        special_tokens: calls.SpecialTokens = "mask",
+        scale: calls.Scale = "raw",
+    ) -> list[t.Encoded]:
+        """Encodes prompts with several SAEs of one model in one pass; one result for each SAE."""
+        options = calls.EncodeOptions(saes, top_k, latents, prepend_bos, special_tokens, scale)
+        return await self._call(calls.encode(prompts, options))
+
+    async def encode_stream(
+        self,
+        batches: Iterable[Sequence[calls.Prompt]],
+        sae: str,
+        *,
+        top_k: int | None = None,
+        latents: ArrayLike | None = None,
+        prepend_bos: bool | None = None,
+        special_tokens: calls.SpecialTokens = "mask",
+        scale: calls.Scale = "raw",
+    ) -> AsyncIterator[t.StreamResult]:
+        """Encodes batches of prompts on one call, results in order; a batch that fails does not end the stream."""
+        options = calls.EncodeOptions([sae], top_k, latents, prepend_bos, special_tokens, scale)
+        stub = activation_pb2_grpc.ActivationServiceStub(self._channel)
+        try:
+            async for reply in stub.EncodeStream(calls.encode_stream(batches, options)):
+                if reply.WhichOneof("event") == "result":
+                    yield t.StreamResult._from_pb(reply.result)
+        except grpc.RpcError as error:
+            raise _errors.from_rpc_error(error) from None
+
+    async def decode(
+        self,
+        sae: str,
+        row_offsets: ArrayLike,
+        latents: ArrayLike,
+        activations: ArrayLike,
+        *,
+        scale: calls.Scale = "raw",
+    ) -> t.Float32:
+        """Turns compressed sparse rows of latents back into dense vectors, `[rows, d_in]`."""
+        return await self._call(calls.decode(sae, row_offsets, latents, activations, scale))
+
+    # === caches ===
+
+    async def build_cache(
+        self,
+        saes: str | Sequence[str],
+        paths: str | Sequence[str],
+        *,
+        cache_id: str = "",
+        format: calls.CorpusFormat = "auto",
+        text_field: str = "",
+        context_length: int = 0,
+        max_tokens: int = 0,
+        seed: int = 0,
+        prepend_bos: bool | None = None,
+        special_tokens: calls.SpecialTokens = "mask",
+        activation_dtype: str = "f16",
+    ) -> t.Job:
+        """Starts a job that encodes the text at `paths`, on the server's disk, and stores what fires."""
+        options = calls.CacheOptions(
+            cache_id,
+            format,
+            text_field,
+            context_length,
+            max_tokens,
+            seed,
+            prepend_bos,
+            special_tokens,
+            activation_dtype,
+        )
+        saes = [saes] if isinstance(saes, str) else saes
+        paths = [paths] if isinstance(paths, str) else paths
+        return await self._call(calls.build_cache(saes, paths, options))
+
+    def caches(self) -> AsyncIterator[t.Cache]:
+        """All caches, by name."""
+        return self._pages(calls.list_caches())
+
+    async def cache(self, name: str) -> t.Cache:
+        """One cache."""
+        return await self._call(calls.get_cache(name))
+
+    async def delete_cache(self, name: str) -> int:
+        """Deletes a cache and its files; returns the bytes given back."""
+        return await self._call(calls.delete_cache(name))
+
+    async def examples(
+        self,
+        sae: str,
+        latents: ArrayLike | range,
+        *,
+        cache: str = "",
+        mode: calls.Mode = "top",
+        count: int = 0,
+        groups: int = 0,
+        window: int = 0,
+        centring: calls.Centring = "peak",
+        seed: int = 0,
+    ) -> AsyncIterator[t.Example]:
+        """Streams examples of latents, latent by latent, from `cache` or else the newest one that holds the SAE."""
+        options = calls.ExampleOptions(mode, count, groups, window, centring, seed)
+        stub = cache_pb2_grpc.CacheServiceStub(self._channel)
+        try:
+            async for reply in stub.StreamExamples(calls.examples(sae, cache, latents, options)):
+                for example in calls.read_examples(reply):
+                    yield example
+        except grpc.RpcError as error:
+            raise _errors.from_rpc_error(error) from None
+
+    async def latent_stats(self, sae: str, latents: ArrayLike | None = None, *, cache: str = "") -> t.LatentStats:
+        """Statistics of latents, of all by default, over `cache` or else the newest one that holds the SAE."""
+        return t.LatentStats._from_pb([s async for s in self._pages(calls.latent_stats(sae, cache, latents))])
+
+    # === jobs ===
+
+    def jobs(self, *, states: Sequence[str] = (), kind: str = "") -> AsyncIterator[t.Job]:
+        """Jobs, newest first."""
+        return self._pages(calls.list_jobs(states, kind))
+
+    async def job(self, name: str) -> t.Job:
+        """One job."""
+        return await self._call(calls.get_job(name))
+
+    async def cancel_job(self, name: str) -> t.Job:
+        """Asks a job to stop."""
+        return await self._call(calls.cancel_job(name))
+
+    async def watch_job(self, name: str) -> AsyncIterator[t.Job]:
+        """The job after each of its events until it ends. A lost connection is taken up after the last event seen."""
+        seen, attempt = 0, 0
+        while True:
+            try:
+                stub = job_pb2_grpc.JobServiceStub(self._channel)
+                async for event in stub.WatchJob(calls.watch_job(name, seen)):
+                    seen, attempt = event.event_id, 0
+                    job = t.Job._from_pb(event.job)
+                    yield job
+                    if job.ended:
+                        return
+            except grpc.RpcError as raised:
+                error = _errors.from_rpc_error(raised)
+                pause = _errors.pause_before_retry(error, attempt)
+                if pause is None or attempt >= self._retries:
+                    raise error from None
+                attempt += 1
+                await asyncio.sleep(pause)
+
+    async def wait(self, name: str) -> t.Job:
+        """Waits until a job ends; raises its error if it failed or was cancelled."""
+        job = await self.job(name)
+        if not job.ended:
+            async for event in self.watch_job(name):
+                job = event
+        if job.error is not None:
+            raise job.error
+        if job.state == "cancelled":
+            raise _errors.CancelledError(grpc.StatusCode.CANCELLED, f"{name} was cancelled")
+        return job
+
+    # === how calls are made ===
+
+    async def _call(self, call: calls.Call[T]) -> T:
+        method = getattr(call.stub(self._channel), call.method)
+        attempt = 0
+        while True:
+            try:
+                return call.read(await method(call.request, timeout=self._timeout))
+            except grpc.RpcError as raised:
+                error = _errors.from_rpc_error(raised)
+                pause = _errors.pause_before_retry(error, attempt)
+                if pause is None or not call.retry or attempt >= self._retries:
+                    raise error from None
+                attempt += 1
+                await asyncio.sleep(pause)
+
+    async def _pages(self, pages: calls.Pages[T]) -> AsyncIterator[T]:
+        token = ""
+        while True:
+            items, token = await self._call(pages.call(token))
+            for item in items:
+                yield item
+            if not token:
+                return

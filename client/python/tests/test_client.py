@@ -1,0 +1,147 @@
+"""Every call of the synchronous client, against a real server with a real model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentd import Client, InvalidRequestError, NotFoundError, UnavailableError
+
+from .conftest import SAE
+
+PROMPTS = ["The capital of France is Paris", "He signed the contract last week."]
+
+
+def test_server_info(client: Client) -> None:
+    info = client.server_info()
+    assert "llama" in info.capabilities["model_families"]
+    assert info.limits["max_prompts"] > 0
+    assert info.components == {"engine": True, "database": True}
+
+
+def test_models_and_saes(client: Client) -> None:
+    model = client.model("smollm2-135m")
+    assert model in list(client.models())
+    assert (model.family, model.n_layers, model.d_model) == ("llama", 30, 576)
+    assert "blocks.9.hook_resid_post" in model.hook_points
+    sae = client.sae(SAE)
+    assert sae in list(client.saes("smollm2-135m"))
+    assert (sae.architecture, sae.k, sae.d_sae) == ("topk", 32, 4608)
+    assert sae.self_test.l0 <= 32 and 0 < sae.self_test.fvu < 0.5
+
+
+def test_loading_again_changes_nothing_and_other_ids_come_and_go(client: Client) -> None:
+    sae = client.sae(SAE)
+    again = client.load_sae("smollm2-135m", "l9", sae.path)
+    assert again.digest == sae.digest
+    second = client.load_sae("smollm2-135m", "copy", sae.path)
+    assert second.digest == sae.digest
+    assert client.unload_sae(second.name) > 0
+    with pytest.raises(NotFoundError, match="UNKNOWN_SAE"):
+        client.sae(second.name)
+    model = client.load_model("second", client.model("smollm2-135m").path)
+    assert client.unload_model(model.name) > 0
+
+
+def test_tokenize(client: Client) -> None:
+    text = "The café in Paris"
+    (tokens,) = client.tokenize("smollm2-135m", [text], prepend_bos=True)
+    assert tokens.special[0] and not tokens.special[1:].any()
+    pieces = [text.encode()[start:end] for start, end in tokens.byte_ranges]
+    assert b"".join(pieces).decode() == text
+    (bare,) = client.tokenize("smollm2-135m", [text], prepend_bos=False)
+    assert bare.ids.tolist() == tokens.ids[1:].tolist()
+
+
+def test_encode(client: Client) -> None:
+    result = client.encode(PROMPTS, SAE, top_k=8)
+    assert len(result) == sum(len(p) for p in result.prompts) == result.prompt_offsets[-1]
+    assert result.latents.dtype == np.int32 and result.activations.dtype == np.float32
+    latents, activations = result.row(0)
+    assert len(latents) == 0, "the beginning-of-sequence token is masked"
+    latents, activations = result.row(1)
+    assert len(latents) == 8 and (np.diff(activations) <= 0).all()
+    dense = result.to_dense()
+    assert dense.shape == (len(result), 4608)
+    assert np.count_nonzero(dense) == len(result.latents)
+    assert result.top(3)[0] == dense.max(axis=0).argmax()
+
+
+def test_selections_agree(client: Client) -> None:
+    every = client.encode(PROMPTS, SAE)
+    some = every.top(5)
+    subset = client.encode(PROMPTS, SAE, latents=some)
+    np.testing.assert_array_equal(subset.to_dense()[:, some], every.to_dense()[:, some])
+    kept = client.encode([every.prompts[0].ids], SAE, special_tokens="keep")
+    assert len(kept.row(0)[0]) > 0
+    scaled = client.encode(PROMPTS, SAE, scale="decoder_norm")
+    assert scaled.scale == "decoder_norm" and len(scaled.latents) == len(every.latents)
+    (many,) = client.encode_many(PROMPTS, [SAE])
+    np.testing.assert_array_equal(many.latents, every.latents)
+
+
+def test_decode(client: Client) -> None:
+    result = client.encode(PROMPTS[:1], SAE)
+    dense = client.decode(SAE, result.row_offsets, result.latents, result.activations)
+    assert dense.shape == (len(result), 576)
+    zero = client.decode(SAE, [0, 0], [], [])
+    assert np.isfinite(dense).all() and not np.allclose(dense[1], zero[0])
+
+
+def test_encode_stream(client: Client) -> None:
+    batches = [[PROMPTS[0]], [""], [PROMPTS[1]]]
+    results = list(client.encode_stream(batches, SAE, prepend_bos=False))
+    assert [r.id for r in results] == [0, 1, 2]
+    assert results[1].error is not None and results[1].error.reason == "EMPTY_BATCH"
+    single = client.encode(batches[2], SAE, prepend_bos=False)
+    np.testing.assert_array_equal(results[2].unwrap().activations, single.activations)
+
+
+def test_latent(client: Client) -> None:
+    latent = client.latent(SAE, 1847, count=5)
+    assert len(latent.top_logits) == len(latent.neighbours) == 5
+    assert latent.neighbours[0][1] >= latent.neighbours[-1][1]
+    assert latent.decoder_norm > 0
+
+
+def test_cache_job_examples_and_statistics(client: Client, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("\n".join('{"text": "He signed the contract, and the lawyer kept it."}' for _ in range(8)))
+    tmp_path.chmod(0o755)
+    job = client.build_cache(SAE, str(corpus), context_length=32)
+    states = [event.state for event in client.watch_job(job.name)]
+    assert states[-1] == "succeeded"
+    done = client.wait(job.name)
+    assert done == client.job(job.name) and done.name in [j.name for j in client.jobs(kind="build_cache")]
+    cache = client.cache(done.result)
+    assert cache.state == "ready" and cache.documents == 8 and cache in list(client.caches())
+    stats = client.latent_stats(SAE, cache=cache.name)
+    assert len(stats.latents) == 4608 and stats.counts.sum() == cache.saes[0].activations
+    firing = stats.latents[stats.counts > 0]
+    for mode in ("top", "quantile", "bins", "random", "non_activating"):
+        found = list(client.examples(SAE, firing[:3], cache=cache.name, mode=mode, count=4, window=8, seed=7))
+        assert all(len(e.tokens) == len(e.activations) <= 8 for e in found)
+        if mode != "non_activating":
+            assert found and all(e.peak == e.activations.max() for e in found)
+        else:
+            assert all(e.peak == 0 for e in found)
+    assert {e.latent for e in client.examples(SAE, range(0, 64), cache=cache.name)} <= set(range(64))
+    with pytest.raises(Exception, match="JOB_ENDED"):
+        client.cancel_job(job.name)
+    assert client.delete_cache(cache.name) > 0
+
+
+def test_errors_carry_the_reason(client: Client) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        client.encode(PROMPTS, "smollm2-135m/nothing")
+    assert caught.value.reason == "UNKNOWN_SAE"
+    with pytest.raises(InvalidRequestError) as invalid:
+        client.encode([], SAE)
+    assert invalid.value.reason == "EMPTY_BATCH"
+    with pytest.raises(TypeError):
+        client.encode("one prompt", SAE)  # type: ignore[arg-type]
+
+
+def test_an_absent_server_is_an_error_and_not_a_wait() -> None:
+    with Client("127.0.0.1:1", retries=0) as client, pytest.raises(UnavailableError):
+        client.server_info()

@@ -1,0 +1,15 @@
+"""The examples of the README run as they stand, but for the address."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_readme_example(number: int, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(EXAMPLES[number].replace("localhost:50051", address), f"README[{number}]", "exec"), {})
+    assert "<<" in capsys.readouterr().out
