@@ -1,0 +1,175 @@
+//! The only file that names a backend of burn: CUDA with feature `cuda`, else flex, which is the CPU.
+//!
+//! Host values go in and come out here. On the CPU neither direction copies: the storage of a tensor is host memory.
+
+use std::{num::NonZero, sync::Arc, thread};
+
+use burn::tensor::{DType, TensorData};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::error::ComputeError;
+
+#[cfg(not(feature = "cuda"))]
+mod chosen {
+    /// The backend of this build.
+    pub type Backend = burn_flex::Flex;
+    pub(super) type BackendDevice = burn_flex::FlexDevice;
+    pub(super) type HostStorage = burn_flex::FlexTensor;
+
+    pub(super) fn open(_index: usize) -> BackendDevice {
+        BackendDevice::default()
+    }
+
+    pub(super) fn name(_device: &BackendDevice) -> String {
+        "cpu".to_owned()
+    }
+
+    /// The storage as it lies in memory; only a view of a part, or a transposed one, is copied.
+    pub(super) fn storage<const D: usize>(tensor: super::Tensor<D>) -> HostStorage {
+        tensor.into_primitive().tensor().to_contiguous()
+    }
+
+    pub(super) fn values(storage: &HostStorage) -> &[f32] {
+        storage.storage::<f32>()
+    }
+}
+
+#[cfg(feature = "cuda")]
+mod chosen {
+    /// The backend of this build.
+    pub type Backend = burn_cuda::Cuda;
+    pub(super) type BackendDevice = burn_cuda::CudaDevice;
+    pub(super) type HostStorage = Vec<f32>;
+
+    pub(super) fn open(index: usize) -> BackendDevice {
+        BackendDevice::new(index)
+    }
+
+    pub(super) fn name(device: &BackendDevice) -> String {
+        format!("cuda:{}", device.index)
+    }
+
+    pub(super) fn storage<const D: usize>(tensor: super::Tensor<D>) -> HostStorage {
+        super::to_host(tensor)
+    }
+
+    pub(super) fn values(storage: &HostStorage) -> &[f32] {
+        storage
+    }
+}
+
+pub use chosen::Backend;
+
+/// A tensor on the device.
+pub type Tensor<const D: usize> = burn::tensor::Tensor<Backend, D>;
+
+/// The one device of this process, and the threads that compute for it on the host. A clone is the same device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    inner: chosen::BackendDevice,
+    pool: Arc<ThreadPool>,
+}
+
+impl Device {
+    /// Device `index` (ignored on the CPU), with one thread for each core that the process may use.
+    pub fn new(index: usize) -> Result<Self, ComputeError> {
+        Self::with_threads(index, thread::available_parallelism().map_or(1, NonZero::get))
+    }
+
+    /// Device `index` (ignored on the CPU), with `threads` threads. Results do not depend on their number.
+    ///
+    /// # Errors
+    ///
+    /// [`ComputeError::Failed`] if the threads cannot be started.
+    pub fn with_threads(index: usize, threads: usize) -> Result<Self, ComputeError> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|i| format!("compute-{i}"))
+            .build()
+            .map_err(|error| ComputeError::Failed { detail: format!("cannot start threads: {error}") })?;
+        Ok(Self { inner: chosen::open(index), pool: Arc::new(pool) })
+    }
+
+    /// `cpu`, or `cuda:0`.
+    pub fn name(&self) -> String {
+        chosen::name(&self.inner)
+    }
+
+    /// Threads that compute on the host.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Runs `work` on this device's threads: what rayon does inside uses them and no others.
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+
+    /// A tensor from host values in row-major order. On the CPU it takes `values` over without a copy.
+    ///
+    /// # Panics
+    ///
+    /// If `values` does not have as many elements as `shape`: a defect of the caller, never of outside data.
+    pub fn from_host<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(values, shape), (&self.inner, DType::F32))
+    }
+
+    /// The values of `tensor` in row-major order. On the CPU a tensor that nobody else holds gives its memory up without a
+    /// copy; to read one without taking it, use [`host_view`].
+    pub fn to_host<const D: usize>(&self, tensor: Tensor<D>) -> Vec<f32> {
+        to_host(tensor)
+    }
+
+    /// The device as burn's operations want it.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(crate) fn inner(&self) -> &chosen::BackendDevice {
+        &self.inner
+    }
+}
+
+/// The values of a tensor on the host, in row-major order.
+pub struct HostView {
+    storage: chosen::HostStorage,
+}
+
+impl HostView {
+    /// All elements.
+    pub fn values(&self) -> &[f32] {
+        chosen::values(&self.storage)
+    }
+}
+
+/// Reads `tensor` on the host: in place on the CPU, copied from a GPU.
+pub fn host_view<const D: usize>(tensor: &Tensor<D>) -> HostView {
+    HostView { storage: chosen::storage(tensor.clone()) }
+}
+
+#[expect(clippy::expect_used, reason = "what was converted to f32 holds f32")]
+fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().into_vec().expect("f32 elements")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_values_come_back() {
+        let device = Device::new(0).unwrap();
+        let tensor = device.from_host(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]);
+        assert_eq!(host_view(&tensor).values(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(host_view(&tensor.clone().transpose()).values(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(device.to_host(tensor.slice([1..2, 0..3])), [4.0, 5.0, 6.0]);
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn the_cpu_copies_nothing() {
+        let device = Device::new(0).unwrap();
+        let values = vec![0.5; 1000];
+        let address = values.as_ptr();
+        let tensor = device.from_host(values, [10, 100]);
+        assert_eq!(host_view(&tensor).values().as_ptr(), address);
+        assert_eq!(device.to_host(tensor).as_ptr(), address);
+    }
+}

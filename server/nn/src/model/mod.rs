@@ -1,0 +1,5 @@
+//! Language models.
+
+/// A language model on the device.
+#[derive(Debug)]
+pub struct Model;

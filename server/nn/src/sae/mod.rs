@@ -1,0 +1,1 @@
+//! SAEs: their maths, their files, their test at load.
