@@ -1,6 +1,6 @@
 """A running server for the tests.
 
-`LATENTD_TEST_ADDRESS` names a server that has the demo's model, SAE and a cache, as `latentd demo --keep-serving` leaves it;
+`LATENTD_TEST_ADDRESS` names a server with the demo's model, SAE and cache, as `latentd demo --keep-serving` leaves it;
 `.ci/run` starts one. The tests fail without it: they never skip.
 """
 
