@@ -1,0 +1,268 @@
+//! The settings, as data: key, what it accepts, default, and the words that the example configuration explains it with.
+
+use latentd_domain::{HookPoint, ModelId, SaeName};
+
+use super::check::Kind;
+
+/// One setting.
+#[derive(Clone, Copy)]
+pub(super) struct Setting {
+    /// Key in the file; a section and a name, or a name alone.
+    pub key: &'static str,
+    /// What it accepts.
+    pub kind: Kind,
+    /// Default, as TOML; `None` leaves it unset.
+    pub default: Option<&'static str>,
+    /// What it does, and for a setting without default, an example behind `e.g.`.
+    pub doc: &'static str,
+}
+
+impl Setting {
+    /// The variable that sets it: `LATENTD_LOG_LEVEL` for `log.level`.
+    pub(super) fn variable(&self) -> String {
+        format!("LATENTD_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// The section that it is in, and its name there.
+    pub(super) fn split(&self) -> (Option<&'static str>, &'static str) {
+        self.key.split_once('.').map_or((None, self.key), |(section, name)| (Some(section), name))
+    }
+}
+
+const fn int(min: i64, max: i64) -> Kind {
+    Kind::Int { min, max }
+}
+
+/// Every setting but the models, in the order of the example configuration.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "listen",
+        kind: Kind::Text(address),
+        default: Some("\"127.0.0.1:50051\""),
+        doc: "Address that gRPC is served on; port 0 takes a free one.",
+    },
+    Setting {
+        key: "insecure",
+        kind: Kind::Bool,
+        default: Some("false"),
+        doc: "Nobody is authenticated. An address that other machines can reach is refused unless this is true.",
+    },
+    Setting {
+        key: "data_dir",
+        kind: Kind::Text(not_empty),
+        default: None,
+        doc: "Folder of the private database and of the caches. Default: $XDG_DATA_HOME/latentd, else \
+              ~/.local/share/latentd. e.g. \"/var/lib/latentd\"",
+    },
+    Setting {
+        key: "database.url",
+        kind: Kind::Text(postgres_url),
+        default: None,
+        doc: "Postgres 15 or later; also read from DATABASE_URL. Without it the server starts a private Postgres in its data \
+              folder. e.g. \"postgres://latentd@localhost/latentd\"",
+    },
+    Setting {
+        key: "database.binaries",
+        kind: Kind::Text(not_empty),
+        default: None,
+        doc: "Folder with the programs of the private Postgres (initdb, postgres). Without it they are searched for. \
+              e.g. \"/usr/lib/postgresql/15/bin\"",
+    },
+    Setting {
+        key: "device.index",
+        kind: int(0, 255),
+        default: Some("0"),
+        doc: "Which GPU, in a build with CUDA.",
+    },
+    Setting {
+        key: "device.dtype",
+        kind: Kind::Choice(&["f32", "bf16"]),
+        default: Some("\"f32\""),
+        doc: "Number format of models on the device: \"f32\", or on a GPU \"bf16\".",
+    },
+    Setting {
+        key: "device.threads",
+        kind: int(0, 1024),
+        default: Some("0"),
+        doc: "Threads that the CPU computes with; 0 for one on each core.",
+    },
+    Setting {
+        key: "engine.batch_tokens",
+        kind: int(1, 1 << 20),
+        default: Some("4096"),
+        doc: "Tokens that one pass over the device computes at most. More memory for more throughput.",
+    },
+    Setting {
+        key: "engine.max_queued",
+        kind: int(1, 1 << 20),
+        default: Some("1024"),
+        doc: "Requests that may wait for the device; more are refused with reason QUEUE_FULL.",
+    },
+    Setting {
+        key: "limits.max_prompts",
+        kind: int(1, 1 << 20),
+        default: Some("1024"),
+        doc: "Prompts in one Encode, texts in one Tokenize.",
+    },
+    Setting {
+        key: "limits.max_tokens",
+        kind: int(1, 1 << 24),
+        default: Some("65536"),
+        doc: "Tokens in one Encode, all prompts together.",
+    },
+    Setting {
+        key: "limits.max_saes",
+        kind: int(1, 1024),
+        default: Some("32"),
+        doc: "SAEs in one Encode or BuildCache.",
+    },
+    Setting {
+        key: "limits.max_top_k",
+        kind: int(1, 1 << 20),
+        default: Some("4096"),
+        doc: "Largest top_k of an Encode.",
+    },
+    Setting {
+        key: "limits.max_latents",
+        kind: int(1, 1 << 24),
+        default: Some("1048576"),
+        doc: "Latents in one StreamExamples.",
+    },
+    Setting {
+        key: "limits.max_examples",
+        kind: int(1, 1 << 20),
+        default: Some("1000"),
+        doc: "Examples for each latent in one StreamExamples.",
+    },
+    Setting {
+        key: "limits.max_window",
+        kind: int(1, 1 << 20),
+        default: Some("4096"),
+        doc: "Tokens in the window of one example.",
+    },
+    Setting {
+        key: "limits.max_page_size",
+        kind: int(1, 1 << 20),
+        default: Some("1000"),
+        doc: "Entries on one page of a List call.",
+    },
+    Setting {
+        key: "limits.max_message_bytes",
+        kind: int(1 << 16, 1 << 31),
+        default: Some("67108864"),
+        doc: "Bytes of one message, in either direction.",
+    },
+    Setting {
+        key: "jobs.max_running",
+        kind: int(1, 64),
+        default: Some("1"),
+        doc: "Jobs at work at the same time; the others wait. They share one device.",
+    },
+    Setting {
+        key: "shutdown.drain_seconds",
+        kind: int(0, 86400),
+        default: Some("30"),
+        doc: "Seconds that calls in progress are given after the first SIGTERM or Ctrl-C; the second one does not wait.",
+    },
+    Setting {
+        key: "log.format",
+        kind: Kind::Choice(&["auto", "human", "json"]),
+        default: Some("\"auto\""),
+        doc: "\"human\", \"json\" (one object on each line), or \"auto\": human on a terminal, else json.",
+    },
+    Setting {
+        key: "log.level",
+        kind: Kind::Text(directives),
+        default: Some("\"info\""),
+        doc: "A level (error, warn, info, debug, trace), or directives for each target: \"info,latentd=debug\".",
+    },
+];
+
+/// Keys of a `[[model]]` entry. Those with `default: Some(_)` must be given.
+pub(super) const MODEL: &[Setting] = &[
+    Setting {
+        key: "id",
+        kind: Kind::Text(model_id),
+        default: Some("\"smollm2-135m\""),
+        doc: "Id that requests name the model by.",
+    },
+    Setting {
+        key: "path",
+        kind: Kind::Text(not_empty),
+        default: Some("\"/srv/models/smollm2-135m\""),
+        doc: "Hugging Face folder or GGUF file.",
+    },
+    Setting {
+        key: "dtype",
+        kind: Kind::Choice(&["f32", "bf16"]),
+        default: None,
+        doc: "Number format on the device; device.dtype if not given. e.g. \"f32\"",
+    },
+];
+
+/// Keys of a `[[model.sae]]` entry. Those with `default: Some(_)` must be given.
+pub(super) const SAE: &[Setting] = &[
+    Setting {
+        key: "id",
+        kind: Kind::Text(sae_id),
+        default: Some("\"l9\""),
+        doc: "Id within the model: requests say smollm2-135m/l9.",
+    },
+    Setting {
+        key: "path",
+        kind: Kind::Text(not_empty),
+        default: Some("\"/srv/saes/smollm2-135m-l9\""),
+        doc: "SAELens folder.",
+    },
+    Setting {
+        key: "norm_scaling_factor",
+        kind: Kind::Float,
+        default: None,
+        doc: "Factor of expected_average_only_in, where the file does not carry it. e.g. 0.25",
+    },
+    Setting {
+        key: "hook_point",
+        kind: Kind::Text(hook_point),
+        default: None,
+        doc: "Hook point in place of the one in the file. e.g. \"blocks.9.hook_resid_post\"",
+    },
+];
+
+fn address(text: &str) -> Result<(), String> {
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err("expects an address and a port, such as \"127.0.0.1:50051\"".to_owned()),
+    }
+}
+
+fn not_empty(text: &str) -> Result<(), String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(()) }
+}
+
+fn postgres_url(text: &str) -> Result<(), String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        Ok(())
+    } else {
+        Err("expects postgres://user@host/database".to_owned())
+    }
+}
+
+fn directives(text: &str) -> Result<(), String> {
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("expects a level or directives: {error}")),
+    }
+}
+
+fn model_id(text: &str) -> Result<(), String> {
+    text.parse::<ModelId>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn sae_id(text: &str) -> Result<(), String> {
+    // Any model id will do to check the SAE's.
+    format!("m/{text}").parse::<SaeName>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn hook_point(text: &str) -> Result<(), String> {
+    text.parse::<HookPoint>().map(|_| ()).map_err(|error| error.to_string())
+}
