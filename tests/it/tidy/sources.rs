@@ -1,0 +1,58 @@
+//! Source files: their length, their headers, their words.
+
+use super::{files, none, read};
+
+/// A file has one idea; past this length it has several.
+const LONGEST: usize = 600;
+
+#[test]
+fn files_are_short() {
+    let long = ["rs", "py"].into_iter().flat_map(files).filter_map(|path| {
+        let generated = path.to_string_lossy().contains("_pb2");
+        let lines = read(&path).lines().count();
+        (lines > LONGEST && !generated).then(|| format!("{}: {lines} lines", path.display()))
+    });
+    none(long.collect(), "files have at most 600 lines");
+}
+
+#[test]
+fn modules_say_why_they_exist() {
+    let bare = files("rs").into_iter().filter(|path| !read(path).starts_with("//!"));
+    none(bare.map(|path| path.display().to_string()).collect(), "every Rust file begins with //!");
+}
+
+#[test]
+fn words_are_those_of_the_glossary() {
+    // One word per concept; these lost. `feature` is also Cargo's word, so it is looked for as an identifier only.
+    let losers = ["feature_index", "feature_id", "neuron_", "hookpoint", "hook_fn", "ctx_len", "n_ctx_"];
+    let mut found = Vec::new();
+    for path in files("rs").into_iter().chain(files("sql")).chain(files("proto")) {
+        if path.ends_with("tidy/sources.rs") {
+            continue;
+        }
+        for (number, line) in read(&path).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            found.extend(
+                losers
+                    .iter()
+                    .filter(|word| code.contains(*word) && !code.contains('"'))
+                    .map(|word| format!("{}:{}: {word}", path.display(), number + 1)),
+            );
+        }
+    }
+    none(found, "the glossary in server/ARCHITECTURE.md has another word");
+}
+
+#[test]
+fn nothing_is_unfinished_or_silenced() {
+    let marks = ["todo!(", "unimplemented!(", "#[ignore", "FIXME", "XXX", "allow(clippy::too_many_arguments)"];
+    let mut found = Vec::new();
+    for path in ["rs", "py", "sql", "proto", "sh"].into_iter().flat_map(files) {
+        if path.ends_with("tidy/sources.rs") {
+            continue;
+        }
+        let text = read(&path);
+        found.extend(marks.iter().filter(|m| text.contains(**m)).map(|m| format!("{}: {m}", path.display())));
+    }
+    none(found, "no unfinished or silenced code");
+}
