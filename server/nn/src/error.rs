@@ -184,6 +184,12 @@ pub enum ComputeError {
         /// Number of latents.
         d_sae: usize,
     },
+    /// The tokenizer cannot encode a text: its definition has a hole, such as a missing unknown token.
+    #[error("the tokenizer cannot encode the text: {detail}")]
+    NotTokenizable {
+        /// What the tokenizer said.
+        detail: String,
+    },
     /// The device failed, or an input breaks a promise that the caller made.
     #[error("the computation failed: {detail}")]
     Failed {
@@ -200,6 +206,7 @@ impl HasReason for ComputeError {
             Self::UnknownToken { .. } => Reason::UnknownToken,
             Self::PromptTooLong { .. } => Reason::PromptTooLong,
             Self::UnknownLatent { .. } => Reason::UnknownLatent,
+            Self::NotTokenizable { .. } => Reason::MalformedTokenizer,
             Self::Failed { .. } => Reason::Internal,
         }
     }

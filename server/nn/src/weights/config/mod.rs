@@ -9,7 +9,9 @@ mod rope;
 use std::path::Path;
 
 pub use gpt2::Gpt2Config;
+pub(crate) use gpt2::Gpt2Dims;
 pub use llama::LlamaConfig;
+pub(crate) use llama::LlamaDims;
 pub use rope::{RopeConfig, RopeScaling};
 use serde::Deserialize;
 
@@ -37,7 +39,9 @@ pub enum ModelConfig {
 /// Special tokens that `config.json` names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SpecialIds {
+    /// Beginning of a sequence; 0 is an id like any other.
     pub(crate) bos: Option<u32>,
+    /// End of a sequence.
     pub(crate) eos: Option<u32>,
 }
 
@@ -168,7 +172,7 @@ fn count(name: &str, value: Option<u64>, max: u64) -> Result<usize, Refusal> {
 }
 
 /// A number that must be finite and above 0.
-fn positive(name: &str, value: f64) -> Result<f64, Refusal> {
+pub(crate) fn positive(name: &str, value: f64) -> Result<f64, Refusal> {
     if value.is_finite() && value > 0.0 {
         Ok(value)
     } else {

@@ -56,7 +56,7 @@ pub(super) struct RawRope {
 
 impl RopeConfig {
     /// Base where a configuration does not say, as in transformers and llama.cpp.
-    pub(super) const DEFAULT_THETA: f64 = 10_000.0;
+    pub(crate) const DEFAULT_THETA: f64 = 10_000.0;
 
     pub(super) fn from_raw(theta: Option<f64>, raw: &RawRope, context_length: usize) -> Result<Self, Refusal> {
         let theta = positive("rope_theta", theta.or(raw.rope_theta).unwrap_or(Self::DEFAULT_THETA))?;

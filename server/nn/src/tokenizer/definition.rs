@@ -1,0 +1,113 @@
+//! Reading `tokenizer.json` and the files beside it, and what of it counts.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::text::Spelling;
+use crate::{error::LoadError, weights::config::SpecialIds};
+
+/// Longest tokenizer file that is read. The largest in use have some 35 MB.
+const MAX_BYTES: u64 = 256 << 20;
+/// Bound on token ids, which index tables.
+pub(crate) const MAX_IDS: usize = 1 << 24;
+
+/// A tokenizer as its file defines it.
+pub(super) struct Definition {
+    pub(super) inner: tokenizers::Tokenizer,
+    pub(super) spelling: Spelling,
+}
+
+impl Definition {
+    pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
+        let json = read_bounded(path)?;
+        Self::parse(&json).map_err(|detail| LoadError::MalformedTokenizer { path: path.to_owned(), detail })
+    }
+
+    /// Parses a `tokenizer.json`.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+        let value: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        if value.pointer("/model/dropout").and_then(Value::as_f64).is_some_and(|dropout| dropout != 0.0) {
+            return Err("its `dropout` would make tokens random".to_owned());
+        }
+        let spelling = Spelling::of(&value);
+        drop(value);
+        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+        // A file may carry the truncation and padding of somebody's training run; and the post-processor adds special
+        // tokens, which is the caller's choice here, or trims the spaces off offsets.
+        inner.with_truncation(None).map_err(|error| error.to_string())?;
+        inner.with_padding(None);
+        inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
+        Ok(Self { inner, spelling })
+    }
+}
+
+/// One more than the largest id.
+pub(super) fn ids(inner: &tokenizers::Tokenizer) -> Result<usize, String> {
+    let largest = inner.get_vocab(true).into_values().max().ok_or_else(|| "it has no tokens".to_owned())?;
+    match largest as usize + 1 {
+        ids if ids > MAX_IDS => Err(format!("it has the token id {largest}, over the limit of {MAX_IDS}")),
+        ids => Ok(ids),
+    }
+}
+
+/// The digest of [`super::Tokenizer::digest`].
+pub(super) fn digest(inner: &tokenizers::Tokenizer, special: SpecialIds) -> Result<String, String> {
+    let canonical = inner.to_string(false).map_err(|error| error.to_string())?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(canonical.as_bytes());
+    hasher.update(format!("\nbos {:?}\neos {:?}\n", special.bos, special.eos).as_bytes());
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// The fields of `tokenizer_config.json` that matter.
+#[derive(Default, Deserialize)]
+struct RawConfig {
+    bos_token: Option<RawToken>,
+    eos_token: Option<RawToken>,
+}
+
+/// A token by its content, or with how it is matched beside.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawToken {
+    Plain(String),
+    Described { content: String },
+}
+
+/// Beginning and end of sequence of the tokenizer at `path`.
+pub(super) fn special_ids(
+    path: &Path,
+    definition: &Definition,
+    fallback: SpecialIds,
+) -> Result<SpecialIds, LoadError> {
+    let config_path = path.with_file_name("tokenizer_config.json");
+    let config = if config_path.exists() {
+        let json = read_bounded(&config_path)?;
+        serde_json::from_slice(&json).map_err(|error| LoadError::MalformedTokenizer {
+            path: config_path,
+            detail: error.to_string(),
+        })?
+    } else {
+        RawConfig::default()
+    };
+    let id = |token: Option<RawToken>| {
+        let (RawToken::Plain(content) | RawToken::Described { content }) = token?;
+        definition.inner.token_to_id(&content)
+    };
+    Ok(SpecialIds {
+        bos: id(config.bos_token).or(fallback.bos),
+        eos: id(config.eos_token).or(fallback.eos),
+    })
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let unreadable = |source| LoadError::PathNotReadable { path: path.to_owned(), source };
+    let length = fs_err::metadata(path).map_err(unreadable)?.len();
+    if length > MAX_BYTES {
+        let detail = format!("it has {length} bytes, over the limit of {MAX_BYTES}");
+        return Err(LoadError::MalformedTokenizer { path: path.to_owned(), detail });
+    }
+    fs_err::read(path).map_err(unreadable)
+}

@@ -1,0 +1,159 @@
+//! Text to token ids and back, exactly as transformers does it, whatever file the tokenizer comes from.
+//!
+//! The `tokenizers` crate does the work. Around it: a tokenizer built from GGUF metadata ([`gguf`]), beginning-of-sequence
+//! tokens under the caller's control instead of the post-processor's, no truncation or padding that a file may ask for,
+//! and a table of every token's text ([`text`]), because examples show millions of tokens.
+
+mod definition;
+mod gguf;
+mod text;
+
+use std::path::Path;
+
+pub(crate) use definition::MAX_IDS;
+use definition::Definition;
+use latentd_domain::TokenSequence;
+use text::TokenTexts;
+
+use crate::{
+    error::{ComputeError, LoadError},
+    weights::{config::SpecialIds, gguf::Gguf},
+};
+
+/// A tokenizer.
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    texts: TokenTexts,
+    /// By id.
+    special: Vec<bool>,
+    bos: Option<u32>,
+    eos: Option<u32>,
+    digest: String,
+}
+
+impl Tokenizer {
+    /// The tokenizer of a `tokenizer.json`. Beginning and end of sequence are those of the `tokenizer_config.json` beside
+    /// it; where it does not say, those of `fallback`, the model's configuration.
+    pub(crate) fn from_json(path: &Path, fallback: SpecialIds) -> Result<Self, LoadError> {
+        let definition = Definition::read(path)?;
+        let special = definition::special_ids(path, &definition, fallback)?;
+        Self::new(definition, special, path)
+    }
+
+    /// The tokenizer in the metadata of a GGUF file.
+    pub(crate) fn from_gguf(file: &Gguf) -> Result<Self, LoadError> {
+        let path = file.checkpoint.path();
+        let (definition, special) = gguf::definition(&file.metadata, file.bytes())
+            .map_err(|detail| LoadError::MalformedTokenizer { path: path.to_owned(), detail })?;
+        Self::new(definition, special, path)
+    }
+
+    fn new(definition: Definition, special: SpecialIds, path: &Path) -> Result<Self, LoadError> {
+        let malformed = |detail| LoadError::MalformedTokenizer { path: path.to_owned(), detail };
+        let Definition { inner, spelling } = definition;
+        let ids = definition::ids(&inner).map_err(malformed)?;
+        let texts = TokenTexts::new(&inner, spelling, ids);
+        let mut is_special = vec![false; ids];
+        for (id, token) in inner.get_added_tokens_decoder() {
+            if let Some(flag) = is_special.get_mut(id as usize) {
+                *flag = token.special;
+            }
+        }
+        for id in [special.bos, special.eos].into_iter().flatten() {
+            let flag = is_special
+                .get_mut(id as usize)
+                .ok_or_else(|| malformed(format!("the special token {id} is not below the {ids} ids that it has")))?;
+            *flag = true;
+        }
+        let digest = definition::digest(&inner, special).map_err(malformed)?;
+        Ok(Self { inner, texts, special: is_special, bos: special.bos, eos: special.eos, digest })
+    }
+
+    /// The tokens of a text, with their places in it.
+    ///
+    /// Strings of special tokens in the text become those tokens, as in transformers. With `prepend_bos` the
+    /// beginning-of-sequence token comes first, unless the text begins with it or the model has none. A token that is a
+    /// part of a character has the byte range of the whole character.
+    ///
+    /// # Errors
+    /// [`ComputeError::NotTokenizable`] where the tokenizer's definition has a hole.
+    pub fn encode(&self, text: &str, prepend_bos: bool) -> Result<TokenSequence, ComputeError> {
+        if u32::try_from(text.len()).is_err() {
+            return Err(ComputeError::NotTokenizable { detail: "the text is longer than 4 GiB".to_owned() });
+        }
+        let encoding = self.inner.encode(text, false).map_err(not_tokenizable)?;
+        let bos = self.missing_bos(encoding.get_ids(), prepend_bos);
+        let count = encoding.len() + usize::from(bos.is_some());
+        let mut sequence = TokenSequence {
+            ids: Vec::with_capacity(count),
+            byte_starts: Vec::with_capacity(count),
+            byte_ends: Vec::with_capacity(count),
+            special: Vec::with_capacity(count),
+        };
+        let mut push = |id, start, end| {
+            sequence.ids.push(id);
+            sequence.byte_starts.push(start as u32);
+            sequence.byte_ends.push(end as u32);
+            sequence.special.push(self.is_special(id));
+        };
+        if let Some(bos) = bos {
+            push(bos, 0, 0);
+        }
+        for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+            push(id, start, end);
+        }
+        Ok(sequence)
+    }
+
+    /// The ids alone of [`Tokenizer::encode`], cheaper: for corpora.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_ids(&self, text: &str, prepend_bos: bool) -> Result<Vec<u32>, ComputeError> {
+        let encoding = self.inner.encode_fast(text, false).map_err(not_tokenizable)?;
+        let ids = encoding.get_ids();
+        Ok(self.missing_bos(ids, prepend_bos).into_iter().chain(ids.iter().copied()).collect())
+    }
+
+    fn missing_bos(&self, ids: &[u32], prepend_bos: bool) -> Option<u32> {
+        self.bos.filter(|&bos| prepend_bos && ids.first() != Some(&bos))
+    }
+
+    /// The text of one token, spaces as spaces; bytes that are not UTF-8 by themselves are shown as U+FFFD. Empty for an id
+    /// that the tokenizer does not have. A table look-up.
+    pub fn token_text(&self, id: u32) -> &str {
+        self.texts.get(id)
+    }
+
+    /// Whether a token is special, such as beginning-of-sequence.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.special.get(id as usize).copied().unwrap_or(false)
+    }
+
+    /// Beginning-of-sequence token, if there is one. Its id may be 0.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// End-of-sequence token, if there is one.
+    pub fn eos(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// One more than the largest token id. A model's own vocabulary may be larger (padding) and never smaller.
+    pub fn vocab(&self) -> usize {
+        self.special.len()
+    }
+
+    /// BLAKE3 digest in hexadecimal of what the tokenizer does: its definition as the `tokenizers` crate writes it, without
+    /// truncation, padding and post-processor, and its beginning and end of sequence.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
+fn not_tokenizable(error: tokenizers::Error) -> ComputeError {
+    ComputeError::NotTokenizable { detail: error.to_string() }
+}

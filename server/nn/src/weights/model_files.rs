@@ -1,0 +1,75 @@
+//! Everything that a model is loaded from, whichever format it comes in: configuration, weights, tokenizer.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Checkpoint, ModelConfig,
+    gguf::Gguf,
+};
+use crate::{error::LoadError, tokenizer::Tokenizer};
+
+/// The files of one model, opened and checked: every tensor that the family needs is there, with the right shape.
+#[derive(Debug)]
+pub struct ModelFiles {
+    /// `huggingface` or `gguf`.
+    pub format: &'static str,
+    /// The family and its dimensions.
+    pub config: ModelConfig,
+    /// The weights.
+    pub checkpoint: Checkpoint,
+    /// The tokenizer.
+    pub tokenizer: Tokenizer,
+}
+
+impl ModelFiles {
+    /// Opens a Hugging Face folder, a GGUF file, or a folder that holds one GGUF file and no `config.json`.
+    ///
+    /// # Errors
+    /// What is absent, malformed or not supported. All tensors that are missing are listed at once.
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        let metadata = fs_err::metadata(path)
+            .map_err(|source| LoadError::PathNotReadable { path: path.to_owned(), source })?;
+        let files = if !metadata.is_dir() {
+            Self::open_gguf(path)?
+        } else if let Some(file) = only_gguf(path)? {
+            Self::open_gguf(&file)?
+        } else {
+            Self::open_folder(path)?
+        };
+        files.checkpoint.require(&files.config.tensors())?;
+        Ok(files)
+    }
+
+    fn open_folder(folder: &Path) -> Result<Self, LoadError> {
+        let (config, special) = ModelConfig::read(&folder.join("config.json"))?;
+        let checkpoint = Checkpoint::open_folder(folder)?.with_prefix(config.prefix());
+        let tokenizer = Tokenizer::from_json(&folder.join("tokenizer.json"), special)?;
+        Ok(Self { format: "huggingface", config, checkpoint, tokenizer })
+    }
+
+    fn open_gguf(file: &Path) -> Result<Self, LoadError> {
+        let gguf = Gguf::open(file)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+        Ok(Self { format: "gguf", config: gguf.config, checkpoint: gguf.checkpoint, tokenizer })
+    }
+}
+
+/// The GGUF file of a folder that has no `config.json` and one such file.
+fn only_gguf(folder: &Path) -> Result<Option<PathBuf>, LoadError> {
+    if folder.join("config.json").exists() {
+        return Ok(None);
+    }
+    let unreadable = |source| LoadError::PathNotReadable { path: folder.to_owned(), source };
+    let mut found = None;
+    for entry in fs_err::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+            && found.replace(path).is_some()
+        {
+            let detail = "the folder has several GGUF files; give the path of one";
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, detail);
+            return Err(unreadable(source));
+        }
+    }
+    Ok(found)
+}
