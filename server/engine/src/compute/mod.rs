@@ -1,0 +1,77 @@
+//! The seam between the engine and the numerics: what the threads need of a device, and nothing else.
+//!
+//! [`nn`] implements it for real models; the tests of this crate implement it with a device that blocks, panics and runs
+//! out of memory on command.
+
+mod nn;
+
+use std::{path::Path, sync::Arc};
+
+use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
+use latentd_nn::{
+    ComputeError, LatentReport, LoadError, PackedTokens, SaeOptions, Tensor, Tokenizer,
+};
+
+pub(crate) use nn::NnCompute;
+
+/// A device that models are loaded onto.
+pub(crate) trait Compute: Send + Sync {
+    /// `cpu`, `cuda:0`.
+    fn name(&self) -> String;
+
+    /// Worker threads that compute; 0 on a GPU.
+    fn threads(&self) -> usize;
+
+    /// Runs `work` on the threads that compute, and waits for it: one hop for a whole batch.
+    fn on_device(&self, work: &mut (dyn FnMut() + Send));
+
+    /// Reads a model from a Hugging Face folder or a GGUF file. Runs on the loader's thread.
+    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Arc<dyn ResidentModel>, LoadError>;
+}
+
+/// A model on the device.
+pub(crate) trait ResidentModel: Send + Sync {
+    /// What is known of it.
+    fn info(&self) -> &ModelInfo;
+
+    /// Its tokenizer, usable on any thread.
+    fn tokenizer(&self) -> &Arc<Tokenizer>;
+
+    /// Reads an SAE of this model, which keeps the model. Runs on the loader's thread.
+    fn load_sae(
+        self: Arc<Self>,
+        path: &Path,
+        options: &SaeOptions,
+    ) -> Result<Box<dyn ResidentSae>, LoadError>;
+
+    /// One forward pass, to the deepest of `hook_points`; returns `[tokens, width]` for each, in their order.
+    fn forward(
+        &self,
+        tokens: &PackedTokens,
+        hook_points: &[HookPoint],
+    ) -> Result<Vec<Tensor<2>>, ComputeError>;
+}
+
+/// An SAE on the device.
+pub(crate) trait ResidentSae: Send + Sync {
+    /// What is known of it; complete once the self-test ran.
+    fn info(&self) -> &SaeInfo;
+
+    /// Runs the test at load and keeps its result in the info.
+    fn self_test(&mut self) -> Result<(), LoadError>;
+
+    /// Encodes those rows of `input`, `[rows, d_in]`, for which `mask` is true; the other rows come out empty.
+    fn encode(
+        &self,
+        input: &Tensor<2>,
+        mask: &[bool],
+        selection: &Selection,
+        scale: Scale,
+    ) -> Result<SparseActivations, ComputeError>;
+
+    /// Reconstructs the rows, `[rows, d_in]`, flattened.
+    fn decode(&self, rows: &SparseActivations, scale: Scale) -> Result<Vec<f32>, ComputeError>;
+
+    /// Describes one latent, with `count` entries in each list.
+    fn latent(&self, latent: u32, count: usize) -> Result<LatentReport, ComputeError>;
+}

@@ -1,0 +1,128 @@
+//! The seam's real side: models and SAEs of the nn crate.
+
+use std::{path::Path, sync::Arc};
+
+use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
+use latentd_nn::{
+    ComputeError, Device, LatentReport, LoadError, Model, PackedTokens, Sae, SaeOptions, Taps,
+    Tensor, Tokenizer,
+};
+
+use super::{Compute, ResidentModel, ResidentSae};
+
+/// One device of the nn crate.
+pub(crate) struct NnCompute {
+    device: Device,
+}
+
+impl NnCompute {
+    /// The device with this index, 0 on a CPU, with as many threads on the host, or one for each core.
+    pub(crate) fn new(index: usize, threads: Option<usize>) -> Result<Self, ComputeError> {
+        let device =
+            threads.map_or_else(|| Device::new(index), |n| Device::with_threads(index, n))?;
+        Ok(Self { device })
+    }
+}
+
+impl Compute for NnCompute {
+    fn name(&self) -> String {
+        self.device.name()
+    }
+
+    fn threads(&self) -> usize {
+        self.device.threads()
+    }
+
+    fn on_device(&self, work: &mut (dyn FnMut() + Send)) {
+        self.device.install(work);
+    }
+
+    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Arc<dyn ResidentModel>, LoadError> {
+        let model = Arc::new(Model::load(path, dtype, &self.device)?);
+        Ok(Arc::new(NnModel {
+            model,
+            device: self.device.clone(),
+        }))
+    }
+}
+
+struct NnModel {
+    model: Arc<Model>,
+    device: Device,
+}
+
+impl ResidentModel for NnModel {
+    fn info(&self) -> &ModelInfo {
+        self.model.info()
+    }
+
+    fn tokenizer(&self) -> &Arc<Tokenizer> {
+        self.model.tokenizer()
+    }
+
+    fn load_sae(
+        self: Arc<Self>,
+        path: &Path,
+        options: &SaeOptions,
+    ) -> Result<Box<dyn ResidentSae>, LoadError> {
+        let sae = Sae::load(path, options, &self.model, &self.device)?;
+        Ok(Box::new(NnSae {
+            sae,
+            model: Arc::clone(&self.model),
+        }))
+    }
+
+    fn forward(
+        &self,
+        tokens: &PackedTokens,
+        hook_points: &[HookPoint],
+    ) -> Result<Vec<Tensor<2>>, ComputeError> {
+        let captured = self
+            .model
+            .run(tokens, &Taps::new(hook_points.iter().copied()))?;
+        let one = |&hook_point| {
+            // A clone of a tensor counts references; no value is copied.
+            captured
+                .get(hook_point)
+                .cloned()
+                .ok_or_else(|| ComputeError::Failed {
+                    detail: format!("the pass did not come upon {hook_point}"),
+                })
+        };
+        hook_points.iter().map(one).collect()
+    }
+}
+
+/// An SAE with the model that it reads: its self-test and its logits need both.
+struct NnSae {
+    sae: Sae,
+    model: Arc<Model>,
+}
+
+impl ResidentSae for NnSae {
+    fn info(&self) -> &SaeInfo {
+        self.sae.info()
+    }
+
+    fn self_test(&mut self) -> Result<(), LoadError> {
+        self.sae.self_test(&self.model)
+    }
+
+    fn encode(
+        &self,
+        input: &Tensor<2>,
+        mask: &[bool],
+        selection: &Selection,
+        scale: Scale,
+    ) -> Result<SparseActivations, ComputeError> {
+        self.sae.encode(input, mask, selection, scale)
+    }
+
+    fn decode(&self, rows: &SparseActivations, scale: Scale) -> Result<Vec<f32>, ComputeError> {
+        self.sae.decode(rows, scale)
+    }
+
+    fn latent(&self, latent: u32, count: usize) -> Result<LatentReport, ComputeError> {
+        self.sae.latent(&self.model, latent, count)
+    }
+}

@@ -1,0 +1,214 @@
+//! The loader's thread: reads models and SAEs while the device goes on encoding, and gives memory back.
+//!
+//! Only an SAE's self-test needs the device; it goes there as a work like any other.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    time::SystemTime,
+};
+
+use latentd_domain::{Dtype, ModelId, SaeName};
+use latentd_nn::SaeOptions;
+use tokio::sync::oneshot;
+use tracing::Span;
+
+use crate::{
+    Error,
+    catalog::{ModelEntry, ModelSource, SaeEntry, SaeSource},
+    compute::ResidentSae,
+    contain::contain,
+    engine::Shared,
+    residency::Removed,
+    work::{Reply, Request, SelfTest, Work},
+};
+
+/// Name of the thread.
+pub(crate) const NAME: &str = "latentd-loader";
+
+/// Loads that may wait.
+const LIMIT: usize = 64;
+
+/// What the loader is asked to do.
+pub(crate) enum Order {
+    /// Make a model resident.
+    Model {
+        id: ModelId,
+        source: ModelSource,
+        span: Span,
+        reply: Reply<Arc<ModelEntry>>,
+    },
+    /// Make an SAE resident.
+    Sae {
+        name: SaeName,
+        source: SaeSource,
+        span: Span,
+        reply: Reply<Arc<SaeEntry>>,
+    },
+    /// Drop what was unloaded.
+    Release(Removed),
+}
+
+impl Order {
+    /// An order to load a model, within the current span.
+    pub(crate) fn model(
+        id: ModelId,
+        path: PathBuf,
+        dtype: Dtype,
+        reply: Reply<Arc<ModelEntry>>,
+    ) -> Self {
+        Self::Model {
+            id,
+            source: ModelSource { path, dtype },
+            span: Span::current(),
+            reply,
+        }
+    }
+
+    /// An order to load an SAE, within the current span.
+    pub(crate) fn sae(
+        name: SaeName,
+        path: PathBuf,
+        options: SaeOptions,
+        reply: Reply<Arc<SaeEntry>>,
+    ) -> Self {
+        Self::Sae {
+            name,
+            source: SaeSource { path, options },
+            span: Span::current(),
+            reply,
+        }
+    }
+}
+
+/// The way to the loader's thread.
+pub(crate) struct Loader {
+    orders: Mutex<Option<SyncSender<Order>>>,
+}
+
+impl Loader {
+    /// The way, and the end that the thread reads.
+    pub(crate) fn new() -> (Self, Receiver<Order>) {
+        let (orders, receiver) = sync_channel(LIMIT);
+        (
+            Self {
+                orders: Mutex::new(Some(orders)),
+            },
+            receiver,
+        )
+    }
+
+    /// Lets an order wait, or refuses it at once.
+    pub(crate) fn push(&self, order: Order) -> Result<(), Error> {
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let orders = orders.as_ref().ok_or(Error::ShuttingDown)?;
+        orders.try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => Error::QueueFull { limit: LIMIT },
+            TrySendError::Disconnected(_) => Error::EngineUnavailable,
+        })
+    }
+
+    /// Accepts nothing more; the thread ends once it has seen what waits.
+    pub(crate) fn close(&self) {
+        self.orders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+}
+
+/// Carries out orders until the loader is closed. Blocks; the calling thread is the loader's.
+pub(crate) fn serve(shared: &Shared, orders: &Receiver<Order>) {
+    for order in orders {
+        match order {
+            Order::Model {
+                id,
+                source,
+                span,
+                reply,
+            } => {
+                let loaded =
+                    span.in_scope(|| unless_ended(shared, || load_model(shared, id, source)));
+                drop(reply.send(loaded));
+            }
+            Order::Sae {
+                name,
+                source,
+                span,
+                reply,
+            } => {
+                let loaded =
+                    span.in_scope(|| unless_ended(shared, || load_sae(shared, name, source)));
+                drop(reply.send(loaded));
+            }
+            Order::Release(removed) => drop(removed),
+        }
+    }
+}
+
+/// Nothing is read any more once the engine was told to stop.
+fn unless_ended<T>(shared: &Shared, load: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    shared.queue.end().map_or_else(load, |end| Err(end.error()))
+}
+
+fn load_model(shared: &Shared, id: ModelId, source: ModelSource) -> Result<Arc<ModelEntry>, Error> {
+    if let Some(resident) = shared.residency.snapshot().models.get(&id)
+        && resident.source == source
+    {
+        return Ok(Arc::clone(resident));
+    }
+    let resident = contain(|| Ok(shared.compute.load_model(&source.path, source.dtype)?))?;
+    let entry = ModelEntry {
+        id,
+        info: resident.info().clone(),
+        tokenizer: Arc::clone(resident.tokenizer()),
+        loaded_at: SystemTime::now(),
+        serial: shared.residency.serial(),
+        source,
+        resident,
+    };
+    let entry = shared.residency.add_model(entry)?;
+    tracing::info!(model = %entry.id, path = %entry.info.path, digest = %entry.info.digest, "model resident");
+    Ok(entry)
+}
+
+fn load_sae(shared: &Shared, name: SaeName, source: SaeSource) -> Result<Arc<SaeEntry>, Error> {
+    let catalog = shared.residency.snapshot();
+    if let Some(resident) = catalog.saes.get(&name)
+        && resident.source == source
+    {
+        return Ok(Arc::clone(resident));
+    }
+    let Some(model) = catalog.models.get(name.model()) else {
+        return Err(Error::UnknownModel {
+            model: name.model().clone(),
+        });
+    };
+    let read = || Ok(Arc::clone(&model.resident).load_sae(&source.path, &source.options)?);
+    let resident = self_test(shared, contain(read)?)?;
+    let entry = SaeEntry {
+        name,
+        info: resident.info().clone(),
+        loaded_at: SystemTime::now(),
+        serial: shared.residency.serial(),
+        source,
+        resident: resident.into(),
+    };
+    let entry = shared.residency.add_sae(entry, model)?;
+    tracing::info!(sae = %entry.name, path = %entry.info.path, self_test = ?entry.info.self_test, "SAE resident");
+    Ok(entry)
+}
+
+/// Sends an SAE to the device to be tested, and waits for it to come back.
+fn self_test(shared: &Shared, sae: Box<dyn ResidentSae>) -> Result<Box<dyn ResidentSae>, Error> {
+    let (reply, tested) = oneshot::channel();
+    shared
+        .queue
+        .push(Work::new(Request::SelfTest(SelfTest { sae, reply })))?;
+    tested
+        .blocking_recv()
+        .unwrap_or_else(|_| Err(shared.gone()))
+}

@@ -1,0 +1,345 @@
+//! Decides which waiting works run next. Pure: what waits, the budget and the time come in; the fate of each work goes out.
+//!
+//! The rules, in order:
+//! 1. Abandoned and expired works are dropped, never computed.
+//! 2. The interactive lane goes before bulk, but after [`Budget::interactive_run`] interactive batches with bulk work
+//!    waiting, one bulk work has its turn.
+//! 3. The oldest work of the lane is always in the batch, so nothing starves; it alone may be over the token budget.
+//! 4. A bulk work shares with nothing: what a job writes does not depend on who else calls.
+//! 5. An interactive work is joined, oldest first, by those that need the same model to the same depth. Works of another
+//!    depth would make somebody's tokens go deeper than they need; they join only while the pass stays below
+//!    [`Budget::mixed_depth_tokens`], where reading the weights costs more than the tokens do.
+
+use std::time::Instant;
+
+use crate::work::Lane;
+
+/// Works that may share a forward pass have equal models; those that stop at the same block have equal keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PassKey {
+    /// The resident model, by its serial number.
+    pub(crate) model: u64,
+    /// The deepest block that is needed.
+    pub(crate) depth: usize,
+}
+
+/// What the planner knows of a waiting work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    /// Its lane.
+    pub(crate) lane: Lane,
+    /// The pass that it can share; `None` if it shares with nothing.
+    pub(crate) pass: Option<PassKey>,
+    /// Tokens that it computes.
+    pub(crate) tokens: usize,
+    /// When its answer is of no more use.
+    pub(crate) deadline: Option<Instant>,
+    /// Nobody waits for its answer.
+    pub(crate) abandoned: bool,
+}
+
+/// Limits of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Tokens of a batch, unless one work alone has more.
+    pub(crate) tokens: usize,
+    /// Tokens up to which works of different depths share a pass.
+    pub(crate) mixed_depth_tokens: usize,
+    /// Interactive batches in a row while bulk work waits.
+    pub(crate) interactive_run: u32,
+}
+
+/// What becomes of a waiting work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes on waiting.
+    Wait,
+    /// It is in the batch.
+    Join,
+    /// Its deadline has passed.
+    Expired,
+    /// Nobody waits for its answer.
+    Abandoned,
+}
+
+/// The planner's answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// One fate for each candidate, in their order.
+    pub(crate) fates: Vec<Fate>,
+    /// Interactive batches in a row, with bulk work waiting, once this batch has run: the next call's `streak`.
+    pub(crate) streak: u32,
+}
+
+/// Plans one batch. `waiting` is in order of arrival; `streak` is that of the plan before, at first 0.
+pub(crate) fn plan(waiting: &[Candidate], now: Instant, budget: &Budget, streak: u32) -> Plan {
+    let mut fates: Vec<Fate> = waiting
+        .iter()
+        .map(|candidate| fate_alone(candidate, now))
+        .collect();
+    let waits = |lane| {
+        let mut both = waiting.iter().zip(&fates);
+        both.any(|(candidate, &fate)| fate == Fate::Wait && candidate.lane == lane)
+    };
+    let (lane, streak) = match (waits(Lane::Interactive), waits(Lane::Bulk)) {
+        (true, true) if streak < budget.interactive_run => (Lane::Interactive, streak + 1),
+        (true, false) => (Lane::Interactive, 0),
+        (_, true) => (Lane::Bulk, 0),
+        (false, false) => return Plan { fates, streak: 0 },
+    };
+    let mut oldest = waiting.iter().zip(&mut fates);
+    let head = oldest.find(|(candidate, fate)| **fate == Fate::Wait && candidate.lane == lane);
+    if let Some((head, fate)) = head {
+        *fate = Fate::Join;
+        let mut tokens = head.tokens;
+        if let (Lane::Interactive, Some(key)) = (lane, head.pass) {
+            fill(waiting, &mut fates, (&mut tokens, budget.tokens), |other| {
+                other == key
+            });
+            let mixed = budget.mixed_depth_tokens.min(budget.tokens);
+            fill(waiting, &mut fates, (&mut tokens, mixed), |other| {
+                other.model == key.model
+            });
+        }
+    }
+    Plan { fates, streak }
+}
+
+/// What becomes of a work whatever else waits.
+fn fate_alone(candidate: &Candidate, now: Instant) -> Fate {
+    if candidate.abandoned {
+        Fate::Abandoned
+    } else if candidate.deadline.is_some_and(|deadline| deadline <= now) {
+        Fate::Expired
+    } else {
+        Fate::Wait
+    }
+}
+
+/// Lets interactive works with a wanted key join, oldest first, until one does not fit: a younger, smaller one must not
+/// overtake it.
+fn fill(
+    waiting: &[Candidate],
+    fates: &mut [Fate],
+    (tokens, limit): (&mut usize, usize),
+    wanted: impl Fn(PassKey) -> bool,
+) {
+    for (candidate, fate) in waiting.iter().zip(fates) {
+        let eligible = *fate == Fate::Wait && candidate.lane == Lane::Interactive;
+        if !eligible || !candidate.pass.is_some_and(&wanted) {
+            continue;
+        }
+        let with = tokens.saturating_add(candidate.tokens);
+        if with > limit {
+            return;
+        }
+        *fate = Fate::Join;
+        *tokens = with;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BUDGET: Budget = Budget {
+        tokens: 100,
+        mixed_depth_tokens: 20,
+        interactive_run: 3,
+    };
+
+    fn interactive(depth: usize, tokens: usize) -> Candidate {
+        let pass = Some(PassKey { model: 1, depth });
+        Candidate {
+            lane: Lane::Interactive,
+            pass,
+            tokens,
+            deadline: None,
+            abandoned: false,
+        }
+    }
+
+    fn bulk(tokens: usize) -> Candidate {
+        Candidate {
+            lane: Lane::Bulk,
+            ..interactive(3, tokens)
+        }
+    }
+
+    fn joined(waiting: &[Candidate], streak: u32) -> Vec<usize> {
+        let plan = plan(waiting, Instant::now(), &BUDGET, streak);
+        (0..waiting.len())
+            .filter(|&index| plan.fates[index] == Fate::Join)
+            .collect()
+    }
+
+    #[test]
+    fn nothing_waiting_is_nothing_planned() {
+        assert!(plan(&[], Instant::now(), &BUDGET, 2).fates.is_empty());
+    }
+
+    #[test]
+    fn a_batch_fills_to_the_budget_and_no_younger_work_overtakes() {
+        let waiting = [
+            interactive(3, 60),
+            interactive(3, 30),
+            interactive(3, 11),
+            interactive(3, 1),
+        ];
+        assert_eq!(joined(&waiting, 0), [0, 1]);
+    }
+
+    #[test]
+    fn a_work_over_the_budget_goes_alone() {
+        assert_eq!(joined(&[interactive(3, 500), interactive(3, 1)], 0), [0]);
+    }
+
+    #[test]
+    fn depths_mix_only_in_small_passes() {
+        let shallow_and_deep = [interactive(3, 8), interactive(9, 8), interactive(3, 2)];
+        assert_eq!(joined(&shallow_and_deep, 0), [0, 1, 2]);
+        assert_eq!(
+            joined(
+                &[interactive(3, 8), interactive(9, 8), interactive(3, 10)],
+                0
+            ),
+            [0, 2]
+        );
+    }
+
+    #[test]
+    fn models_and_works_that_share_nothing_stay_apart() {
+        let mut other = interactive(3, 1);
+        other.pass = Some(PassKey { model: 2, depth: 3 });
+        let mut alone = interactive(3, 1);
+        alone.pass = None;
+        assert_eq!(
+            joined(&[interactive(3, 1), other, alone, interactive(3, 1)], 0),
+            [0, 3]
+        );
+        assert_eq!(joined(&[alone, interactive(3, 1)], 0), [0]);
+    }
+
+    #[test]
+    fn bulk_is_never_merged_and_has_its_turn() {
+        let waiting = [bulk(10), bulk(10), interactive(3, 1)];
+        assert_eq!(joined(&waiting, 0), [2]);
+        assert_eq!(joined(&waiting, BUDGET.interactive_run), [0]);
+        assert_eq!(joined(&waiting[..2], 0), [0]);
+    }
+
+    /// Candidates whose deadline, in seconds, is before or after the planning time of one minute.
+    fn candidates(start: Instant) -> impl Strategy<Value = Vec<Candidate>> {
+        let one = (
+            0..2u8,
+            proptest::option::weighted(0.9, (0..3u64, 0..4usize)),
+            1..140usize,
+            0..120u64,
+            0..10u8,
+        );
+        let one = one.prop_map(move |(lane, pass, tokens, deadline, odd)| Candidate {
+            lane: if lane == 0 {
+                Lane::Interactive
+            } else {
+                Lane::Bulk
+            },
+            pass: pass.map(|(model, depth)| PassKey { model, depth }),
+            tokens,
+            deadline: (odd < 3).then(|| start + Duration::from_secs(deadline)),
+            abandoned: odd == 9,
+        });
+        proptest::collection::vec(one, 0..40)
+    }
+
+    /// What must hold of any single plan.
+    fn check(waiting: &[Candidate], plan: &Plan, now: Instant) {
+        assert_eq!(plan.fates.len(), waiting.len());
+        let of = |fate| {
+            waiting
+                .iter()
+                .zip(&plan.fates)
+                .filter(move |(_, f)| **f == fate)
+                .map(|(c, _)| c)
+        };
+        for (candidate, fate) in waiting.iter().zip(&plan.fates) {
+            let expired = candidate.deadline.is_some_and(|deadline| deadline <= now);
+            assert_eq!(*fate == Fate::Abandoned, candidate.abandoned);
+            assert_eq!(*fate == Fate::Expired, expired && !candidate.abandoned);
+        }
+        let batch: Vec<&Candidate> = of(Fate::Join).collect();
+        let Some(head) = batch.first() else {
+            assert_eq!(of(Fate::Wait).count(), 0, "work waits and the device idles");
+            return;
+        };
+        let tokens: usize = batch.iter().map(|candidate| candidate.tokens).sum();
+        assert!(batch.len() == 1 || tokens <= BUDGET.tokens);
+        if batch.len() > 1 {
+            assert!(
+                batch
+                    .iter()
+                    .all(|c| c.lane == Lane::Interactive && c.pass.is_some())
+            );
+            let model = |c: &Candidate| c.pass.map(|pass| pass.model);
+            assert!(batch.iter().all(|c| model(c) == model(head)));
+            assert!(
+                batch.iter().all(|c| c.pass == head.pass) || tokens <= BUDGET.mixed_depth_tokens
+            );
+        }
+        let mut behind: Vec<(Lane, Option<PassKey>)> = Vec::new();
+        for (candidate, fate) in waiting.iter().zip(&plan.fates) {
+            let place = (candidate.lane, candidate.pass);
+            if *fate == Fate::Wait {
+                behind.push(place);
+            }
+            assert!(
+                *fate != Fate::Join || !behind.contains(&place),
+                "overtaken within lane and group"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_plan_keeps_the_rules((start, waiting) in Just(Instant::now()).prop_flat_map(|s| (Just(s), candidates(s))),
+                                    streak in 0..6u32) {
+            let now = start + Duration::from_secs(60);
+            check(&waiting, &plan(&waiting, now, &BUDGET, streak), now);
+        }
+
+        /// Works arrive a few at a time; every one ends exactly once, and none waits for ever.
+        #[test]
+        fn every_work_ends_once((start, arriving) in Just(Instant::now()).prop_flat_map(|s| (Just(s), candidates(s))),
+                                each in 1..6usize) {
+            let mut ended = vec![0; arriving.len()];
+            let mut waiting: Vec<usize> = Vec::new();
+            let (mut next, mut streak, mut bulk_passed_over, mut step) = (0, 0, 0, 0);
+            while next < arriving.len() || !waiting.is_empty() {
+                let until = (next + each).min(arriving.len());
+                waiting.extend(next..until);
+                next = until;
+                let candidates: Vec<Candidate> = waiting.iter().map(|&index| arriving[index]).collect();
+                let now = start + Duration::from_secs(step);
+                let plan = plan(&candidates, now, &BUDGET, streak);
+                check(&candidates, &plan, now);
+                streak = plan.streak;
+                let ran = |lane| candidates.iter().zip(&plan.fates).any(|(c, f)| *f == Fate::Join && c.lane == lane);
+                let bulk_waits = candidates.iter().zip(&plan.fates).any(|(c, f)| *f == Fate::Wait && c.lane == Lane::Bulk);
+                bulk_passed_over = if bulk_waits && !ran(Lane::Bulk) { bulk_passed_over + 1 } else { 0 };
+                prop_assert!(bulk_passed_over <= BUDGET.interactive_run);
+                let mut fates = plan.fates.iter();
+                waiting.retain(|&index| {
+                    let stays = fates.next() == Some(&Fate::Wait);
+                    ended[index] += usize::from(!stays);
+                    stays
+                });
+                step += 1;
+                prop_assert!(step as usize <= 2 * arriving.len() + 1);
+            }
+            prop_assert!(ended.iter().all(|&times| times == 1));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The bounded queue before the device, and the one place that says no.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use crate::{
+    Error,
+    planner::{self, Budget, Candidate, Fate},
+    work::Work,
+};
+
+/// Why nothing more is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The engine was told to stop.
+    ShutDown,
+    /// The device thread is gone.
+    Failed,
+}
+
+impl End {
+    /// What callers are told.
+    pub(crate) fn error(self) -> Error {
+        match self {
+            Self::ShutDown => Error::ShuttingDown,
+            Self::Failed => Error::EngineUnavailable,
+        }
+    }
+}
+
+/// What the device thread does next.
+#[derive(Default)]
+pub(crate) struct Batch {
+    /// To be computed together.
+    pub(crate) works: Vec<Work>,
+    /// To be told that their deadline has passed.
+    pub(crate) expired: Vec<Work>,
+}
+
+/// Works that wait, in order of arrival.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    arrival: Condvar,
+    limit: usize,
+    budget: Budget,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Work>,
+    streak: u32,
+    end: Option<End>,
+}
+
+impl Queue {
+    /// An empty queue that holds at most `limit` works.
+    pub(crate) fn new(limit: usize, budget: Budget) -> Self {
+        Self {
+            state: Mutex::default(),
+            arrival: Condvar::new(),
+            limit,
+            budget,
+        }
+    }
+
+    /// Lets a work wait, or refuses it at once.
+    pub(crate) fn push(&self, work: Work) -> Result<(), Error> {
+        let mut state = self.lock();
+        if let Some(end) = state.end {
+            return Err(end.error());
+        }
+        if state.waiting.len() >= self.limit {
+            return Err(Error::QueueFull { limit: self.limit });
+        }
+        state.waiting.push_back(work);
+        drop(state);
+        self.arrival.notify_one();
+        Ok(())
+    }
+
+    /// Waits for work and takes a batch; `None` once the queue is closed and empty.
+    ///
+    /// Planning happens under the lock: it looks at each waiting work once, which is microseconds at the queue's limit.
+    pub(crate) fn next(&self) -> Option<Batch> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() {
+            if state.end.is_some() {
+                return None;
+            }
+            state = self
+                .arrival
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let candidates: Vec<Candidate> = state.waiting.iter().map(Work::candidate).collect();
+        let plan = planner::plan(&candidates, Instant::now(), &self.budget, state.streak);
+        state.streak = plan.streak;
+        let (mut batch, mut abandoned) = (Batch::default(), Vec::new());
+        let waiting = mem::take(&mut state.waiting);
+        for (work, fate) in waiting.into_iter().zip(plan.fates) {
+            match fate {
+                Fate::Wait => state.waiting.push_back(work),
+                Fate::Join => batch.works.push(work),
+                Fate::Expired => batch.expired.push(work),
+                Fate::Abandoned => abandoned.push(work),
+            }
+        }
+        drop(state);
+        // Outside the lock: dropping a work may drop the last use of a model.
+        drop(abandoned);
+        Some(batch)
+    }
+
+    /// Accepts nothing more; what waits is still taken. The first end stands.
+    pub(crate) fn close(&self, end: End) {
+        self.lock().end.get_or_insert(end);
+        self.arrival.notify_all();
+    }
+
+    /// Accepts nothing more, and refuses what waits.
+    pub(crate) fn close_and_refuse(&self, end: End) {
+        let mut state = self.lock();
+        let end = *state.end.get_or_insert(end);
+        let waiting = mem::take(&mut state.waiting);
+        drop(state);
+        self.arrival.notify_all();
+        for work in waiting {
+            work.request.refuse(end.error());
+        }
+    }
+
+    /// Why the queue is closed, if it is.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.lock().end
+    }
+
+    /// Number of works that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A poisoned lock is sound here: no change of the state can be left half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

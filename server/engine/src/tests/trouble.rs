@@ -1,0 +1,147 @@
+//! One caller's trouble stays that caller's: panics, failures, memory, deadlines, callers that leave.
+
+use std::time::Instant;
+
+use latentd_domain::{HasReason, Reason};
+
+use super::{
+    Answers, Bench, activations, collect, encode,
+    fake::{FAILS, PANICS},
+    until,
+};
+use crate::{Error, Health};
+
+#[tokio::test]
+async fn a_panic_is_the_answer_of_its_own_work_and_the_process_lives() {
+    for (poison, detail) in [
+        (PANICS, "poison in the batch"),
+        (FAILS, "the device failed"),
+    ] {
+        let bench = Bench::start().await;
+        let mut health = bench.handle.health();
+        assert_eq!(*health.borrow_and_update(), Health::Serving);
+        let expected = bench.handle.encode(encode("s3", &[&[4, 5]])).await;
+
+        let mut answers = Answers::new();
+        bench.occupy(&mut answers).await;
+        let works = [
+            encode("s3", &[&[4, 5]]),
+            encode("s3", &[&[1], &[poison, 2]]),
+            encode("s3", &[&[4, 5]]),
+        ];
+        bench.submit(&mut answers, works).await;
+        bench.script.open_gate();
+        let answers = collect(answers).await;
+
+        assert_eq!(answers[2].as_ref().unwrap_err().reason(), Reason::Internal);
+        for index in [1, 3] {
+            assert_eq!(activations(&answers[index]), activations(&expected));
+        }
+        assert!(health.has_changed().unwrap());
+        assert!(matches!(&*health.borrow(), Health::Unhealthy(words) if words.contains(detail)));
+        let after = bench.handle.encode(encode("s3", &[&[4, 5]])).await;
+        assert_eq!(activations(&after), activations(&expected));
+    }
+}
+
+#[tokio::test]
+async fn out_of_memory_halves_the_batch_down_to_one_sequence() {
+    let bench = Bench::start().await;
+    let texts: [&[u32]; 4] = [&[1; 6], &[2; 6], &[3; 6], &[4; 6]];
+    let expected = bench.handle.encode(encode("s3", &texts)).await;
+    bench.script.limit_memory(10);
+
+    let mut answers = Answers::new();
+    bench.occupy(&mut answers).await;
+    let works = [
+        encode("s3", &texts),
+        encode("s3", &[&[7; 12]]),
+        encode("s3", &texts[..1]),
+    ];
+    bench.submit(&mut answers, works).await;
+    bench.script.open_gate();
+    let answers = collect(answers).await;
+
+    assert_eq!(activations(&answers[1]), activations(&expected));
+    assert!(matches!(
+        answers[2],
+        Err(Error::OutOfDeviceMemory { tokens: 12 })
+    ));
+    assert_eq!(
+        activations(&answers[3])[0],
+        activations(&expected)[0].slice(0, 6)
+    );
+    assert!(
+        bench.handle.health().borrow().is_serving(),
+        "too little memory is no defect"
+    );
+}
+
+#[tokio::test]
+async fn expired_work_is_answered_and_not_computed() {
+    let bench = Bench::start().await;
+    let mut answers = Answers::new();
+    bench.occupy(&mut answers).await;
+    let mut late = encode("s3", &[&[77]]);
+    late.deadline = Some(Instant::now());
+    bench
+        .submit(&mut answers, [late, encode("s3", &[&[78]])])
+        .await;
+    bench.script.open_gate();
+    let answers = collect(answers).await;
+    assert!(matches!(answers[1], Err(Error::DeadlineExceeded)));
+    assert!(answers[2].is_ok());
+    let passes = bench.script.take_passes();
+    assert!(passes.iter().all(|pass| !pass.ids.contains(&77)));
+}
+
+#[tokio::test]
+async fn a_caller_that_left_is_not_computed_for() {
+    let bench = Bench::start().await;
+    let mut answers = Answers::new();
+    bench.occupy(&mut answers).await;
+    let mut left = Answers::new();
+    bench.submit(&mut left, [encode("s3", &[&[77]])]).await;
+    left.shutdown().await;
+    bench.submit(&mut answers, [encode("s3", &[&[78]])]).await;
+    bench.script.open_gate();
+    assert!(collect(answers).await.iter().all(Result::is_ok));
+    let passes = bench.script.take_passes();
+    assert!(passes.iter().all(|pass| !pass.ids.contains(&77)));
+}
+
+#[tokio::test]
+async fn the_queue_says_no_when_it_is_full() {
+    let bench = Bench::with(crate::Options {
+        max_queued: 2,
+        ..Default::default()
+    })
+    .await;
+    let mut answers = Answers::new();
+    bench.occupy(&mut answers).await;
+    bench
+        .submit(&mut answers, [encode("s3", &[&[1]]), encode("s3", &[&[2]])])
+        .await;
+    let refused = bench.handle.encode(encode("s3", &[&[3]])).await;
+    assert!(matches!(refused, Err(Error::QueueFull { limit: 2 })));
+    bench.script.open_gate();
+    assert!(collect(answers).await.iter().all(Result::is_ok));
+    assert!(bench.handle.encode(encode("s3", &[&[3]])).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_dead_device_thread_is_said_to_every_caller() {
+    let bench = Bench::start().await;
+    let mut answers = Answers::new();
+    bench.occupy(&mut answers).await;
+    bench.submit(&mut answers, [encode("s3", &[&[1]])]).await;
+    bench.script.die();
+    bench.script.open_gate();
+    let answers = collect(answers).await;
+    assert!(answers[0].is_ok());
+    assert!(matches!(answers[1], Err(Error::EngineUnavailable)));
+    let health = bench.handle.health();
+    until(|| matches!(&*health.borrow(), Health::Stopped(_))).await;
+    let refused = bench.handle.encode(encode("s3", &[&[1]])).await;
+    assert!(matches!(refused, Err(Error::EngineUnavailable)));
+}

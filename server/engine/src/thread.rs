@@ -1,0 +1,98 @@
+//! The device thread: takes a batch, computes it, answers; nothing else touches a tensor.
+
+use std::{mem, thread, time::Instant};
+
+use crate::{
+    Error,
+    batch::{EncodeBatch, Member},
+    contain::contain,
+    engine::Shared,
+    queue::{Batch, End},
+    work::{Decode, Dense, Latent, Request, SelfTest, Work},
+};
+
+/// Name of the thread.
+pub(crate) const NAME: &str = "latentd-device";
+
+/// Works through the queue until it is closed and empty. Blocks; the calling thread is the device thread.
+pub(crate) fn serve(shared: &Shared) {
+    let _last = Last(shared);
+    while let Some(Batch { mut works, expired }) = shared.queue.next() {
+        for work in expired {
+            tracing::debug!(parent: &work.span, waited = ?work.waited(Instant::now()), "expired in the queue");
+            work.request.refuse(Error::DeadlineExceeded);
+        }
+        if !works.is_empty() {
+            shared
+                .compute
+                .on_device(&mut || compute(shared, mem::take(&mut works)));
+        }
+    }
+}
+
+/// Tells callers why there are no more answers, however the thread ends.
+struct Last<'a>(&'a Shared);
+
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        let (end, detail) = if thread::panicking() {
+            (End::Failed, "the device thread panicked")
+        } else {
+            (End::ShutDown, "shut down")
+        };
+        self.0.queue.close_and_refuse(end);
+        self.0.health.stopped(detail);
+    }
+}
+
+/// Computes one batch of the planner's: encodes that share a pass, or one other request.
+fn compute(shared: &Shared, works: Vec<Work>) {
+    let mut members = Vec::with_capacity(works.len());
+    for work in works {
+        match Member::try_from(work) {
+            Ok(member) => members.push(member),
+            Err(work) => answer(shared, work),
+        }
+    }
+    EncodeBatch::new(members, &shared.health).run(shared.info.batch_tokens);
+}
+
+/// Answers a request that shares with nothing. A caller that has left meanwhile is no one's concern.
+fn answer(shared: &Shared, work: Work) {
+    let _entered = work.span.enter();
+    match work.request {
+        Request::Decode(Decode {
+            sae,
+            activations,
+            scale,
+            reply,
+        }) => {
+            let computed = contain(|| {
+                let values = sae.resident.decode(&activations, scale)?;
+                Ok(Dense {
+                    rows: activations.rows(),
+                    width: sae.info.d_in,
+                    values,
+                })
+            });
+            drop(reply.send(shared.health.observe(computed)));
+        }
+        Request::Latent(Latent {
+            sae,
+            latent,
+            count,
+            reply,
+        }) => {
+            let computed = contain(|| Ok(sae.resident.latent(latent, count)?));
+            drop(reply.send(shared.health.observe(computed)));
+        }
+        Request::SelfTest(SelfTest { mut sae, reply }) => {
+            let computed = contain(move || {
+                sae.self_test()?;
+                Ok(sae)
+            });
+            drop(reply.send(shared.health.observe(computed)));
+        }
+        Request::Encode(_) => {}
+    }
+}
