@@ -1,1 +1,39 @@
-//! A typed client of latentd.
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod csr;
+mod error;
+mod page;
+mod retry;
+mod time;
+
+mod activations;
+mod caches;
+mod examples;
+mod jobs;
+mod models;
+mod saes;
+mod server;
+
+pub use activations::{
+    Cost, DecodeRequest, EncodeRequest, EncodeStream, Encoded, EncodedBatch, EncodedPrompt, Prompt,
+    SaeActivations, Scale, SpecialTokens, StreamSummary,
+};
+pub use caches::{
+    ActivationDtype, BuildCacheRequest, Cache, CacheState, CachedSae, Corpus, CorpusFormat,
+    LatentStats, LatentStatsRequest,
+};
+pub use client::{Client, Options};
+pub use csr::{Dense, SparseRows, TopLatent};
+pub use error::{Error, Result, Violation};
+pub use examples::{
+    Centring, Example, ExampleMode, ExampleStream, ExamplesRequest, ExamplesSummary, LatentExamples,
+};
+pub use jobs::{Job, JobEvent, JobFilter, JobState, JobWatch, Progress};
+pub use models::{Model, TokenSequence};
+pub use page::Pages;
+pub use retry::RetryPolicy;
+pub use saes::{Latent, LoadSaeRequest, Neighbour, Sae, SelfTest, TokenLogit};
+pub use server::{Capabilities, ComponentHealth, Device, Limits, ServerInfo};
+/// Status codes of gRPC.
+pub use tonic::Code;
