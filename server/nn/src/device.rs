@@ -73,7 +73,10 @@ pub struct Device {
 impl Device {
     /// Device `index` (ignored on the CPU), with one thread for each core that the process may use.
     pub fn new(index: usize) -> Result<Self, ComputeError> {
-        Self::with_threads(index, thread::available_parallelism().map_or(1, NonZero::get))
+        Self::with_threads(
+            index,
+            thread::available_parallelism().map_or(1, NonZero::get),
+        )
     }
 
     /// Device `index` (ignored on the CPU), with `threads` threads. Results do not depend on their number.
@@ -86,8 +89,13 @@ impl Device {
             .num_threads(threads.max(1))
             .thread_name(|i| format!("compute-{i}"))
             .build()
-            .map_err(|error| ComputeError::Failed { detail: format!("cannot start threads: {error}") })?;
-        Ok(Self { inner: chosen::open(index), pool: Arc::new(pool) })
+            .map_err(|error| ComputeError::Failed {
+                detail: format!("cannot start threads: {error}"),
+            })?;
+        Ok(Self {
+            inner: chosen::open(index),
+            pool: Arc::new(pool),
+        })
     }
 
     /// `cpu`, or `cuda:0`.
@@ -141,12 +149,18 @@ impl HostView {
 
 /// Reads `tensor` on the host: in place on the CPU, copied from a GPU.
 pub fn host_view<const D: usize>(tensor: &Tensor<D>) -> HostView {
-    HostView { storage: chosen::storage(tensor.clone()) }
+    HostView {
+        storage: chosen::storage(tensor.clone()),
+    }
 }
 
 #[expect(clippy::expect_used, reason = "what was converted to f32 holds f32")]
 fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().into_vec().expect("f32 elements")
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .into_vec()
+        .expect("f32 elements")
 }
 
 #[cfg(test)]
@@ -158,7 +172,10 @@ mod tests {
         let device = Device::new(0).unwrap();
         let tensor = device.from_host(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]);
         assert_eq!(host_view(&tensor).values(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        assert_eq!(host_view(&tensor.clone().transpose()).values(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(
+            host_view(&tensor.clone().transpose()).values(),
+            [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
+        );
         assert_eq!(device.to_host(tensor.slice([1..2, 0..3])), [4.0, 5.0, 6.0]);
     }
 
@@ -170,6 +187,7 @@ mod tests {
         let address = values.as_ptr();
         let tensor = device.from_host(values, [10, 100]);
         assert_eq!(host_view(&tensor).values().as_ptr(), address);
-        assert_eq!(device.to_host(tensor).as_ptr(), address);
+        let back = device.to_host(tensor);
+        assert_eq!(back.as_ptr(), address);
     }
 }

@@ -41,7 +41,9 @@ impl PackedTokens {
     /// The rows of each sequence, in order.
     pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
         let mut start = 0;
-        self.ends.iter().map(move |&end| std::mem::replace(&mut start, end)..end)
+        self.ends
+            .iter()
+            .map(move |&end| std::mem::replace(&mut start, end)..end)
     }
 
     /// Length of the longest sequence; 0 without sequences.
@@ -59,12 +61,18 @@ mod tests {
         let packed = PackedTokens::new([&[1, 2, 3][..], &[], &[4]]);
         assert_eq!(packed.ids(), [1, 2, 3, 4]);
         assert_eq!(packed.ranges().collect::<Vec<_>>(), [0..3, 3..3, 3..4]);
-        assert_eq!((packed.tokens(), packed.sequences(), packed.longest()), (4, 3, 3));
+        assert_eq!(
+            (packed.tokens(), packed.sequences(), packed.longest()),
+            (4, 3, 3)
+        );
     }
 
     #[test]
     fn nothing_packs_to_nothing() {
         let packed = PackedTokens::new([]);
-        assert_eq!((packed.tokens(), packed.sequences(), packed.longest()), (0, 0, 0));
+        assert_eq!(
+            (packed.tokens(), packed.sequences(), packed.longest()),
+            (0, 0, 0)
+        );
     }
 }

@@ -16,7 +16,10 @@ pub struct Taps {
 impl Taps {
     /// Records `points`; repetitions count once.
     pub fn new(points: impl IntoIterator<Item = HookPoint>) -> Self {
-        let mut points: Vec<_> = points.into_iter().map(|point| HookPoint::new(point.layer, point.site)).collect();
+        let mut points: Vec<_> = points
+            .into_iter()
+            .map(|point| HookPoint::new(point.layer, point.site))
+            .collect();
         points.sort_unstable();
         points.dedup();
         Self { points }
@@ -46,7 +49,10 @@ impl Taps {
     /// Number of blocks that the pass enters, wholly or in part. `Embed` needs none.
     pub fn blocks_entered(&self) -> usize {
         match self.deepest() {
-            None | Some(HookPoint { site: Site::Embed, .. }) => 0,
+            None
+            | Some(HookPoint {
+                site: Site::Embed, ..
+            }) => 0,
             Some(point) => point.layer + 1,
         }
     }

@@ -1,0 +1,634 @@
+//! Products of activations and weights in f32: `[m, k] · [k, n]`, the weights rearranged once when they are loaded.
+//!
+//! A [`PackedMatrix`] holds its columns in panels of 32, each contiguous over `k`, so that a product reads every weight once
+//! and in order: with few rows the memory's bandwidth is the limit, and with many the multipliers are. Every element of a
+//! result is one chain of fused multiply-adds over `k` in order. It does not depend on the other rows, on the split into
+//! tasks or on the number of threads, so that results are bit for bit the same however requests are batched.
+//!
+//! # Consuming a product in cache
+//!
+//! [`PackedMatrix::matmul`] writes the whole product. Where it is only looked through (an SAE's pre-activations, of which
+//! few survive), compute it piece by piece instead and let no piece leave the cache:
+//!
+//! ```
+//! # use latentd_nn::kernels::cpu::{Epilogue, Layout, PackedMatrix, PackedRows};
+//! # let (k, n, m) = (8, 100, 5);
+//! # let w = PackedMatrix::pack(&vec![0.5; k * n], k, n, Layout::InOut);
+//! # let x = vec![1.0; m * k];
+//! // One task: a block of rows (48 is a good number) and a range of panels. Give each task its own `rows` and `scratch`.
+//! let mut rows = PackedRows::default();
+//! rows.pack(&x, k);
+//! let panels_at_once = 4; // 48 rows × 128 columns × 4 bytes fit the first-level cache.
+//! let mut scratch = vec![0.0; rows.rows() * panels_at_once * PackedMatrix::PANEL];
+//! for first in (0..w.panels()).step_by(panels_at_once) {
+//!     let panels = first..(first + panels_at_once).min(w.panels());
+//!     let columns = w.tile(&rows, panels, Epilogue::default(), &mut scratch); // the columns of `W` it covered
+//!     for row in scratch.chunks(columns.len()).take(rows.rows()) {
+//!         // `row[i]` is the product in column `columns.start + i`: select here.
+//!         assert!(row.iter().all(|&v| v == 4.0));
+//!     }
+//! }
+//! ```
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "bounds follow from the shapes that each entry point asserts"
+)]
+
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::{
+    aligned::AlignedBuffer,
+    epilogue::{Epilogue, HALF, Then},
+    microkernel::{self, PANEL, Tile},
+    rows::{PackedRows, STRIP},
+};
+
+/// Rows of a task where there are many: four strips, whose values stay in the second-level cache beside a panel.
+const BLOCK_ROWS: usize = 4 * STRIP;
+/// Up to so many rows, tasks share out the columns, so that each weight is read by one thread only.
+const FEW_ROWS: usize = 256;
+/// Multiplications below which a second thread costs more than it brings.
+const SERIAL: usize = 1 << 17;
+
+/// How a weight lies in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `[k, n]` row-major: inputs by outputs, as GPT-2's `Conv1D` and SAELens' `W_enc`.
+    InOut,
+    /// `[n, k]` row-major: outputs by inputs, as PyTorch's `Linear`.
+    OutIn,
+}
+
+/// A right factor `[k, n]`, rearranged into panels of columns.
+#[derive(Debug)]
+pub struct PackedMatrix {
+    /// Panels, each `[k, PANEL]`; columns past `n` are zero.
+    panels: AlignedBuffer,
+    k: usize,
+    /// Columns of the matrix. Of a gated one, both factors together, interleaved in halves of a panel.
+    n: usize,
+    gated: bool,
+    arch: Arch,
+}
+
+impl PackedMatrix {
+    /// Columns in a panel.
+    pub const PANEL: usize = PANEL;
+
+    /// Rearranges `weights`, a matrix `[k, n]` that lies as `layout` says.
+    ///
+    /// # Panics
+    ///
+    /// If `weights` does not have `k · n` values.
+    pub fn pack(weights: &[f32], k: usize, n: usize, layout: Layout) -> Self {
+        assert_eq!(weights.len(), k * n, "a matrix of {k} by {n}");
+        let column = |column: usize| (column < n).then_some((weights, column));
+        Self::from_columns(k, n, false, (layout, n), column)
+    }
+
+    /// Rearranges two matrices `[k, n]` for [`Then::SiluGate`]: each panel holds half a panel of either, so that gate and
+    /// factor of one output meet in one tile.
+    ///
+    /// # Panics
+    ///
+    /// If either does not have `k · n` values.
+    pub fn pack_gated(gate: &[f32], up: &[f32], k: usize, layout: Layout) -> Self {
+        assert!(
+            gate.len() == up.len() && gate.len().is_multiple_of(k),
+            "two matrices of {k} rows"
+        );
+        let n = gate.len() / k;
+        let column = |column: usize| {
+            let (weights, column) = gated_source(gate, up, column);
+            (column < n).then_some((weights, column))
+        };
+        Self::from_columns(k, 2 * n, true, (layout, n), column)
+    }
+
+    /// The bias of a gated matrix in the order of its columns.
+    pub fn pack_gated_bias(gate: &[f32], up: &[f32]) -> Vec<f32> {
+        let value = |column| {
+            let (bias, column) = gated_source(gate, up, column);
+            bias.get(column).copied().unwrap_or_default()
+        };
+        (0..gate.len().div_ceil(HALF) * PANEL).map(value).collect()
+    }
+
+    /// `source` gives, for a column of the panels, a matrix of `width` columns and the column of that.
+    fn from_columns<'a>(
+        k: usize,
+        n: usize,
+        gated: bool,
+        (layout, width): (Layout, usize),
+        source: impl Fn(usize) -> Option<(&'a [f32], usize)> + Sync,
+    ) -> Self {
+        let mut panels = AlignedBuffer::zeros(k * panel_count(n, gated) * PANEL);
+        panels
+            .values_mut()
+            .par_chunks_mut((k * PANEL).max(1))
+            .enumerate()
+            .for_each(|(panel, values)| {
+                let columns: [_; PANEL] = std::array::from_fn(|c| source(panel * PANEL + c));
+                for (step, values) in values.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+                    for (value, column) in values.iter_mut().zip(&columns) {
+                        if let Some((weights, column)) = column {
+                            *value = match layout {
+                                Layout::InOut => weights[step * width + column],
+                                Layout::OutIn => weights[column * k + step],
+                            };
+                        }
+                    }
+                }
+            });
+        Self {
+            panels,
+            k,
+            n,
+            gated,
+            arch: Arch::new(),
+        }
+    }
+
+    /// The matrix of `columns` alone, in their order. Products with it have the same bits as those columns of products with
+    /// the whole.
+    ///
+    /// # Panics
+    ///
+    /// If a column is not below [`PackedMatrix::n`], or the matrix is gated.
+    pub fn select(&self, columns: &[u32]) -> Self {
+        assert!(
+            !self.gated,
+            "columns of a gated matrix have no meaning alone"
+        );
+        let mut panels = AlignedBuffer::zeros(self.k * columns.len().div_ceil(PANEL) * PANEL);
+        let chunks = panels.values_mut().par_chunks_mut((self.k * PANEL).max(1));
+        chunks
+            .zip(columns.par_chunks(PANEL))
+            .for_each(|(values, columns)| {
+                for (c, &column) in columns.iter().enumerate() {
+                    for (values, weight) in values
+                        .as_chunks_mut::<PANEL>()
+                        .0
+                        .iter_mut()
+                        .zip(self.column(column as usize))
+                    {
+                        values[c] = weight;
+                    }
+                }
+            });
+        Self {
+            panels,
+            k: self.k,
+            n: columns.len(),
+            gated: false,
+            arch: self.arch,
+        }
+    }
+
+    /// The values of one column.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such column.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = f32> + '_ {
+        assert!(column < self.n, "column {column} of {}", self.n);
+        self.panel(column / PANEL)
+            .iter()
+            .skip(column % PANEL)
+            .step_by(PANEL)
+            .copied()
+    }
+
+    /// Length of a row of the left factor.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Columns of the product: of a gated matrix half of those it holds.
+    pub fn n(&self) -> usize {
+        if self.gated { self.n / 2 } else { self.n }
+    }
+
+    /// Number of panels.
+    pub fn panels(&self) -> usize {
+        panel_count(self.n, self.gated)
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.panels.values())
+    }
+
+    /// `out = epilogue(x · W)` on the threads of the current rayon pool.
+    ///
+    /// # Shapes
+    ///
+    /// `x` `[m, k]` and `out` `[m, n]`, row-major; `m` is what `x` has.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not agree.
+    pub fn matmul(&self, x: &[f32], epilogue: Epilogue<'_>, out: &mut [f32]) {
+        let (k, n) = (self.k, self.n());
+        if x.is_empty() || n == 0 {
+            assert!(out.is_empty(), "no product has no values");
+            return;
+        }
+        let m = x.len() / k;
+        assert!(
+            x.len() == m * k && out.len() == m * n,
+            "[{m}, {k}] · [{k}, {n}] into {} values",
+            out.len()
+        );
+        self.check(epilogue);
+        let panels = self.panels();
+        if m * k * self.n < SERIAL {
+            return self.block(
+                x,
+                0..panels,
+                epilogue,
+                &mut Dense {
+                    values: out,
+                    width: n,
+                },
+            );
+        }
+        let threads = rayon::current_num_threads();
+        let block_rows = if m <= FEW_ROWS { m } else { BLOCK_ROWS };
+        let blocks = m.div_ceil(block_rows);
+        let groups = if blocks == 1 {
+            threads
+        } else {
+            (2 * threads).div_ceil(blocks)
+        };
+        let per_group = panels.div_ceil(groups.min(panels));
+        let inputs = x.par_chunks(block_rows * k);
+        let outputs = out.par_chunks_mut(block_rows * n);
+        if per_group == panels {
+            inputs.zip(outputs).with_max_len(1).for_each(|(x, values)| {
+                self.block(x, 0..panels, epilogue, &mut Dense { values, width: n });
+            });
+            return;
+        }
+        let columns = per_group * epilogue.then.columns_per_panel();
+        let tasks: Vec<_> = inputs
+            .zip(outputs)
+            .flat_map_iter(|(x, out)| column_groups(x, out, n, columns))
+            .collect();
+        tasks
+            .into_par_iter()
+            .with_max_len(1)
+            .for_each(|(group, x, mut rows)| {
+                let first = group * per_group;
+                self.block(
+                    x,
+                    first..(first + per_group).min(panels),
+                    epilogue,
+                    &mut rows,
+                );
+            });
+    }
+
+    /// The product of `rows` and the columns of `panels`, on the calling thread, into the beginning of `out`: `[rows,
+    /// columns]` row-major. Returns the columns of the output that it covered; their number is the width of `out`'s rows.
+    ///
+    /// # Panics
+    ///
+    /// If `out` is too short, if a panel does not exist, or if the rows have another length than [`PackedMatrix::k`].
+    pub fn tile(
+        &self,
+        rows: &PackedRows,
+        panels: Range<usize>,
+        epilogue: Epilogue<'_>,
+        out: &mut [f32],
+    ) -> Range<usize> {
+        assert_eq!(rows.k(), self.k, "length of a row");
+        self.check(epilogue);
+        let per_panel = epilogue.then.columns_per_panel();
+        let columns = panels.start * per_panel..(panels.end * per_panel).min(self.n());
+        let values = &mut out[..rows.rows() * columns.len()];
+        self.run(
+            rows,
+            panels,
+            epilogue,
+            &mut Dense {
+                values,
+                width: columns.len(),
+            },
+        );
+        columns
+    }
+
+    fn block(&self, x: &[f32], panels: Range<usize>, epilogue: Epilogue<'_>, out: &mut impl Rows) {
+        let mut rows = PackedRows::default();
+        rows.pack(x, self.k);
+        self.run(&rows, panels, epilogue, out);
+    }
+
+    fn run(
+        &self,
+        rows: &PackedRows,
+        panels: Range<usize>,
+        epilogue: Epilogue<'_>,
+        out: &mut impl Rows,
+    ) {
+        self.arch.dispatch(Block {
+            matrix: self,
+            rows,
+            panels,
+            epilogue,
+            out,
+        });
+    }
+
+    fn panel(&self, panel: usize) -> &[f32] {
+        &self.panels.values()[panel * self.k * PANEL..(panel + 1) * self.k * PANEL]
+    }
+
+    fn check(&self, epilogue: Epilogue<'_>) {
+        assert_eq!(
+            self.gated,
+            epilogue.then == Then::SiluGate,
+            "gated matrices, and only they, have gates"
+        );
+    }
+}
+
+fn panel_count(n: usize, gated: bool) -> usize {
+    if gated {
+        (n / 2).div_ceil(HALF)
+    } else {
+        n.div_ceil(PANEL)
+    }
+}
+
+/// Which of the two factors a column of a gated matrix comes from, and which column of it.
+fn gated_source<'a>(gate: &'a [f32], up: &'a [f32], column: usize) -> (&'a [f32], usize) {
+    let (panel, within) = (column / PANEL, column % PANEL);
+    (
+        if within < HALF { gate } else { up },
+        panel * HALF + within % HALF,
+    )
+}
+
+/// The tasks of one block of rows: with each the number of its column group and its part of every output row.
+fn column_groups<'a>(
+    x: &'a [f32],
+    out: &'a mut [f32],
+    n: usize,
+    columns: usize,
+) -> impl Iterator<Item = (usize, &'a [f32], Vec<&'a mut [f32]>)> {
+    let mut groups: Vec<Vec<&mut [f32]>> = Vec::new();
+    groups.resize_with(n.div_ceil(columns), || Vec::with_capacity(out.len() / n));
+    for row in out.chunks_mut(n) {
+        for (group, part) in groups.iter_mut().zip(row.chunks_mut(columns)) {
+            group.push(part);
+        }
+    }
+    groups
+        .into_iter()
+        .enumerate()
+        .map(move |(group, rows)| (group, x, rows))
+}
+
+/// Where the rows of a result go.
+trait Rows {
+    fn row(&mut self, row: usize) -> &mut [f32];
+}
+
+/// Rows one after the other.
+struct Dense<'a> {
+    values: &'a mut [f32],
+    width: usize,
+}
+
+impl Rows for Dense<'_> {
+    #[inline(always)]
+    fn row(&mut self, row: usize) -> &mut [f32] {
+        &mut self.values[row * self.width..(row + 1) * self.width]
+    }
+}
+
+impl Rows for Vec<&mut [f32]> {
+    #[inline(always)]
+    fn row(&mut self, row: usize) -> &mut [f32] {
+        self[row]
+    }
+}
+
+/// One task: all strips of some rows times some panels. Panels are the outer loop, so that each is fetched from memory once.
+struct Block<'a, R> {
+    matrix: &'a PackedMatrix,
+    rows: &'a PackedRows,
+    panels: Range<usize>,
+    epilogue: Epilogue<'a>,
+    out: &'a mut R,
+}
+
+impl<R: Rows> WithSimd for Block<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            matrix,
+            rows,
+            panels,
+            epilogue,
+            out,
+        } = self;
+        let columns = epilogue.then.columns_per_panel();
+        let (full, rest, rest_height) = rows.strips();
+        let mut tile: Tile = [[0.0; PANEL]; STRIP];
+        for (position, panel) in panels.enumerate() {
+            let weights = matrix.panel(panel);
+            let mut finish = |tile: &Tile, first_row: usize, height: usize| {
+                for (r, &sums) in tile.iter().enumerate().take(height) {
+                    let row = out.row(first_row + r);
+                    let end = row.len().min((position + 1) * columns);
+                    epilogue.finish(panel, sums, &mut row[position * columns..end]);
+                }
+            };
+            for (index, strip) in full.chunks_exact(STRIP * matrix.k).enumerate() {
+                microkernel::multiply(simd, strip, STRIP, weights, &mut tile);
+                finish(&tile, index * STRIP, STRIP);
+            }
+            if rest_height > 0 {
+                microkernel::multiply(simd, rest, rest_height, weights, &mut tile);
+                finish(&tile, rows.rows() / STRIP * STRIP, rows.rows() % STRIP);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn noise(seed: u32, count: usize) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9E37_79B9) | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as f32 / u32::MAX as f32 - 0.5
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    /// The chain of operations that every element is.
+    fn naive(x: &[f32], w: &[f32], k: usize, n: usize) -> Vec<f32> {
+        let fused = Arch::new();
+        let mut out = Vec::new();
+        for row in x.chunks(k) {
+            for column in 0..n {
+                let step = |sum: f32, i: usize| match fused {
+                    Arch::Scalar => row[i] * w[i * n + column] + sum,
+                    _ => row[i].mul_add(w[i * n + column], sum),
+                };
+                out.push((0..k).fold(0.0, step));
+            }
+        }
+        out
+    }
+
+    fn transposed(w: &[f32], k: usize, n: usize) -> Vec<f32> {
+        (0..n)
+            .flat_map(|column| (0..k).map(move |step| w[step * n + column]))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn products_are_exact_chains(m in 1usize..40, k in 1usize..70, n in 1usize..140, seed: u32) {
+            let (x, w) = (noise(seed, m * k), noise(seed ^ 7, k * n));
+            let expected = naive(&x, &w, k, n);
+            for (weights, layout) in [(w.clone(), Layout::InOut), (transposed(&w, k, n), Layout::OutIn)] {
+                let packed = PackedMatrix::pack(&weights, k, n, layout);
+                let mut out = vec![f32::NAN; m * n];
+                packed.matmul(&x, Epilogue::default(), &mut out);
+                prop_assert_eq!(&out, &expected);
+            }
+        }
+
+        #[test]
+        fn a_row_does_not_see_its_neighbours(m in 1usize..700, row in 0usize..700, threads in 1usize..5) {
+            let (k, n) = (24, 100);
+            let row = row % m;
+            let (x, w) = (noise(3, m * k), noise(4, k * n));
+            let packed = PackedMatrix::pack(&w, k, n, Layout::InOut);
+            let mut together = vec![0.0; m * n];
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| packed.matmul(&x, Epilogue::default(), &mut together));
+            let mut alone = vec![0.0; n];
+            packed.matmul(&x[row * k..(row + 1) * k], Epilogue::default(), &mut alone);
+            prop_assert_eq!(&together[row * n..(row + 1) * n], &alone[..]);
+        }
+
+        #[test]
+        fn tiles_and_selections_are_parts_of_the_product(m in 1usize..30, n in 1usize..150, first in 0usize..5) {
+            let k = 17;
+            let (x, w) = (noise(5, m * k), noise(6, k * n));
+            let packed = PackedMatrix::pack(&w, k, n, Layout::InOut);
+            let expected = naive(&x, &w, k, n);
+            let mut rows = PackedRows::default();
+            rows.pack(&x, k);
+            let first = first % packed.panels();
+            let mut out = vec![f32::NAN; m * n];
+            let columns = packed.tile(&rows, first..packed.panels(), Epilogue::default(), &mut out);
+            for (row, values) in out.chunks(columns.len()).take(m).enumerate() {
+                prop_assert_eq!(values, &expected[row * n..][columns.clone()]);
+            }
+            let chosen = [n as u32 - 1, 0, n as u32 / 2];
+            let some = packed.select(&chosen);
+            let mut out = vec![f32::NAN; m * 3];
+            some.matmul(&x, Epilogue::default(), &mut out);
+            for (row, values) in out.chunks(3).enumerate() {
+                let picked: Vec<_> = chosen.iter().map(|&c| expected[row * n + c as usize]).collect();
+                prop_assert_eq!(values, &picked[..]);
+            }
+        }
+    }
+
+    #[test]
+    fn column_groups_and_blocks_give_the_same() {
+        let (k, n) = (130, 200);
+        let w = noise(8, k * n);
+        let packed = PackedMatrix::pack(&w, k, n, Layout::InOut);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(3)
+            .build()
+            .unwrap();
+        for m in [7, 31, 256, 257, 300, 1000] {
+            let x = noise(9, m * k);
+            let mut out = vec![0.0; m * n];
+            pool.install(|| packed.matmul(&x, Epilogue::default(), &mut out));
+            assert_eq!(out, naive(&x, &w, k, n), "{m} rows");
+        }
+    }
+
+    #[test]
+    fn epilogues_follow_the_product() {
+        let (m, k, n) = (5, 9, 45);
+        let (x, w, up, bias) = (
+            noise(1, m * k),
+            noise(2, k * n),
+            noise(3, k * n),
+            noise(4, n),
+        );
+        let product = naive(&x, &w, k, n);
+        let packed = PackedMatrix::pack(&w, k, n, Layout::InOut);
+        let apply = |bias, then, start: f32| {
+            let mut out = vec![start; m * n];
+            packed.matmul(&x, Epilogue { bias, then }, &mut out);
+            out
+        };
+        let with_bias = |i: usize| product[i] + bias[i % n];
+        let added = apply(Some(&bias), Then::Add, 2.0);
+        let gelu = apply(Some(&bias), Then::GeluTanh, f32::NAN);
+        for i in 0..m * n {
+            assert_eq!(added[i], 2.0 + with_bias(i));
+            assert!((gelu[i] - super::super::math::gelu_tanh(with_bias(i))).abs() < 1e-6);
+        }
+
+        let gated = PackedMatrix::pack_gated(&w, &up, k, Layout::InOut);
+        assert_eq!(gated.n(), n);
+        let other = naive(&x, &up, k, n);
+        let biases = PackedMatrix::pack_gated_bias(&bias, &bias);
+        let mut out = vec![f32::NAN; m * n];
+        gated.matmul(
+            &x,
+            Epilogue {
+                bias: Some(&biases),
+                then: Then::SiluGate,
+            },
+            &mut out,
+        );
+        for i in 0..m * n {
+            let expected = super::super::math::silu(with_bias(i)) * (other[i] + bias[i % n]);
+            assert!(
+                (out[i] - expected).abs() < 1e-6,
+                "{i}: {} {expected}",
+                out[i]
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_times_something_is_nothing() {
+        let packed = PackedMatrix::pack(&[1.0, 2.0], 2, 1, Layout::InOut);
+        packed.matmul(&[], Epilogue::default(), &mut []);
+        assert_eq!(
+            (packed.k(), packed.n(), packed.panels(), packed.bytes()),
+            (2, 1, 1, 2 * 32 * 4)
+        );
+    }
+}
