@@ -11,7 +11,7 @@ use crate::{error::LoadError, weights::config::SpecialIds};
 /// Longest tokenizer file that is read. The largest in use have some 35 MB.
 const MAX_BYTES: u64 = 256 << 20;
 /// Bound on token ids, which index tables.
-pub(crate) const MAX_IDS: usize = 1 << 24;
+pub(super) const MAX_IDS: usize = 1 << 24;
 
 /// A tokenizer as its file defines it.
 pub(super) struct Definition {

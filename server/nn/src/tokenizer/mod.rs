@@ -10,7 +10,6 @@ mod text;
 
 use std::path::Path;
 
-pub(crate) use definition::MAX_IDS;
 use definition::Definition;
 use latentd_domain::TokenSequence;
 use text::TokenTexts;

@@ -7,7 +7,7 @@ use super::{cursor::Cursor, metadata::Metadata, quant::Quantization};
 use crate::weights::encoding::Encoding;
 
 /// First bytes of every file.
-pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
+const MAGIC: [u8; 4] = *b"GGUF";
 /// Most tensors that are read.
 const MAX_TENSORS: u64 = 1 << 16;
 /// Most dimensions of a tensor; ggml's own limit.

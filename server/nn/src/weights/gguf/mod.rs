@@ -17,7 +17,6 @@ use std::{
 };
 
 use header::Header;
-pub(crate) use header::MAGIC;
 use metadata::Metadata;
 use rayon::prelude::*;
 
