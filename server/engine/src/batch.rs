@@ -84,10 +84,7 @@ impl<'a> EncodeBatch<'a> {
         };
         let started = Instant::now();
         let (requests, tokens) = (self.members.len(), self.tokens());
-        let span = tracing::debug_span!(parent: &first.span, "batch", requests, tokens);
-        for other in self.members.iter().skip(1) {
-            span.follows_from(other.span.id());
-        }
+        let span = shared_span(&self.members, tokens).unwrap_or_else(|| first.span.clone());
         let entered = span.entered();
         let slots: Vec<Slot> = self.slots().collect();
         for pass in passes(&slots, pass_tokens) {
@@ -279,6 +276,17 @@ impl TryFrom<Work> for Member {
             other => Err(other),
         }
     }
+}
+
+/// The span of a batch that several callers share, which follows from each of theirs; a lone caller's own is entered.
+fn shared_span(members: &[Member], tokens: usize) -> Option<Span> {
+    (members.len() > 1).then(|| {
+        let span = tracing::info_span!(parent: None, "batch", requests = members.len(), tokens);
+        for member in members {
+            span.follows_from(member.span.id());
+        }
+        span
+    })
 }
 
 /// Cuts slots into passes of at most `tokens` tokens, each of at least one sequence.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::SystemTime};
 
 use latentd_domain::{Dtype, ModelId, ModelInfo, SaeInfo, SaeName};
-use latentd_nn::{SaeOptions, Tokenizer};
+use latentd_nn::{sae::SaeOptions, tokenizer::Tokenizer};
 
 use crate::compute::{ResidentModel, ResidentSae};
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use latentd_domain::{Dtype, ModelId, SaeName, Scale, SparseActivations};
-use latentd_nn::{LatentReport, SaeOptions};
+use latentd_nn::sae::{LatentReport, SaeOptions};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -148,7 +148,7 @@ impl Handle {
         let sae = Arc::clone(resolve::latent(&self.catalog(), &sae, latent)?);
         let request = Request::Latent(Latent {
             sae,
-            latent,
+            index: latent,
             count,
             reply,
         });

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use latentd_domain::{HasReason, Reason};
 use tokio::sync::watch;
 
 use crate::Error;
@@ -12,8 +11,8 @@ use crate::Error;
 pub enum Health {
     /// It answers.
     Serving,
-    /// A batch panicked or the device failed. It goes on answering what it can, but should be restarted: what the device
-    /// holds is in doubt.
+    /// A batch panicked. The engine goes on answering what it can, but should be restarted: what the device holds is in
+    /// doubt.
     Unhealthy(Arc<str>),
     /// It was shut down, or its thread is gone; it answers nothing any more.
     Stopped(Arc<str>),
@@ -49,11 +48,12 @@ impl Reporter {
         self.0.subscribe()
     }
 
-    /// Passes a result on; one that is a defect or a failure of the device makes the engine unhealthy.
+    /// Passes a result on; a panic makes the engine unhealthy. Failures that nn foresees do not: one text on which a model
+    /// overflows is no reason to restart.
     pub(crate) fn observe<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.inspect_err(|error| {
-            if error.reason() == Reason::Internal {
-                self.unhealthy(&error.to_string());
+            if let Error::Panic { detail } = error {
+                self.unhealthy(detail);
             }
         })
     }

@@ -34,5 +34,8 @@ pub use engine::{DeviceInfo, Engine, Options};
 pub use error::Error;
 pub use handle::Handle;
 pub use health::Health;
-pub use latentd_nn::{LatentReport, SaeOptions, Tokenizer};
+pub use latentd_nn::{
+    sae::{LatentReport, SaeOptions},
+    tokenizer::Tokenizer,
+};
 pub use work::{Dense, EncodeOutput, EncodeWork, Lane, Sequence};

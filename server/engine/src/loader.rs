@@ -12,7 +12,7 @@ use std::{
 };
 
 use latentd_domain::{Dtype, ModelId, SaeName};
-use latentd_nn::SaeOptions;
+use latentd_nn::sae::SaeOptions;
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -155,10 +155,9 @@ fn unless_ended<T>(shared: &Shared, load: impl FnOnce() -> Result<T, Error>) -> 
 }
 
 fn load_model(shared: &Shared, id: ModelId, source: ModelSource) -> Result<Arc<ModelEntry>, Error> {
-    if let Some(resident) = shared.residency.snapshot().models.get(&id)
-        && resident.source == source
-    {
-        return Ok(Arc::clone(resident));
+    let identify = || contain(|| Ok(shared.compute.identify(&source.path)?));
+    if let Some(resident) = shared.residency.resident_model(&id, &source, identify)? {
+        return Ok(resident);
     }
     let resident = contain(|| Ok(shared.compute.load_model(&source.path, source.dtype)?))?;
     let entry = ModelEntry {

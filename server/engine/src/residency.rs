@@ -11,11 +11,12 @@ use std::{
     },
 };
 
-use latentd_domain::{ModelId, SaeName};
+use latentd_domain::{ModelId, ModelInfo, SaeName};
 
 use crate::{
     Error,
-    catalog::{Catalog, ModelEntry, SaeEntry},
+    catalog::{Catalog, ModelEntry, ModelSource, SaeEntry},
+    compute::Content,
 };
 
 /// The current catalog and the only way to change it.
@@ -53,19 +54,39 @@ impl Residency {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Adds a model; if one of equal content is there under the id, that one stays.
+    /// The model that is resident under `id`, if there is one and it is what `source` asks for. Its content is identified
+    /// only where the source is not the one that it came from.
+    pub(crate) fn resident_model(
+        &self,
+        id: &ModelId,
+        source: &ModelSource,
+        identify: impl FnOnce() -> Result<Content, Error>,
+    ) -> Result<Option<Arc<ModelEntry>>, Error> {
+        let Some(resident) = self.snapshot().models.get(id).cloned() else {
+            return Ok(None);
+        };
+        let ModelInfo {
+            digest,
+            tokenizer_digest,
+            ..
+        } = &resident.info;
+        let same = resident.source == *source
+            || (resident.source.dtype == source.dtype && {
+                let content = identify()?;
+                content.weights == *digest && content.tokenizer == *tokenizer_digest
+            });
+        if same {
+            Ok(Some(resident))
+        } else {
+            Err(taken(id))
+        }
+    }
+
+    /// Adds a model under an id that is free.
     pub(crate) fn add_model(&self, entry: ModelEntry) -> Result<Arc<ModelEntry>, Error> {
         self.change(|catalog| {
-            if let Some(resident) = catalog.models.get(&entry.id) {
-                let same = resident.info.digest == entry.info.digest
-                    && resident.info.tokenizer_digest == entry.info.tokenizer_digest
-                    && resident.source.dtype == entry.source.dtype;
-                let resident = Arc::clone(resident);
-                return if same {
-                    Ok(resident)
-                } else {
-                    Err(taken(&entry.id))
-                };
+            if catalog.models.contains_key(&entry.id) {
+                return Err(taken(&entry.id));
             }
             let entry = Arc::new(entry);
             catalog.models.insert(entry.id.clone(), Arc::clone(&entry));

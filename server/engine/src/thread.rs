@@ -79,11 +79,11 @@ fn answer(shared: &Shared, work: Work) {
         }
         Request::Latent(Latent {
             sae,
-            latent,
+            index,
             count,
             reply,
         }) => {
-            let computed = contain(|| Ok(sae.resident.latent(latent, count)?));
+            let computed = contain(|| Ok(sae.resident.latent(index, count)?));
             drop(reply.send(shared.health.observe(computed)));
         }
         Request::SelfTest(SelfTest { mut sae, reply }) => {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use latentd_domain::{ModelId, SaeName, Scale, Selection, SparseActivations};
-use latentd_nn::LatentReport;
+use latentd_nn::sae::LatentReport;
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -107,7 +107,7 @@ pub(crate) struct Decode {
 /// Describe a latent.
 pub(crate) struct Latent {
     pub(crate) sae: Arc<SaeEntry>,
-    pub(crate) latent: u32,
+    pub(crate) index: u32,
     pub(crate) count: usize,
     pub(crate) reply: Reply<LatentReport>,
 }

@@ -9,10 +9,19 @@ use std::{path::Path, sync::Arc};
 
 use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
 use latentd_nn::{
-    ComputeError, LatentReport, LoadError, PackedTokens, SaeOptions, Tensor, Tokenizer,
+    ComputeError, LoadError, PackedTokens, Tensor,
+    sae::{LatentReport, SaeOptions},
+    tokenizer::Tokenizer,
 };
 
 pub(crate) use nn::NnCompute;
+
+/// What tells models apart: digests, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) weights: String,
+    pub(crate) tokenizer: String,
+}
 
 /// A device that models are loaded onto.
 pub(crate) trait Compute: Send + Sync {
@@ -24,6 +33,9 @@ pub(crate) trait Compute: Send + Sync {
 
     /// Runs `work` on the threads that compute, and waits for it: one hop for a whole batch.
     fn on_device(&self, work: &mut (dyn FnMut() + Send));
+
+    /// Reads what a model is, without its weights. Runs on the loader's thread.
+    fn identify(&self, path: &Path) -> Result<Content, LoadError>;
 
     /// Reads a model from a Hugging Face folder or a GGUF file. Runs on the loader's thread.
     fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Arc<dyn ResidentModel>, LoadError>;

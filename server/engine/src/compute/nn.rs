@@ -4,11 +4,13 @@ use std::{path::Path, sync::Arc};
 
 use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
 use latentd_nn::{
-    ComputeError, Device, LatentReport, LoadError, Model, PackedTokens, Sae, SaeOptions, Taps,
-    Tensor, Tokenizer,
+    ComputeError, Device, LoadError, Model, PackedTokens, Taps, Tensor,
+    sae::{LatentReport, Sae, SaeOptions},
+    tokenizer::Tokenizer,
+    weights::ModelFiles,
 };
 
-use super::{Compute, ResidentModel, ResidentSae};
+use super::{Compute, Content, ResidentModel, ResidentSae};
 
 /// One device of the nn crate.
 pub(crate) struct NnCompute {
@@ -35,6 +37,15 @@ impl Compute for NnCompute {
 
     fn on_device(&self, work: &mut (dyn FnMut() + Send)) {
         self.device.install(work);
+    }
+
+    fn identify(&self, path: &Path) -> Result<Content, LoadError> {
+        let files = ModelFiles::open(path)?;
+        let tokenizer = files.tokenizer.digest().to_owned();
+        Ok(Content {
+            weights: files.checkpoint.digest(),
+            tokenizer,
+        })
     }
 
     fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Arc<dyn ResidentModel>, LoadError> {

@@ -23,13 +23,13 @@ fn mixture() -> Vec<EncodeWork> {
             3 => Selection::TopK(3),
             _ => Selection::Latents(Arc::from([1, 2, 3, 5, 8, 13, 21])),
         };
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             work.scale = Scale::DecoderNorm;
         }
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             work.saes = vec![sae("t3"), sae("s3"), sae("t3")];
         }
-        work.sequences[0].mask[0] = n % 2 == 0;
+        work.sequences[0].mask[0] = n.is_multiple_of(2);
         work
     };
     (0..16).map(one).collect()

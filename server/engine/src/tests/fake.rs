@@ -15,10 +15,12 @@ use latentd_domain::{
     SelfTest, Site, SparseActivations,
 };
 use latentd_nn::{
-    ComputeError, Device, LatentReport, LoadError, PackedTokens, SaeOptions, Tensor, Tokenizer,
+    ComputeError, Device, LoadError, PackedTokens, Tensor,
+    sae::{LatentReport, SaeOptions},
+    tokenizer::Tokenizer,
 };
 
-use crate::compute::{Compute, ResidentModel, ResidentSae};
+use crate::compute::{Compute, Content, ResidentModel, ResidentSae};
 
 /// A token on which the forward pass panics.
 pub(super) const PANICS: u32 = 900;
@@ -151,6 +153,13 @@ impl Compute for Fake {
         work();
     }
 
+    fn identify(&self, path: &Path) -> Result<Content, LoadError> {
+        Ok(Content {
+            weights: name(path),
+            tokenizer: String::new(),
+        })
+    }
+
     /// The content of a model is its file name.
     fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Arc<dyn ResidentModel>, LoadError> {
         self.script.state().loads += 1;
@@ -164,7 +173,7 @@ impl Compute for Fake {
         let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/tokenizer.json");
         Ok(Arc::new(FakeModel {
             info: model_info(path, dtype),
-            tokenizer: Arc::new(Tokenizer::from_json(&tokenizer)?),
+            tokenizer: Arc::new(Tokenizer::open(&tokenizer)?),
             device: Device::with_threads(0, 1)?,
             script: Arc::clone(&self.script),
         }))
@@ -249,7 +258,7 @@ impl FakeSae {
     fn row(&self, value: u64, selection: &Selection, scale: Scale) -> Vec<(u32, f32)> {
         let factor = if scale == Scale::Raw { 1.0 } else { 2.0 };
         let seed = value * 13 + self.salt;
-        let fires = (0..D_SAE).filter(|&latent| (seed + u64::from(latent) * 11) % 3 == 0);
+        let fires = (0..D_SAE).filter(|&latent| (seed + u64::from(latent) * 11).is_multiple_of(3));
         let mut row: Vec<(u32, f32)> = fires
             .map(|latent| {
                 (
@@ -307,8 +316,9 @@ impl ResidentSae for FakeSae {
         for (value, &wanted) in values.iter().zip(mask) {
             if wanted {
                 let row = self.row(*value as u64, selection, scale);
-                row.into_iter()
-                    .for_each(|(latent, activation)| out.push(latent, activation));
+                for (latent, activation) in row {
+                    out.push(latent, activation);
+                }
             }
             out.end_row();
         }

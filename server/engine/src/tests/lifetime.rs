@@ -1,5 +1,6 @@
 //! Ending the engine: what waits is answered or refused, never forgotten.
 
+use latentd_nn::sae::SaeOptions;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::{Answers, Bench, collect, encode, until};
@@ -78,7 +79,7 @@ async fn an_sae_that_waits_for_its_test_does_not_hold_up_the_end() {
     let loading = handle.clone();
     loads.spawn(async move {
         loading
-            .load_sae(super::sae("n4"), "saes/n4".into(), Default::default())
+            .load_sae(super::sae("n4"), "saes/n4".into(), SaeOptions::default())
             .await
     });
     until(|| handle.queued() == 1).await;

@@ -5,12 +5,13 @@ mod fake;
 mod lifetime;
 mod refusals;
 mod residency;
+mod spans;
 mod trouble;
 
 use std::{path::PathBuf, sync::Arc};
 
 use latentd_domain::{ModelId, SaeName, Scale, Selection, SparseActivations};
-use latentd_nn::SaeOptions;
+use latentd_nn::sae::SaeOptions;
 use tokio::task::{JoinSet, yield_now};
 
 use self::fake::{Fake, Script};

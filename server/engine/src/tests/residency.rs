@@ -1,7 +1,7 @@
 //! Loading and unloading while the device goes on.
 
 use latentd_domain::{Dtype, HasReason, HookPoint, Reason, Site};
-use latentd_nn::SaeOptions;
+use latentd_nn::sae::SaeOptions;
 use tokio::task::JoinSet;
 
 use super::{Answers, Bench, activations, collect, encode, model, sae, until};

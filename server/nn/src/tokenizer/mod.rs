@@ -32,6 +32,14 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
+    /// The tokenizer of a `tokenizer.json` on its own, without the configuration of a model beside it.
+    ///
+    /// # Errors
+    /// [`LoadError::PathNotReadable`] and [`LoadError::MalformedTokenizer`].
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        Self::from_json(path, SpecialIds::default())
+    }
+
     /// The tokenizer of a `tokenizer.json`. Beginning and end of sequence are those of the `tokenizer_config.json` beside
     /// it; where it does not say, those of `fallback`, the model's configuration.
     pub(crate) fn from_json(path: &Path, fallback: SpecialIds) -> Result<Self, LoadError> {
