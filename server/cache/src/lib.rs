@@ -1,1 +1,46 @@
-//! latentd-cache
+//! Activation caches: text in, token rows and shards of sparse activations on disk, examples out.
+//!
+//! A build goes corpus → rows of tokens → plan → shards → statistics and manifest, each step a module; what encodes the
+//! tokens is the caller, who hands over [`latentd_domain::SparseActivations`]. Nothing here is asynchronous, knows a
+//! model, or holds more in memory than one shard, whatever the length of the corpus.
+//!
+//! ```text
+//! <cache>/tokens.safetensors                              rows of tokens            (tokens)
+//! <cache>/saes/<model>.<sae>/shard-00000.safetensors      activations, latent-major (shard)
+//! <cache>/saes/<model>.<sae>/stats.safetensors            statistics of latents     (stats)
+//! <cache>/manifest.json                                   written last              (manifest)
+//! ```
+//!
+//! Every file appears whole or not at all (written beside, synced, renamed), and equal inputs give equal bytes.
+
+#[cfg(target_endian = "big")]
+compile_error!("cache files are little-endian and read in place; this target is big-endian");
+
+mod cache;
+//mod corpus;
+mod error;
+mod examples;
+mod files;
+mod layout;
+mod manifest;
+mod mapped;
+mod plan;
+mod scalar;
+mod shard;
+mod stats;
+mod tensor_file;
+
+
+mod tokens;
+
+pub use cache::Cache;
+//pub use corpus::{CorpusDigest, Document, Documents, MAX_DOCUMENT_BYTES};
+pub use error::Error;
+pub use examples::{MAX_CANDIDATES, MAX_ENTRIES_READ};
+pub use layout::{manifest_path, sae_dir, shard_path, stats_path, tokens_path};
+pub use manifest::{
+    BuildRecord, BuiltSae, Manifest, ModelRecord, SaeRecord, Settings, ShardRecord, TokensRecord, finish,
+};
+pub use plan::{SHARD_TOKENS, batches, shards};
+pub use shard::{ShardBuilder, ShardSpec, ShardSummary};
+pub use tokens::{RowSpec, TokenTable, TokenWriter};

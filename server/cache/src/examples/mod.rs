@@ -1,0 +1,92 @@
+//! Examples of a latent, chosen when they are asked for, from the true positions of its firing tokens.
+//!
+//! # Which windows there are
+//!
+//! The firing tokens of the latent are taken by falling activation; equal ones by row, then position. Each places a
+//! window around itself ([`window`]), inside its row. The window is kept if no window kept before overlaps it and no
+//! stronger firing token lies in it: windows never overlap, and the token that places a window is its peak. (A token
+//! whose window overlaps a stronger one's is left out with its window, as in non-maximum suppression.) With grid
+//! placement this is every cell in which the latent fires. Of kept windows with the same token ids only the strongest is
+//! shown. What remains, by falling peak, is the *population*, and every mode draws from it:
+//!
+//! - `Top`: its first windows;
+//! - `Quantile`: cut into `groups` slices of equal count, the remainder at the weak end left out, `count / groups` drawn
+//!   from each, as delphi does (a population smaller than `groups` is cut into slices of one);
+//! - `Bins`: by the interval of equal width, from 0 to the latent's highest activation, in which the peak lies;
+//! - `Random`: anywhere in it.
+//!
+//! Where `count` is not a multiple of `groups`, the strongest groups get one more. `NonActivating` windows are not of the
+//! population; see [`silent`].
+//!
+//! # What bounds the work
+//!
+//! `Top` stops when it has enough, or after [`MAX_CANDIDATES`] firing tokens. The other modes need the whole population.
+//! Of a latent with more firing tokens than [`MAX_ENTRIES_READ`], they read shards drawn with the seed until they have
+//! read that many; of more than [`MAX_CANDIDATES`] read, they keep rows drawn with the seed that hold about that many. A
+//! row is kept whole, so the population of the rows that are kept is exact: a uniform sample of the rows of the cache.
+
+use std::path::Path;
+
+use latentd_domain::{Example, ExampleMode, ExampleQuery};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Error, TokenTable, shard::Shard};
+
+mod draw;
+mod falling;
+mod fill;
+mod silent;
+mod spread;
+mod window;
+
+use draw::Drawn;
+use spread::Spread;
+use window::Placement;
+
+/// Firing tokens of one latent that are considered for its examples, at most (about, where rows are sampled).
+pub const MAX_CANDIDATES: usize = 200_000;
+
+/// Firing tokens of one latent that are read to choose among, at most, to the end of the last shard.
+pub const MAX_ENTRIES_READ: usize = 4_000_000;
+
+/// What examples of one latent are read from.
+pub(crate) struct Source<'a> {
+    /// The rows of the cache.
+    pub(crate) tokens: &'a TokenTable,
+    /// The shards of the SAE, in the order of their rows.
+    pub(crate) shards: &'a [Shard],
+    /// The folder of the SAE, for errors.
+    pub(crate) dir: &'a Path,
+    /// The latent.
+    pub(crate) latent: u32,
+    /// Its highest activation.
+    pub(crate) max_activation: f32,
+}
+
+/// Examples of the source's latent.
+pub(crate) fn read(source: &Source<'_>, query: &ExampleQuery) -> Result<Vec<Example>, Error> {
+    // Each latent has its own stream of the seed's random numbers, so what it gets does not depend on who is asked along.
+    let mut rng = ChaCha8Rng::seed_from_u64(query.seed);
+    rng.set_stream(u64::from(source.latent));
+    let placement = Placement::new(query);
+    match query.mode {
+        ExampleMode::Top => {
+            let mut spread = Spread::new(source, placement);
+            let candidates = falling::merge(source.shards, source.latent).take(MAX_CANDIDATES);
+            fill::examples(source, spread.keep(candidates, query.count)?)
+        }
+        ExampleMode::Quantile | ExampleMode::Bins | ExampleMode::Random => {
+            let mut spread = Spread::new(source, placement);
+            let candidates = falling::gather(source, &mut rng);
+            let population = spread.keep(candidates.into_iter(), usize::MAX)?;
+            let drawn: Vec<Drawn> = match query.mode {
+                ExampleMode::Quantile => draw::quantiles(&population, query, &mut rng),
+                ExampleMode::Bins => draw::bins(&population, source.max_activation, query, &mut rng),
+                _ => draw::random(&population, query.count, &mut rng),
+            };
+            fill::examples(source, drawn)
+        }
+        ExampleMode::NonActivating => silent::examples(source, placement, query.count, &mut rng),
+    }
+}

@@ -1,0 +1,31 @@
+//! Where the files of a cache lie. Paths are made from names here and never read from a manifest, so that a manifest
+//! cannot point outside its cache.
+
+use std::path::{Path, PathBuf};
+
+use latentd_domain::SaeName;
+
+/// The rows of tokens of the cache in `dir`.
+pub fn tokens_path(dir: &Path) -> PathBuf {
+    dir.join("tokens.safetensors")
+}
+
+/// The manifest of the cache in `dir`.
+pub fn manifest_path(dir: &Path) -> PathBuf {
+    dir.join("manifest.json")
+}
+
+/// The folder of one SAE. SAEs of one cache share their model, so the dot leaves no two with the same folder.
+pub fn sae_dir(dir: &Path, sae: &SaeName) -> PathBuf {
+    dir.join("saes").join(format!("{}.{}", sae.model().id(), sae.id()))
+}
+
+/// Shard number `shard` of one SAE.
+pub fn shard_path(dir: &Path, sae: &SaeName, shard: usize) -> PathBuf {
+    sae_dir(dir, sae).join(format!("shard-{shard:05}.safetensors"))
+}
+
+/// The statistics of one SAE.
+pub fn stats_path(dir: &Path, sae: &SaeName) -> PathBuf {
+    sae_dir(dir, sae).join("stats.safetensors")
+}
