@@ -49,7 +49,12 @@ impl Cache {
             Ok((record.name.clone(), sae))
         });
         let saes = saes.collect::<Result<_, Error>>()?;
-        Ok(Self { dir: dir.to_owned(), saes, tokens, manifest })
+        Ok(Self {
+            dir: dir.to_owned(),
+            saes,
+            tokens,
+            manifest,
+        })
     }
 
     /// What the cache was made from.
@@ -64,14 +69,17 @@ impl Cache {
 
     /// Bytes on disk.
     pub fn size_bytes(&self) -> u64 {
-        let manifest = fs_err::metadata(manifest_path(&self.dir)).map_or(0, |metadata| metadata.len());
+        let manifest =
+            fs_err::metadata(manifest_path(&self.dir)).map_or(0, |metadata| metadata.len());
         self.manifest.bytes() + manifest
     }
 
     /// Statistics of one latent, in constant time.
     pub fn stats(&self, sae: &SaeName, latent: u32) -> Result<LatentStats, Error> {
         let cached = self.sae(sae)?;
-        let stats = cached.stats.get(latent, self.manifest.tokens.encoded_tokens);
+        let stats = cached
+            .stats
+            .get(latent, self.manifest.tokens.encoded_tokens);
         stats.ok_or_else(|| cached.unknown(sae, latent))
     }
 
@@ -88,10 +96,20 @@ impl Cache {
         let cached = self.sae(sae)?;
         let extent = cached.stats.extent(latent);
         let (firing_tokens, max_activation) = extent.ok_or_else(|| cached.unknown(sae, latent))?;
-        let source =
-            Source { tokens: &self.tokens, shards: &cached.shards, dir: &cached.dir, latent, max_activation };
+        let source = Source {
+            tokens: &self.tokens,
+            shards: &cached.shards,
+            dir: &cached.dir,
+            latent,
+            max_activation,
+        };
         let examples = examples::read(&source, query)?;
-        Ok(LatentExamples { latent, firing_tokens, max_activation, examples })
+        Ok(LatentExamples {
+            latent,
+            firing_tokens,
+            max_activation,
+            examples,
+        })
     }
 
     /// Reads every file and compares its digest with the manifest's.
@@ -108,13 +126,19 @@ impl Cache {
     }
 
     fn sae(&self, sae: &SaeName) -> Result<&CachedSae, Error> {
-        self.saes.get(sae).ok_or_else(|| Error::UnknownSae { sae: sae.clone() })
+        self.saes
+            .get(sae)
+            .ok_or_else(|| Error::UnknownSae { sae: sae.clone() })
     }
 }
 
 impl CachedSae {
     fn unknown(&self, sae: &SaeName, latent: u32) -> Error {
-        Error::UnknownLatent { sae: sae.clone(), latent, d_sae: self.d_sae }
+        Error::UnknownLatent {
+            sae: sae.clone(),
+            latent,
+            d_sae: self.d_sae,
+        }
     }
 }
 
@@ -129,13 +153,27 @@ fn verify(path: &Path, digest: &str) -> Result<(), Error> {
 fn check_tokens(manifest: &Manifest, tokens: &TokenTable) -> Result<(), Error> {
     let record = &manifest.tokens;
     let said = (record.bytes, record.tokens, record.rows, record.documents);
-    let found = (tokens.bytes(), tokens.tokens(), tokens.rows(), tokens.documents());
-    let longest = (0..tokens.rows()).map(|row| tokens.row_len(row)).max().unwrap_or(0);
+    let found = (
+        tokens.bytes(),
+        tokens.tokens(),
+        tokens.rows(),
+        tokens.documents(),
+    );
+    let longest = (0..tokens.rows())
+        .map(|row| tokens.row_len(row))
+        .max()
+        .unwrap_or(0);
     if said != found || tokens.corpus_digest() != manifest.corpus_digest {
-        return Err(Error::corrupt(tokens.path(), "the rows are not those of the manifest"));
+        return Err(Error::corrupt(
+            tokens.path(),
+            "the rows are not those of the manifest",
+        ));
     }
     if longest as usize > manifest.settings.context_length {
-        return Err(Error::corrupt(tokens.path(), format!("a row has {longest} tokens")));
+        return Err(Error::corrupt(
+            tokens.path(),
+            format!("a row has {longest} tokens"),
+        ));
     }
     Ok(())
 }
@@ -153,22 +191,39 @@ fn open_sae(
         let detail = format!("the shards of {} do not cover the rows", record.name);
         return Err(Error::corrupt(&manifest_path(dir), detail));
     }
-    let shards = record.shards.iter().zip(plan).enumerate().map(|(at, (shard, rows))| {
-        let path = shard_path(dir, &record.name, at);
-        let opened = Shard::open(&path, settings.shard_spec(record.d_sae, rows), shard.activations)?;
-        check_length(&path, opened.bytes(), shard.bytes)?;
-        Ok(opened)
-    });
+    let shards = record
+        .shards
+        .iter()
+        .zip(plan)
+        .enumerate()
+        .map(|(at, (shard, rows))| {
+            let path = shard_path(dir, &record.name, at);
+            let opened = Shard::open(
+                &path,
+                settings.shard_spec(record.d_sae, rows),
+                shard.activations,
+            )?;
+            check_length(&path, opened.bytes(), shard.bytes)?;
+            Ok(opened)
+        });
     let shards = shards.collect::<Result<_, Error>>()?;
     let stats = StatsTable::open(&stats_path(dir, &record.name), record.d_sae)?;
     check_length(stats.path(), stats.bytes(), record.stats_bytes)?;
-    Ok(CachedSae { d_sae: record.d_sae, dir: sae_dir(dir, &record.name), shards, stats })
+    Ok(CachedSae {
+        d_sae: record.d_sae,
+        dir: sae_dir(dir, &record.name),
+        shards,
+        stats,
+    })
 }
 
 fn check_length(path: &Path, found: u64, said: u64) -> Result<(), Error> {
     if found == said {
         Ok(())
     } else {
-        Err(Error::corrupt(path, format!("the file has {found} bytes, the manifest says {said}")))
+        Err(Error::corrupt(
+            path,
+            format!("the file has {found} bytes, the manifest says {said}"),
+        ))
     }
 }

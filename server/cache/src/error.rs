@@ -98,7 +98,10 @@ pub enum Error {
 }
 
 fn place(line: Option<u64>) -> String {
-    line.map_or_else(|| "the whole file".to_owned(), |line| format!("line {line}"))
+    line.map_or_else(
+        || "the whole file".to_owned(),
+        |line| format!("line {line}"),
+    )
 }
 
 impl Error {
@@ -106,19 +109,26 @@ impl Error {
     pub(crate) fn storage(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path, source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { path, source }
+            }
             _ => Self::Storage { path, source },
         }
     }
 
     /// A file of the cache that does not fit.
     pub(crate) fn corrupt(path: &Path, detail: impl Into<String>) -> Self {
-        Self::Corrupt { path: path.to_owned(), detail: detail.into() }
+        Self::Corrupt {
+            path: path.to_owned(),
+            detail: detail.into(),
+        }
     }
 
     /// A promise that the builder's caller broke.
     pub(crate) fn invalid_build(detail: impl Into<String>) -> Self {
-        Self::InvalidBuild { detail: detail.into() }
+        Self::InvalidBuild {
+            detail: detail.into(),
+        }
     }
 }
 

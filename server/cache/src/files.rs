@@ -58,7 +58,11 @@ impl AtomicFile {
     pub(crate) fn create(target: &Path) -> Result<Self, Error> {
         let scratch = scratch_path(target);
         let file = fs::File::create(&scratch).map_err(|source| Error::storage(target, source))?;
-        let hashing = Hashing { inner: file, hasher: blake3::Hasher::new(), bytes: 0 };
+        let hashing = Hashing {
+            inner: file,
+            hasher: blake3::Hasher::new(),
+            bytes: 0,
+        };
         Ok(Self {
             out: BufWriter::with_capacity(BUFFER, hashing),
             scratch,
@@ -74,15 +78,21 @@ impl AtomicFile {
 
     /// Appends `bytes`.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.out.write_all(bytes).map_err(|source| Error::storage(&self.target, source))
+        self.out
+            .write_all(bytes)
+            .map_err(|source| Error::storage(&self.target, source))
     }
 
     /// Puts the file in its place, for good: when this returns, it outlives a power cut.
     pub(crate) fn commit(mut self) -> Result<Written, Error> {
-        self.settle().map_err(|source| Error::storage(&self.target, source))?;
+        self.settle()
+            .map_err(|source| Error::storage(&self.target, source))?;
         self.committed = true;
         let hashing = self.out.get_ref();
-        Ok(Written { digest: hashing.hasher.finalize().to_hex().to_string(), bytes: hashing.bytes })
+        Ok(Written {
+            digest: hashing.hasher.finalize().to_hex().to_string(),
+            bytes: hashing.bytes,
+        })
     }
 
     fn settle(&mut self) -> io::Result<()> {
@@ -135,7 +145,9 @@ pub(crate) fn sweep(dir: &Path) -> Result<(), Error> {
 pub(crate) fn digest_of(path: &Path) -> Result<String, Error> {
     let failed = |source| Error::storage(path, source);
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(fs::File::open(path).map_err(failed)?).map_err(failed)?;
+    hasher
+        .update_reader(fs::File::open(path).map_err(failed)?)
+        .map_err(failed)?;
     Ok(hasher.finalize().to_hex().to_string())
 }
 
@@ -170,8 +182,14 @@ mod tests {
             hasher: blake3::Hasher::new(),
             bytes: 0,
         });
-        let failure = out.write_all(&[0; 1 << 16]).and_then(|()| out.flush()).unwrap_err();
-        assert!(matches!(Error::storage(full, failure), Error::DiskFull { .. }));
+        let failure = out
+            .write_all(&[0; 1 << 16])
+            .and_then(|()| out.flush())
+            .unwrap_err();
+        assert!(matches!(
+            Error::storage(full, failure),
+            Error::DiskFull { .. }
+        ));
         let _ = out.into_parts();
     }
 

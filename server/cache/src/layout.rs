@@ -17,7 +17,8 @@ pub fn manifest_path(dir: &Path) -> PathBuf {
 
 /// The folder of one SAE. SAEs of one cache share their model, so the dot leaves no two with the same folder.
 pub fn sae_dir(dir: &Path, sae: &SaeName) -> PathBuf {
-    dir.join("saes").join(format!("{}.{}", sae.model().id(), sae.id()))
+    dir.join("saes")
+        .join(format!("{}.{}", sae.model().id(), sae.id()))
 }
 
 /// Shard number `shard` of one SAE.

@@ -17,7 +17,7 @@
 compile_error!("cache files are little-endian and read in place; this target is big-endian");
 
 mod cache;
-//mod corpus;
+mod corpus;
 mod error;
 mod examples;
 mod files;
@@ -29,17 +29,19 @@ mod scalar;
 mod shard;
 mod stats;
 mod tensor_file;
-
+#[cfg(test)]
+mod tests;
 
 mod tokens;
 
 pub use cache::Cache;
-//pub use corpus::{CorpusDigest, Document, Documents, MAX_DOCUMENT_BYTES};
+pub use corpus::{CorpusDigest, Document, Documents, MAX_DOCUMENT_BYTES};
 pub use error::Error;
 pub use examples::{MAX_CANDIDATES, MAX_ENTRIES_READ};
 pub use layout::{manifest_path, sae_dir, shard_path, stats_path, tokens_path};
 pub use manifest::{
-    BuildRecord, BuiltSae, Manifest, ModelRecord, SaeRecord, Settings, ShardRecord, TokensRecord, finish,
+    BuildRecord, BuiltSae, Manifest, ModelRecord, SaeRecord, Settings, ShardRecord, TokensRecord,
+    finish,
 };
 pub use plan::{SHARD_TOKENS, batches, shards};
 pub use shard::{ShardBuilder, ShardSpec, ShardSummary};

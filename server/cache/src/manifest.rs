@@ -165,21 +165,27 @@ impl Manifest {
     /// Fails with `CacheCorrupt` if it is missing, malformed, of another format, or does not have its own digest.
     pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
         let path = manifest_path(dir);
-        let length = fs_err::metadata(&path).map(|metadata| metadata.len()).map_err(|source| {
-            match source.kind() {
+        let length = fs_err::metadata(&path)
+            .map(|metadata| metadata.len())
+            .map_err(|source| match source.kind() {
                 std::io::ErrorKind::NotFound => Error::corrupt(&path, "the file is missing"),
                 _ => Error::storage(&path, source),
-            }
-        })?;
+            })?;
         if length > MAX_BYTES {
-            return Err(Error::corrupt(&path, format!("the file has {length} bytes")));
+            return Err(Error::corrupt(
+                &path,
+                format!("the file has {length} bytes"),
+            ));
         }
         let bytes = fs_err::read(&path).map_err(|source| Error::storage(&path, source))?;
         let manifest: Self = serde_json::from_slice(&bytes)
             .map_err(|error| Error::corrupt(&path, format!("not a manifest: {error}")))?;
         if manifest.format != FORMAT {
             let format = &manifest.format;
-            return Err(Error::corrupt(&path, format!("the format is `{format}`, not `{FORMAT}`")));
+            return Err(Error::corrupt(
+                &path,
+                format!("the format is `{format}`, not `{FORMAT}`"),
+            ));
         }
         if manifest.digest != manifest.own_digest()? {
             return Err(Error::corrupt(&path, "the digest does not fit the content"));
@@ -188,7 +194,10 @@ impl Manifest {
     }
 
     fn own_digest(&self) -> Result<String, Error> {
-        let blank = Self { digest: String::new(), ..self.clone() };
+        let blank = Self {
+            digest: String::new(),
+            ..self.clone()
+        };
         Ok(blake3::hash(&blank.to_json()?).to_hex().to_string())
     }
 
@@ -210,7 +219,12 @@ impl Manifest {
 
 impl Settings {
     pub(crate) fn shard_spec(&self, d_sae: u32, rows: Range<u64>) -> ShardSpec {
-        ShardSpec { d_sae, dtype: self.activation_dtype, context_length: self.context_length, rows }
+        ShardSpec {
+            d_sae,
+            dtype: self.activation_dtype,
+            context_length: self.context_length,
+            rows,
+        }
     }
 }
 
@@ -219,14 +233,20 @@ impl Settings {
 /// The result is the same whenever and however often it is called. Fails with `InvalidBuild` if the shards are not those
 /// of the plan, and with `CacheCorrupt` if a file is not what its summary says.
 pub fn finish(dir: &Path, record: BuildRecord) -> Result<Manifest, Error> {
-    let BuildRecord { model, mut settings, mut saes } = record;
+    let BuildRecord {
+        model,
+        mut settings,
+        mut saes,
+    } = record;
     settings.masked_ids.sort_unstable();
     settings.masked_ids.dedup();
     saes.sort_by(|a, b| a.name.cmp(&b.name));
     let table = TokenTable::open(dir)?;
     files::sweep(dir)?;
     let plan = plan::shards(&table, settings.shard_tokens);
-    let saes = saes.into_iter().map(|sae| finish_sae(dir, sae, &plan, &settings));
+    let saes = saes
+        .into_iter()
+        .map(|sae| finish_sae(dir, sae, &plan, &settings));
     let mut manifest = Manifest {
         format: FORMAT.to_owned(),
         digest: String::new(),
@@ -256,10 +276,18 @@ fn finish_sae(
     plan: &[Range<u64>],
     settings: &Settings,
 ) -> Result<SaeRecord, Error> {
-    let BuiltSae { name, hook_point, d_sae, digest, shards } = sae;
+    let BuiltSae {
+        name,
+        hook_point,
+        d_sae,
+        digest,
+        shards,
+    } = sae;
     if shards.len() != plan.len() {
         let (have, want) = (shards.len(), plan.len());
-        return Err(Error::invalid_build(format!("{name} has {have} shards of {want}")));
+        return Err(Error::invalid_build(format!(
+            "{name} has {have} shards of {want}"
+        )));
     }
     let folder = sae_dir(dir, &name);
     files::create_dir(&folder)?;
@@ -268,9 +296,17 @@ fn finish_sae(
     let mut records = Vec::with_capacity(shards.len());
     for (at, (summary, rows)) in shards.into_iter().zip(plan).enumerate() {
         let path = shard_path(dir, &name, at);
-        let shard = Shard::open(&path, settings.shard_spec(d_sae, rows.clone()), summary.entries)?;
+        let shard = Shard::open(
+            &path,
+            settings.shard_spec(d_sae, rows.clone()),
+            summary.entries,
+        )?;
         if shard.bytes() != summary.bytes {
-            return Err(shard.corrupt(format!("it has {} bytes, not {}", shard.bytes(), summary.bytes)));
+            return Err(shard.corrupt(format!(
+                "it has {} bytes, not {}",
+                shard.bytes(),
+                summary.bytes
+            )));
         }
         totals.add(&shard);
         records.push(ShardRecord {

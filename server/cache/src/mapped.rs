@@ -55,19 +55,38 @@ impl Mapped {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let map = map(path)?;
         let corrupt = |detail: String| Error::corrupt(path, detail);
-        let length = map.get(..8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-        let length = length.ok_or_else(|| corrupt("shorter than a safetensors header".to_owned()))?;
-        let data = usize::try_from(length.min(MAX_HEADER + 1)).unwrap_or(usize::MAX).saturating_add(8);
+        let length = map
+            .get(..8)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(u64::from_le_bytes);
+        let length =
+            length.ok_or_else(|| corrupt("shorter than a safetensors header".to_owned()))?;
+        let data = usize::try_from(length.min(MAX_HEADER + 1))
+            .unwrap_or(usize::MAX)
+            .saturating_add(8);
         let header = map.get(8..data).filter(|_| length <= MAX_HEADER);
-        let header = header.ok_or_else(|| corrupt("the header is longer than the file".to_owned()))?;
+        let header =
+            header.ok_or_else(|| corrupt("the header is longer than the file".to_owned()))?;
         let header: Header = serde_json::from_slice(header)
             .map_err(|error| corrupt(format!("the header is not JSON: {error}")))?;
-        let end = header.tensors.values().map(|tensor| tensor.data_offsets.1).max().unwrap_or(0);
+        let end = header
+            .tensors
+            .values()
+            .map(|tensor| tensor.data_offsets.1)
+            .max()
+            .unwrap_or(0);
         let held = (map.len() - data) as u64;
         if end != held {
-            return Err(corrupt(format!("the header promises {end} bytes of tensors, the file has {held}")));
+            return Err(corrupt(format!(
+                "the header promises {end} bytes of tensors, the file has {held}"
+            )));
         }
-        Ok(Self { path: path.to_owned(), map, header, data })
+        Ok(Self {
+            path: path.to_owned(),
+            map,
+            header,
+            data,
+        })
     }
 
     /// The file.
@@ -88,8 +107,14 @@ impl Mapped {
 
     /// First dimension of tensor `name`.
     pub(crate) fn len(&self, name: &str) -> Result<u64, Error> {
-        let length = self.header.tensors.get(name).and_then(|tensor| tensor.shape.first());
-        length.copied().ok_or_else(|| self.corrupt(format!("there is no tensor `{name}`")))
+        let length = self
+            .header
+            .tensors
+            .get(name)
+            .and_then(|tensor| tensor.shape.first());
+        length
+            .copied()
+            .ok_or_else(|| self.corrupt(format!("there is no tensor `{name}`")))
     }
 
     /// The tensor `name`, which must be of `T`s and of this shape.
@@ -99,16 +124,25 @@ impl Mapped {
         if tensor.dtype != T::NAME || tensor.shape != shape {
             return Err(misfit());
         }
-        let size = shape.iter().try_fold(size_of::<T>() as u64, |size, &dim| size.checked_mul(dim));
+        let size = shape
+            .iter()
+            .try_fold(size_of::<T>() as u64, |size, &dim| size.checked_mul(dim));
         let (start, end) = tensor.data_offsets;
         if size.is_none() || end.checked_sub(start) != size {
             return Err(misfit());
         }
-        let place = |offset: u64| usize::try_from(offset).ok().and_then(|at| at.checked_add(self.data));
+        let place = |offset: u64| {
+            usize::try_from(offset)
+                .ok()
+                .and_then(|at| at.checked_add(self.data))
+        };
         let (start, end) = place(start).zip(place(end)).ok_or_else(misfit)?;
         let bytes = self.map.get(start..end).ok_or_else(misfit)?;
         bytemuck::try_cast_slice::<u8, T>(bytes).map_err(|_| misfit())?;
-        Ok(Column { bytes: start..end, values: PhantomData })
+        Ok(Column {
+            bytes: start..end,
+            values: PhantomData,
+        })
     }
 
     /// The values of a column of this file. [`Mapped::column`] made sure that they can be read in place.
@@ -128,11 +162,17 @@ fn map(path: &Path) -> Result<Mmap, Error> {
         std::io::ErrorKind::NotFound => Error::corrupt(path, "the file is missing"),
         _ => Error::storage(path, source),
     })?;
-    let length = file.metadata().map_err(|source| Error::storage(path, source))?.len();
+    let length = file
+        .metadata()
+        .map_err(|source| Error::storage(path, source))?
+        .len();
     if length < 8 {
         return Err(Error::corrupt(path, format!("the file has {length} bytes")));
     }
-    #[expect(unsafe_code, reason = "mapping a file is unsafe because somebody could change it under the map")]
+    #[expect(
+        unsafe_code,
+        reason = "mapping a file is unsafe because somebody could change it under the map"
+    )]
     // SAFETY: the server writes cache files once, beside their place, and renames them: it never changes or truncates
     // one that has a name. Deleting one leaves the map valid. All types read through it accept any bytes.
     let map = unsafe { Mmap::map(file.file()) };

@@ -20,7 +20,10 @@ fn cut(offsets: &[u64], shard_tokens: u64) -> Vec<Range<u64>> {
     while start < rows {
         let begin = offsets.get(start).copied().unwrap_or_default();
         let limit = begin.saturating_add(shard_tokens);
-        let end = offsets.partition_point(|&offset| offset <= limit).saturating_sub(1).max(start + 1);
+        let end = offsets
+            .partition_point(|&offset| offset <= limit)
+            .saturating_sub(1)
+            .max(start + 1);
         out.push(start as u64..end as u64);
         start = end;
     }

@@ -38,17 +38,27 @@ struct Total {
 impl Totals {
     /// Nothing fired yet.
     pub(crate) fn new(d_sae: u32) -> Self {
-        let none = Total { count: 0, max: 0.0, sum: 0.0, sum_square: 0.0, histogram: [0; HISTOGRAM_BUCKETS] };
+        let none = Total {
+            count: 0,
+            max: 0.0,
+            sum: 0.0,
+            sum_square: 0.0,
+            histogram: [0; HISTOGRAM_BUCKETS],
+        };
         Self(vec![none; d_sae as usize])
     }
 
     /// Adds what fires in `shard`.
     pub(crate) fn add(&mut self, shard: &Shard) {
-        self.0.par_iter_mut().with_min_len(64).enumerate().for_each(|(latent, total)| {
-            for firing in shard.postings(latent as u32).iter() {
-                total.add(firing.activation);
-            }
-        });
+        self.0
+            .par_iter_mut()
+            .with_min_len(64)
+            .enumerate()
+            .for_each(|(latent, total)| {
+                for firing in shard.postings(latent as u32).iter() {
+                    total.add(firing.activation);
+                }
+            });
     }
 
     /// Stored activations of all latents.
@@ -139,7 +149,11 @@ impl StatsTable {
         Some(LatentStats {
             latent,
             count,
-            density: if tokens == 0 { 0.0 } else { count as f64 / tokens as f64 },
+            density: if tokens == 0 {
+                0.0
+            } else {
+                count as f64 / tokens as f64
+            },
             max,
             mean: over(&self.sum, count)?,
             mean_square: over(&self.sum_square, count)?,

@@ -20,24 +20,40 @@ pub(crate) struct Drawn {
 
 impl From<Window> for Drawn {
     fn from(window: Window) -> Self {
-        Self { window, group: None, bin: None }
+        Self {
+            window,
+            group: None,
+            bin: None,
+        }
     }
 }
 
 /// `count` windows anywhere in the population, in the order in which they were drawn.
 pub(crate) fn random(population: &[Window], count: usize, rng: &mut ChaCha8Rng) -> Vec<Drawn> {
     let drawn = index::sample(rng, population.len(), count.min(population.len()));
-    drawn.iter().filter_map(|at| population.get(at).copied()).map(Drawn::from).collect()
+    drawn
+        .iter()
+        .filter_map(|at| population.get(at).copied())
+        .map(Drawn::from)
+        .collect()
 }
 
 /// `count` windows from slices of equal count, strongest slice first, and by falling peak inside each.
-pub(crate) fn quantiles(population: &[Window], query: &ExampleQuery, rng: &mut ChaCha8Rng) -> Vec<Drawn> {
+pub(crate) fn quantiles(
+    population: &[Window],
+    query: &ExampleQuery,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Drawn> {
     let groups = query.groups.max(1);
     let size = (population.len() / groups).max(1);
     let mut out = Vec::new();
     for (group, slice) in population.chunks_exact(size).take(groups).enumerate() {
         let drawn = sample(slice, share(query.count, groups, group), rng);
-        out.extend(drawn.map(|window| Drawn { window, group: Some(group as u32), bin: None }));
+        out.extend(drawn.map(|window| Drawn {
+            window,
+            group: Some(group as u32),
+            bin: None,
+        }));
     }
     out
 }
@@ -54,7 +70,9 @@ pub(crate) fn bins(
     let mut out = Vec::new();
     // The population falls by peak, so each interval is a run of it.
     for slice in population.chunk_by(|a, b| bin(a.peak, max, groups) == bin(b.peak, max, groups)) {
-        let Some(group) = slice.first().map(|window| bin(window.peak, max, groups)) else { continue };
+        let Some(group) = slice.first().map(|window| bin(window.peak, max, groups)) else {
+            continue;
+        };
         let Range { start, end } = interval(group, max, groups);
         let drawn = sample(slice, share(query.count, groups, group), rng);
         out.extend(drawn.map(|window| Drawn {
@@ -125,7 +143,14 @@ mod tests {
 
     fn query(count: usize, groups: usize) -> ExampleQuery {
         let mode = ExampleMode::Quantile;
-        ExampleQuery { mode, count, groups, window: 1, centring: Centring::Peak, seed: 0 }
+        ExampleQuery {
+            mode,
+            count,
+            groups,
+            window: 1,
+            centring: Centring::Peak,
+            seed: 0,
+        }
     }
 
     #[test]
@@ -133,11 +158,20 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         // 23 windows in 5 slices of 4: the weakest three belong to none.
         let drawn = quantiles(&population(23), &query(20, 5), &mut rng);
-        let groups: Vec<_> = drawn.iter().map(|d| (d.window.row, d.group.unwrap())).collect();
-        assert_eq!(groups, (0..20).map(|row| (row, row / 4)).collect::<Vec<_>>());
+        let groups: Vec<_> = drawn
+            .iter()
+            .map(|d| (d.window.row, d.group.unwrap()))
+            .collect();
+        assert_eq!(
+            groups,
+            (0..20).map(|row| (row, row / 4)).collect::<Vec<_>>()
+        );
         // Fewer windows than slices: one each.
         let drawn = quantiles(&population(3), &query(20, 10), &mut rng);
-        assert_eq!(drawn.iter().map(|d| d.group.unwrap()).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(
+            drawn.iter().map(|d| d.group.unwrap()).collect::<Vec<_>>(),
+            [0, 1, 2]
+        );
         // What does not divide goes to the strongest.
         let drawn = quantiles(&population(30), &query(7, 3), &mut rng);
         let of = |group| drawn.iter().filter(|d| d.group == Some(group)).count();

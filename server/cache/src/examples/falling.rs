@@ -25,8 +25,9 @@ pub(crate) fn merge(shards: &[Shard], latent: u32) -> impl Iterator<Item = Firin
         let key = u64::from(activation.to_bits()) << 32 | u64::from(u32::MAX - shard as u32);
         Some(Head { key, at })
     };
-    let mut heads: BinaryHeap<Head> =
-        (0..postings.len()).filter_map(|shard| head(&postings, shard, 0)).collect();
+    let mut heads: BinaryHeap<Head> = (0..postings.len())
+        .filter_map(|shard| head(&postings, shard, 0))
+        .collect();
     std::iter::from_fn(move || {
         let mut strongest = heads.peek_mut()?;
         let shard = (u32::MAX - strongest.key as u32) as usize;
@@ -62,8 +63,11 @@ pub(crate) fn gather(source: &Source<'_>, rng: &mut ChaCha8Rng) -> Vec<Firing> {
 }
 
 fn within_reach<'a>(source: &Source<'a>, rng: &mut ChaCha8Rng) -> Vec<Postings<'a>> {
-    let mut postings: Vec<Postings<'a>> =
-        source.shards.iter().map(|shard| shard.postings(source.latent)).collect();
+    let mut postings: Vec<Postings<'a>> = source
+        .shards
+        .iter()
+        .map(|shard| shard.postings(source.latent))
+        .collect();
     let found: usize = postings.iter().map(Postings::len).sum();
     if found > MAX_ENTRIES_READ {
         let mut order: Vec<usize> = (0..postings.len()).collect();
@@ -75,7 +79,10 @@ fn within_reach<'a>(source: &Source<'a>, rng: &mut ChaCha8Rng) -> Vec<Postings<'
             wanted
         });
         order.sort_unstable();
-        postings = order.iter().filter_map(|&shard| postings.get(shard).copied()).collect();
+        postings = order
+            .iter()
+            .filter_map(|&shard| postings.get(shard).copied())
+            .collect();
     }
     postings
 }

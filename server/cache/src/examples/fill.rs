@@ -10,7 +10,10 @@ use crate::Error;
 /// Fails with `CacheCorrupt` if a window does not have its peak where the candidate said.
 pub(crate) fn examples(source: &Source<'_>, drawn: Vec<Drawn>) -> Result<Vec<Example>, Error> {
     let windows: Vec<Window> = drawn.iter().map(|drawn| drawn.window).collect();
-    let mut out: Vec<Example> = drawn.into_iter().map(|drawn| silent(source, drawn)).collect();
+    let mut out: Vec<Example> = drawn
+        .into_iter()
+        .map(|drawn| silent(source, drawn))
+        .collect();
     scan(source, &windows, |window, token, activation| {
         let example = out.get_mut(window);
         if let Some(place) = example.and_then(|example| example.activations.get_mut(token)) {
@@ -19,14 +22,20 @@ pub(crate) fn examples(source: &Source<'_>, drawn: Vec<Drawn>) -> Result<Vec<Exa
     });
     let peaks = |example: &Example| match example.peak_index {
         Some(index) => {
-            let strongest = example.activations.iter().all(|&activation| activation <= example.peak);
+            let strongest = example
+                .activations
+                .iter()
+                .all(|&activation| activation <= example.peak);
             strongest && example.activations.get(index as usize) == Some(&example.peak)
         }
         None => true,
     };
     match out.iter().find(|&example| !peaks(example)) {
         Some(example) => {
-            let detail = format!("latent {} is not sorted around row {}", source.latent, example.row);
+            let detail = format!(
+                "latent {} is not sorted around row {}",
+                source.latent, example.row
+            );
             Err(Error::corrupt(source.dir, detail))
         }
         None => Ok(out),
@@ -43,7 +52,10 @@ fn silent(source: &Source<'_>, drawn: Drawn) -> Example {
         document: source.tokens.document(row),
         row,
         start: window.start,
-        ids: source.tokens.ids(first..first + u64::from(window.len)).to_vec(),
+        ids: source
+            .tokens
+            .ids(first..first + u64::from(window.len))
+            .to_vec(),
         activations: vec![0.0; window.len as usize],
         peak: window.peak,
         peak_index: fires.then(|| window.peak_position - window.start),
@@ -52,19 +64,27 @@ fn silent(source: &Source<'_>, drawn: Drawn) -> Example {
     }
 }
 
-/// Calls `hit(window, token of the window, activation)` for each firing token in `windows`, which do not overlap.
+/// Calls `hit(window, token of the window, activation)` for each firing token in `windows`.
 ///
 /// One pass over the latent's tokens in each shard that has windows, with a table of the shard's rows.
-pub(crate) fn scan(source: &Source<'_>, windows: &[Window], mut hit: impl FnMut(usize, usize, f32)) {
-    let mut order: Vec<(u32, u32, usize)> =
-        windows.iter().enumerate().map(|(at, window)| (window.row, window.start, at)).collect();
+pub(crate) fn scan(
+    source: &Source<'_>,
+    windows: &[Window],
+    mut hit: impl FnMut(usize, usize, f32),
+) {
+    let mut order: Vec<(u32, u32, usize)> = windows
+        .iter()
+        .enumerate()
+        .map(|(at, window)| (window.row, window.start, at))
+        .collect();
     order.sort_unstable();
     let mut rest = order.as_slice();
     // For each row of a shard, the number of its first window, from 1; 0 where it has none.
     let mut first_window: Vec<u32> = Vec::new();
     for shard in source.shards {
         let rows = shard.rows();
-        let (here, later) = rest.split_at(rest.partition_point(|&(row, ..)| u64::from(row) < rows.end));
+        let (here, later) =
+            rest.split_at(rest.partition_point(|&(row, ..)| u64::from(row) < rows.end));
         rest = later;
         if here.is_empty() {
             continue;
@@ -83,12 +103,18 @@ pub(crate) fn scan(source: &Source<'_>, windows: &[Window], mut hit: impl FnMut(
             if first == 0 {
                 continue;
             }
-            let Some(position) = postings.position(at) else { continue };
+            let Some(position) = postings.position(at) else {
+                continue;
+            };
             let of_row = here.get(first as usize - 1..).unwrap_or_default();
             for &(_, start, window) in of_row.iter().take_while(|&&(other, ..)| other == row) {
                 let len = windows.get(window).map_or(0, |window| window.len);
                 if let Some(token) = position.checked_sub(start).filter(|&token| token < len) {
-                    hit(window, token as usize, postings.activation(at).unwrap_or_default());
+                    hit(
+                        window,
+                        token as usize,
+                        postings.activation(at).unwrap_or_default(),
+                    );
                 }
             }
         }

@@ -82,7 +82,9 @@ pub(crate) fn read(source: &Source<'_>, query: &ExampleQuery) -> Result<Vec<Exam
             let population = spread.keep(candidates.into_iter(), usize::MAX)?;
             let drawn: Vec<Drawn> = match query.mode {
                 ExampleMode::Quantile => draw::quantiles(&population, query, &mut rng),
-                ExampleMode::Bins => draw::bins(&population, source.max_activation, query, &mut rng),
+                ExampleMode::Bins => {
+                    draw::bins(&population, source.max_activation, query, &mut rng)
+                }
                 _ => draw::random(&population, query.count, &mut rng),
             };
             fill::examples(source, drawn)

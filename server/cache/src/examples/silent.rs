@@ -35,7 +35,10 @@ pub(crate) fn examples(
         if drawn.is_empty() {
             break;
         }
-        let windows: Vec<_> = drawn.iter().filter_map(|&token| spread.propose(token)).collect();
+        let windows: Vec<_> = drawn
+            .iter()
+            .filter_map(|&token| spread.propose(token))
+            .collect();
         let mut fires = vec![false; windows.len()];
         fill::scan(source, &windows, |window, _, _| {
             if let Some(fires) = fires.get_mut(window) {
@@ -69,7 +72,12 @@ impl<'a> Draws<'a> {
             all.shuffle(rng);
             all
         });
-        Self { tokens, left: MAX_DRAWS, all, rng }
+        Self {
+            tokens,
+            left: MAX_DRAWS,
+            all,
+            rng,
+        }
     }
 
     /// The next `count`, fewer if the search is at its end.
@@ -78,7 +86,9 @@ impl<'a> Draws<'a> {
         self.left -= count;
         match &mut self.all {
             Some(all) => all.split_off(all.len().saturating_sub(count)),
-            None => (0..count).map(|_| self.rng.random_range(0..self.tokens)).collect(),
+            None => (0..count)
+                .map(|_| self.rng.random_range(0..self.tokens))
+                .collect(),
         }
     }
 }

@@ -25,7 +25,12 @@ pub(crate) struct Spread<'a> {
 impl<'a> Spread<'a> {
     /// None yet.
     pub(crate) fn new(source: &'a Source<'a>, placement: Placement) -> Self {
-        Self { source, placement, taken: Taken::default(), texts: HashSet::new() }
+        Self {
+            source,
+            placement,
+            taken: Taken::default(),
+            texts: HashSet::new(),
+        }
     }
 
     /// The first `count` windows of `candidates`, which come by falling activation.
@@ -70,7 +75,10 @@ impl<'a> Spread<'a> {
             peak_position: firing.position,
             peak: firing.activation,
         };
-        Ok(self.texts.insert(self.source.tokens.ids(window)).then_some(kept))
+        Ok(self
+            .texts
+            .insert(self.source.tokens.ids(window))
+            .then_some(kept))
     }
 
     /// A window around token `token` of the cache in which the latent may be silent, if nothing kept before overlaps it.
@@ -79,8 +87,12 @@ impl<'a> Spread<'a> {
         let tokens = self.source.tokens;
         let row = tokens.row_of(token);
         let range = tokens.range(row);
-        let position = token.checked_sub(range.start).filter(|_| token < range.end)? as u32;
-        let within = self.placement.around(position, (range.end - range.start) as u32);
+        let position = token
+            .checked_sub(range.start)
+            .filter(|_| token < range.end)? as u32;
+        let within = self
+            .placement
+            .around(position, (range.end - range.start) as u32);
         let window = Window {
             row: row as u32,
             start: within.start,
@@ -126,7 +138,11 @@ impl Taken {
 /// The words of a bitmap that a range touches, and its bits in each.
 fn words(tokens: &Range<u64>) -> impl Iterator<Item = (u64, u64)> {
     let Range { start, end } = *tokens;
-    let last = if start < end { (end - 1) / 64 + 1 } else { start / 64 };
+    let last = if start < end {
+        (end - 1) / 64 + 1
+    } else {
+        start / 64
+    };
     (start / 64..last).map(move |word| {
         let from = start.max(word * 64) - word * 64;
         let to = end.min(word * 64 + 64) - word * 64;

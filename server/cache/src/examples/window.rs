@@ -30,7 +30,10 @@ pub(crate) struct Window {
 impl Placement {
     pub(crate) fn new(query: &ExampleQuery) -> Self {
         let window = u32::try_from(query.window).unwrap_or(u32::MAX).max(1);
-        Self { window, centring: query.centring }
+        Self {
+            window,
+            centring: query.centring,
+        }
     }
 
     /// The window of a token at `position` in a row of `row_len` tokens. It always holds the token; it is shorter than
@@ -60,8 +63,14 @@ mod tests {
     use super::*;
 
     fn placement(window: usize, centring: Centring) -> Placement {
-        let query =
-            ExampleQuery { mode: ExampleMode::Top, count: 1, groups: 1, window, centring, seed: 0 };
+        let query = ExampleQuery {
+            mode: ExampleMode::Top,
+            count: 1,
+            groups: 1,
+            window,
+            centring,
+            seed: 0,
+        };
         Placement::new(&query)
     }
 

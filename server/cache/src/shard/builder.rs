@@ -53,7 +53,11 @@ impl ShardBuilder {
     /// A shard without rows yet.
     pub fn new(spec: ShardSpec) -> Self {
         let rows = usize::try_from(spec.rows.end.saturating_sub(spec.rows.start)).unwrap_or(0);
-        Self { spec, keys: Vec::new(), present: vec![false; rows] }
+        Self {
+            spec,
+            keys: Vec::new(),
+            present: vec![false; rows],
+        }
     }
 
     /// Adds row `row` of the cache: `tokens` are its rows in `activations`, one for each of its tokens in order.
@@ -67,17 +71,27 @@ impl ShardBuilder {
         activations: &SparseActivations,
         tokens: Range<usize>,
     ) -> Result<(), Error> {
-        let place = row.checked_sub(self.spec.rows.start).and_then(|place| usize::try_from(place).ok());
+        let place = row
+            .checked_sub(self.spec.rows.start)
+            .and_then(|place| usize::try_from(place).ok());
         let present = place.and_then(|place| self.present.get_mut(place));
         match present {
             Some(present) if !*present => *present = true,
             Some(_) => return Err(Error::invalid_build(format!("row {row} came twice"))),
-            None => return Err(Error::invalid_build(format!("row {row} is not in {:?}", self.spec.rows))),
+            None => {
+                return Err(Error::invalid_build(format!(
+                    "row {row} is not in {:?}",
+                    self.spec.rows
+                )));
+            }
         }
         if tokens.len() > self.spec.context_length || tokens.end > activations.rows() {
-            return Err(Error::invalid_build(format!("row {row} cannot have the tokens {tokens:?}")));
+            return Err(Error::invalid_build(format!(
+                "row {row} cannot have the tokens {tokens:?}"
+            )));
         }
-        let row = u32::try_from(row).map_err(|_| Error::invalid_build("row numbers have 32 bits"))?;
+        let row =
+            u32::try_from(row).map_err(|_| Error::invalid_build("row numbers have 32 bits"))?;
         for (position, token) in tokens.enumerate() {
             let (latents, values) = activations.row(token);
             for (&latent, &value) in latents.iter().zip(values) {
@@ -88,7 +102,12 @@ impl ShardBuilder {
                     )));
                 }
                 if value > 0.0 {
-                    self.keys.push(key(latent, stored_bits(value, self.spec.dtype), row, position as u32));
+                    self.keys.push(key(
+                        latent,
+                        stored_bits(value, self.spec.dtype),
+                        row,
+                        position as u32,
+                    ));
                 }
             }
         }
@@ -135,22 +154,36 @@ impl ShardBuilder {
         }
         match self.spec.dtype {
             ActivationDtype::F16 => {
-                file.write(self.keys.iter().map(|&key| f16::from_bits(bits_of(key) as u16)))?;
+                file.write(
+                    self.keys
+                        .iter()
+                        .map(|&key| f16::from_bits(bits_of(key) as u16)),
+                )?;
             }
-            ActivationDtype::F32 => file.write(self.keys.iter().map(|&key| f32::from_bits(bits_of(key))))?,
+            ActivationDtype::F32 => {
+                file.write(self.keys.iter().map(|&key| f32::from_bits(bits_of(key))))?
+            }
         }
         if !wide {
             file.write(self.keys.iter().map(|&key| position_of(key) as u16))?;
         }
         let written = file.commit()?;
-        Ok(ShardSummary { digest: written.digest, entries, bytes: written.bytes })
+        Ok(ShardSummary {
+            digest: written.digest,
+            entries,
+            bytes: written.bytes,
+        })
     }
 
     /// Where each latent begins among the sorted keys.
     fn indptr(&self) -> impl Iterator<Item = u64> {
         let mut at = 0;
         (0..=self.spec.d_sae).map(move |latent| {
-            while self.keys.get(at).is_some_and(|&key| latent_of(key) < latent) {
+            while self
+                .keys
+                .get(at)
+                .is_some_and(|&key| latent_of(key) < latent)
+            {
                 at += 1;
             }
             at as u64
@@ -164,7 +197,11 @@ fn stored_bits(activation: f32, dtype: ActivationDtype) -> u32 {
         ActivationDtype::F16 => {
             let rounded = f16::from_f32(activation);
             let smallest = f16::from_bits(1);
-            let kept = if rounded > f16::MAX { f16::MAX } else { rounded };
+            let kept = if rounded > f16::MAX {
+                f16::MAX
+            } else {
+                rounded
+            };
             u32::from((if kept < smallest { smallest } else { kept }).to_bits())
         }
         ActivationDtype::F32 => activation.to_bits(),
@@ -172,7 +209,10 @@ fn stored_bits(activation: f32, dtype: ActivationDtype) -> u32 {
 }
 
 fn key(latent: u32, bits: u32, row: u32, position: u32) -> u128 {
-    u128::from(latent) << 96 | u128::from(!bits) << 64 | u128::from(row) << 32 | u128::from(position)
+    u128::from(latent) << 96
+        | u128::from(!bits) << 64
+        | u128::from(row) << 32
+        | u128::from(position)
 }
 
 fn latent_of(key: u128) -> u32 {

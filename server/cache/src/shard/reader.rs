@@ -89,7 +89,9 @@ impl Shard {
         };
         let indptr = shard.file.values(&shard.indptr);
         if indptr.first() != Some(&0) || indptr.last() != Some(&entries) || !indptr.is_sorted() {
-            return Err(shard.file.corrupt("`indptr` does not rise from 0 to the number of entries"));
+            return Err(shard
+                .file
+                .corrupt("`indptr` does not rise from 0 to the number of entries"));
         }
         Ok(shard)
     }
@@ -117,17 +119,27 @@ impl Shard {
     /// Where `latent` fires; nowhere if there is no such latent.
     pub(crate) fn postings(&self, latent: u32) -> Postings<'_> {
         let indptr = self.file.values(&self.indptr);
-        let bounds = indptr.get(latent as usize).zip(indptr.get(latent as usize + 1));
+        let bounds = indptr
+            .get(latent as usize)
+            .zip(indptr.get(latent as usize + 1));
         let range = bounds.map_or(0..0, |(&start, &end)| start as usize..end as usize);
         Postings {
             rows: part(self.file.values(&self.row), &range),
             positions: match &self.position {
-                PositionColumn::Narrow(column) => Positions::Narrow(part(self.file.values(column), &range)),
-                PositionColumn::Wide(column) => Positions::Wide(part(self.file.values(column), &range)),
+                PositionColumn::Narrow(column) => {
+                    Positions::Narrow(part(self.file.values(column), &range))
+                }
+                PositionColumn::Wide(column) => {
+                    Positions::Wide(part(self.file.values(column), &range))
+                }
             },
             activations: match &self.activation {
-                ActivationColumn::Half(column) => Activations::Half(part(self.file.values(column), &range)),
-                ActivationColumn::Single(column) => Activations::Single(part(self.file.values(column), &range)),
+                ActivationColumn::Half(column) => {
+                    Activations::Half(part(self.file.values(column), &range))
+                }
+                ActivationColumn::Single(column) => {
+                    Activations::Single(part(self.file.values(column), &range))
+                }
             },
         }
     }
@@ -159,7 +171,9 @@ impl<'a> Postings<'a> {
     /// The activation of number `at`.
     pub(crate) fn activation(&self, at: usize) -> Option<f32> {
         match self.activations {
-            Activations::Half(activations) => activations.get(at).map(|activation| activation.to_f32()),
+            Activations::Half(activations) => {
+                activations.get(at).map(|activation| activation.to_f32())
+            }
             Activations::Single(activations) => activations.get(at).copied(),
         }
     }

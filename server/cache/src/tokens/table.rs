@@ -56,14 +56,19 @@ impl TokenTable {
         let longest = u64::from(u32::MAX);
         let grows = |pair: &[u64]| matches!(pair, [a, b] if a < b && b - a <= longest);
         if let Some(row) = offsets.windows(2).position(|pair| !grows(pair)) {
-            return Err(self.file.corrupt(format!("row {row} does not end after it begins")));
+            return Err(self
+                .file
+                .corrupt(format!("row {row} does not end after it begins")));
         }
         let documents = self.file.values(&self.row_document);
-        let ordered = documents.is_sorted() && documents.last().is_some_and(|&last| last < self.documents);
+        let ordered =
+            documents.is_sorted() && documents.last().is_some_and(|&last| last < self.documents);
         if ordered && u32::try_from(self.rows).is_ok() {
             Ok(())
         } else {
-            Err(self.file.corrupt("the rows are not in the order of their documents"))
+            Err(self
+                .file
+                .corrupt("the rows are not in the order of their documents"))
         }
     }
 
@@ -93,7 +98,9 @@ impl TokenTable {
 
     /// Where the tokens of row `row` lie among all; empty if there is no such row.
     pub fn range(&self, row: u64) -> Range<u64> {
-        let offsets = usize::try_from(row).ok().and_then(|row| self.offsets().get(row..)?.get(..2));
+        let offsets = usize::try_from(row)
+            .ok()
+            .and_then(|row| self.offsets().get(row..)?.get(..2));
         match offsets {
             Some(&[start, end]) => start..end,
             _ => 0..0,
@@ -118,8 +125,12 @@ impl TokenTable {
 
     /// Token ids of a range of all tokens; empty if it does not lie inside.
     pub(crate) fn ids(&self, tokens: Range<u64>) -> &[u32] {
-        let range = usize::try_from(tokens.start).ok().zip(usize::try_from(tokens.end).ok());
-        range.and_then(|(start, end)| self.file.values(&self.ids).get(start..end)).unwrap_or_default()
+        let range = usize::try_from(tokens.start)
+            .ok()
+            .zip(usize::try_from(tokens.end).ok());
+        range
+            .and_then(|(start, end)| self.file.values(&self.ids).get(start..end))
+            .unwrap_or_default()
     }
 
     /// The row that holds token `token` of all.
@@ -130,19 +141,29 @@ impl TokenTable {
     /// Document of row `row`, by its place in the order of the cache.
     pub fn document(&self, row: u64) -> u64 {
         let documents = self.file.values(&self.row_document);
-        usize::try_from(row).ok().and_then(|row| documents.get(row)).copied().unwrap_or_default()
+        usize::try_from(row)
+            .ok()
+            .and_then(|row| documents.get(row))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Tokens of the document before row `row`.
     pub fn start_in_document(&self, row: u64) -> u32 {
         let starts = self.file.values(&self.row_start);
-        usize::try_from(row).ok().and_then(|row| starts.get(row)).copied().unwrap_or_default()
+        usize::try_from(row)
+            .ok()
+            .and_then(|row| starts.get(row))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Tokens whose id is not one of `masked`, which is sorted: those that are encoded.
     pub fn encoded_tokens(&self, masked: &[u32]) -> u64 {
         let ids = self.file.values(&self.ids);
-        ids.iter().filter(|id| masked.binary_search(id).is_err()).count() as u64
+        ids.iter()
+            .filter(|id| masked.binary_search(id).is_err())
+            .count() as u64
     }
 
     /// Length of the file, in bytes.

@@ -47,10 +47,14 @@ impl TokenWriter {
     ///
     /// Fails with `InvalidBuild` if a row has no room for a token of its document.
     pub fn create(dir: &Path, spec: RowSpec) -> Result<Self, Error> {
-        let room = spec.context_length.saturating_sub(usize::from(spec.bos.is_some()));
+        let room = spec
+            .context_length
+            .saturating_sub(usize::from(spec.bos.is_some()));
         if room == 0 || u32::try_from(spec.context_length).is_err() {
             let length = spec.context_length;
-            return Err(Error::invalid_build(format!("rows of {length} tokens cannot hold a text")));
+            return Err(Error::invalid_build(format!(
+                "rows of {length} tokens cannot hold a text"
+            )));
         }
         files::create_dir(dir)?;
         let mut row_offsets = Spool::create(dir, ROW_OFFSETS)?;
@@ -91,7 +95,9 @@ impl TokenWriter {
     fn push_row(&mut self, document: u64, start: u32, piece: &[u32]) -> Result<(), Error> {
         let left = self.left();
         let front = u64::from(self.spec.bos.is_some());
-        let taken = usize::try_from(left - front.min(left)).unwrap_or(usize::MAX).min(piece.len());
+        let taken = usize::try_from(left - front.min(left))
+            .unwrap_or(usize::MAX)
+            .min(piece.len());
         if let Some(bos) = self.spec.bos {
             self.ids.push(&[bos])?;
         }
@@ -105,7 +111,9 @@ impl TokenWriter {
 
     /// Tokens that may still come.
     fn left(&self) -> u64 {
-        self.spec.max_tokens.map_or(u64::MAX, |most| most.saturating_sub(self.tokens))
+        self.spec
+            .max_tokens
+            .map_or(u64::MAX, |most| most.saturating_sub(self.tokens))
     }
 
     fn is_full(&self) -> bool {
@@ -125,7 +133,9 @@ impl TokenWriter {
             return Err(Error::EmptyCorpus);
         }
         if u32::try_from(self.rows).is_err() {
-            return Err(Error::invalid_build("shards count rows in 32 bits, and the corpus has more"));
+            return Err(Error::invalid_build(
+                "shards count rows in 32 bits, and the corpus has more",
+            ));
         }
         let declared = [
             Declared::new::<u64>(ROW_OFFSETS, &[self.rows + 1]),
@@ -138,7 +148,12 @@ impl TokenWriter {
             (DOCUMENTS, self.documents.to_string()),
         ]);
         let mut file = TensorFile::create(&tokens_path(&self.dir), &declared, &metadata)?;
-        for spool in [self.row_offsets, self.row_document, self.row_start, self.ids] {
+        for spool in [
+            self.row_offsets,
+            self.row_document,
+            self.row_start,
+            self.ids,
+        ] {
             spool.empty_into(&mut file)?;
         }
         file.commit().map(|_| ())
@@ -154,9 +169,17 @@ struct Spool {
 impl Spool {
     fn create(dir: &Path, column: &str) -> Result<Self, Error> {
         let path = dir.join(format!("tokens.{column}.{SCRATCH}"));
-        let file = fs_err::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = fs_err::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path);
         let file = file.map_err(|source| Error::storage(&path, source))?;
-        Ok(Self { out: BufWriter::with_capacity(1 << 16, file), path })
+        Ok(Self {
+            out: BufWriter::with_capacity(1 << 16, file),
+            path,
+        })
     }
 
     fn push<T: Scalar>(&mut self, values: &[T]) -> Result<(), Error> {
@@ -198,22 +221,44 @@ mod tests {
 
     #[test]
     fn rows_never_span_documents_and_begin_with_bos() {
-        let spec = RowSpec { context_length: 4, bos: Some(0), max_tokens: None };
+        let spec = RowSpec {
+            context_length: 4,
+            bos: Some(0),
+            max_tokens: None,
+        };
         let (dir, table) = table(spec, &[(1..=7).collect(), vec![], vec![9]]);
         let rows: Vec<&[u32]> = (0..table.rows()).map(|row| table.row(row)).collect();
         assert_eq!(rows, [&[0, 1, 2, 3][..], &[0, 4, 5, 6], &[0, 7], &[0, 9]]);
-        assert_eq!((0..4).map(|row| table.document(row)).collect::<Vec<_>>(), [0, 0, 0, 2]);
-        assert_eq!((0..4).map(|row| table.start_in_document(row)).collect::<Vec<_>>(), [0, 3, 6, 0]);
-        assert_eq!((table.tokens(), table.documents(), table.corpus_digest()), (12, 3, "digest"));
+        assert_eq!(
+            (0..4).map(|row| table.document(row)).collect::<Vec<_>>(),
+            [0, 0, 0, 2]
+        );
+        assert_eq!(
+            (0..4)
+                .map(|row| table.start_in_document(row))
+                .collect::<Vec<_>>(),
+            [0, 3, 6, 0]
+        );
+        assert_eq!(
+            (table.tokens(), table.documents(), table.corpus_digest()),
+            (12, 3, "digest")
+        );
         assert_eq!(table.row(4), &[] as &[u32]);
-        let files: Vec<_> = fs_err::read_dir(dir.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
+        let files: Vec<_> = fs_err::read_dir(dir.path())
+            .unwrap()
+            .map(|f| f.unwrap().file_name())
+            .collect();
         assert_eq!(files, ["tokens.safetensors"]);
     }
 
     #[test]
     fn max_tokens_cuts_exactly() {
         for most in 1..=9_u64 {
-            let spec = RowSpec { context_length: 4, bos: Some(0), max_tokens: Some(most) };
+            let spec = RowSpec {
+                context_length: 4,
+                bos: Some(0),
+                max_tokens: Some(most),
+            };
             let (_dir, table) = table(spec, &[(1..=4).collect(), (5..=9).collect()]);
             assert_eq!(table.tokens(), most);
             // 0 1 2 3 | 0 4 | 0 5 6 …: the second document is begun by the seventh token.
@@ -224,12 +269,23 @@ mod tests {
     #[test]
     fn without_tokens_there_is_no_file() {
         let dir = tempfile::tempdir().unwrap();
-        let spec = RowSpec { context_length: 4, bos: None, max_tokens: None };
+        let spec = RowSpec {
+            context_length: 4,
+            bos: None,
+            max_tokens: None,
+        };
         let mut writer = TokenWriter::create(dir.path(), spec).unwrap();
         writer.push_document(&[]).unwrap();
         assert!(matches!(writer.finish(""), Err(Error::EmptyCorpus)));
         assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 0);
-        let spec = RowSpec { context_length: 1, bos: Some(0), max_tokens: None };
-        assert!(matches!(TokenWriter::create(dir.path(), spec), Err(Error::InvalidBuild { .. })));
+        let spec = RowSpec {
+            context_length: 1,
+            bos: Some(0),
+            max_tokens: None,
+        };
+        assert!(matches!(
+            TokenWriter::create(dir.path(), spec),
+            Err(Error::InvalidBuild { .. })
+        ));
     }
 }

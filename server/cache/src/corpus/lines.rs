@@ -1,0 +1,131 @@
+//! Plain text: a file that is one document, and a file with one document on each line.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use super::{Texts, files::unreadable};
+use crate::Error;
+
+/// What some editors put at the start of a file; it is no part of the text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The file as one document of at most `limit` bytes.
+pub(super) fn whole(path: &Path, limit: usize) -> Texts {
+    let path = path.to_owned();
+    Box::new(std::iter::once_with(move || read_whole(&path, limit)))
+}
+
+fn read_whole(path: &Path, limit: usize) -> Result<String, Error> {
+    let file = fs_err::File::open(path).map_err(|source| unreadable(path, source))?;
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| unreadable(path, source))?;
+    if bytes.len() > limit {
+        return Err(Error::DocumentTooLarge {
+            path: path.to_owned(),
+            line: None,
+            limit,
+        });
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error
+            .as_bytes()
+            .get(..error.utf8_error().valid_up_to())
+            .unwrap_or_default();
+        let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        Error::CorpusNotUtf8 {
+            path: path.to_owned(),
+            line,
+        }
+    })?;
+    Ok(text
+        .strip_prefix(BYTE_ORDER_MARK)
+        .map(str::to_owned)
+        .unwrap_or(text))
+}
+
+/// Each line of the file as a document of at most `limit` bytes.
+pub(super) fn each(path: &Path, limit: usize) -> Result<Texts, Error> {
+    Ok(Box::new(
+        Lines::open(path, limit)?.map(|line| line.map(|line| line.text)),
+    ))
+}
+
+/// A line of a file.
+pub(super) struct Line {
+    /// From 1.
+    pub(super) number: u64,
+    /// Without what ends it.
+    pub(super) text: String,
+}
+
+/// The lines of a file.
+pub(super) struct Lines {
+    path: PathBuf,
+    file: BufReader<fs_err::File>,
+    limit: usize,
+    number: u64,
+}
+
+impl Lines {
+    pub(super) fn open(path: &Path, limit: usize) -> Result<Self, Error> {
+        let file = fs_err::File::open(path).map_err(|source| unreadable(path, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufReader::with_capacity(1 << 16, file),
+            limit,
+            number: 0,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read(&mut self) -> Result<Option<Line>, Error> {
+        let mut bytes = Vec::new();
+        // Room for the line and its two bytes of ending, so that a line at the limit is told from one beyond it.
+        let mut bounded = self.file.by_ref().take(self.limit as u64 + 2);
+        bounded
+            .read_until(b'\n', &mut bytes)
+            .map_err(|source| unreadable(&self.path, source))?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.number += 1;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+        let number = self.number;
+        let path = || self.path.clone();
+        if bytes.len() > self.limit {
+            return Err(Error::DocumentTooLarge {
+                path: path(),
+                line: Some(number),
+                limit: self.limit,
+            });
+        }
+        let mut text = String::from_utf8(bytes).map_err(|_| Error::CorpusNotUtf8 {
+            path: path(),
+            line: number,
+        })?;
+        if number == 1 && text.starts_with(BYTE_ORDER_MARK) {
+            text.remove(0);
+        }
+        Ok(Some(Line { number, text }))
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<Line, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}

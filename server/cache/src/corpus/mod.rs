@@ -1,0 +1,129 @@
+//! Reads a corpus document by document, in an order that depends on its files and the seed alone.
+//!
+//! What is held is one document, a page of a Parquet file, a path for each file and, where the corpus is shuffled, a
+//! window of documents: nothing that grows with the length of the corpus. Documents that are blank are passed over.
+
+mod files;
+mod json;
+mod lines;
+mod parquet;
+mod shuffle;
+
+use latentd_domain::Corpus;
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use crate::Error;
+use files::{Format, SourceFile};
+use shuffle::Shuffled;
+
+/// Longest document, in bytes of text.
+pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+
+/// The texts of one file or of a whole corpus.
+type Texts = Box<dyn Iterator<Item = Result<String, Error>> + Send>;
+
+/// One document of a corpus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its place in the order of reading, from 0.
+    pub index: u64,
+    /// Its text; never blank.
+    pub text: String,
+}
+
+/// The documents of a corpus. After an error there are no more.
+pub struct Documents {
+    texts: Texts,
+    read: u64,
+    ended: bool,
+}
+
+impl Documents {
+    /// Finds the files of `corpus`. With seed 0 they are read in the order given, folders in the order of names; any other
+    /// seed shuffles the files, then the documents within a window.
+    ///
+    /// Fails with `PathNotReadable` if a path cannot be read, `MalformedCorpus` if the format of a file cannot be told,
+    /// and `EmptyCorpus` if there are no files. Reading fails with these and `CorpusNotUtf8`.
+    pub fn open(corpus: &Corpus, seed: u64) -> Result<Self, Error> {
+        let mut files = files::find(corpus)?;
+        if files.is_empty() {
+            return Err(Error::EmptyCorpus);
+        }
+        let field = corpus.text_field.clone();
+        let texts =
+            |files: Vec<SourceFile>| files.into_iter().flat_map(move |file| texts(&file, &field));
+        let texts: Texts = if seed == 0 {
+            Box::new(texts(files))
+        } else {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            files.shuffle(&mut rng);
+            Box::new(Shuffled::new(texts(files), rng))
+        };
+        Ok(Self {
+            texts,
+            read: 0,
+            ended: false,
+        })
+    }
+}
+
+impl Iterator for Documents {
+    type Item = Result<Document, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let next = self
+            .texts
+            .find(|text| text.as_ref().map_or(true, |text| !text.trim().is_empty()));
+        let next = match next {
+            Some(Ok(text)) => {
+                let document = Document {
+                    index: self.read,
+                    text,
+                };
+                self.read += 1;
+                return Some(Ok(document));
+            }
+            Some(Err(error)) => Some(Err(error)),
+            None if self.read == 0 => Some(Err(Error::EmptyCorpus)),
+            None => None,
+        };
+        self.ended = true;
+        next
+    }
+}
+
+fn texts(file: &SourceFile, field: &str) -> Texts {
+    let opened = match file.format {
+        Format::Text => Ok(lines::whole(&file.path, MAX_DOCUMENT_BYTES)),
+        Format::Lines => lines::each(&file.path, MAX_DOCUMENT_BYTES),
+        Format::Jsonl => json::each(&file.path, field, MAX_DOCUMENT_BYTES),
+        Format::Parquet => parquet::each(&file.path, field, MAX_DOCUMENT_BYTES),
+    };
+    opened.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+}
+
+/// Digest of the documents that a cache is built from.
+#[derive(Clone, Debug, Default)]
+pub struct CorpusDigest(blake3::Hasher);
+
+impl CorpusDigest {
+    /// Of no documents.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a document. Its length goes first, so that no two lists of documents look the same.
+    pub fn add(&mut self, text: &str) {
+        self.0.update(&(text.len() as u64).to_le_bytes());
+        self.0.update(text.as_bytes());
+    }
+
+    /// BLAKE3 of the documents added, in hexadecimal.
+    pub fn finish(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
