@@ -1,1 +1,56 @@
-//! latentd-store
+//! The database: what must outlive the process. The only crate that knows sqlx.
+//!
+//! [`Store`] is a cheap handle on a pool of connections to PostgreSQL 15 or later. Each aggregate has one file, which holds its
+//! types, its SQL and nothing of another's: [`models`], [`saes`], [`caches`], [`jobs`] with [`leases`] and [`events`], and
+//! [`work_items`]. [`embedded`] starts a private Postgres where no database is given.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use latentd_store::{Database, Store, embedded};
+//!
+//! let postgres = embedded::start(embedded::Options::new("/srv/latentd")).await?;
+//! let store = Store::connect(&postgres.database()).await?;
+//! for model in store.models().list().await? {
+//!     println!("{} from {}", model.id, model.path);
+//! }
+//! store.close().await;
+//! postgres.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # What holds
+//!
+//! - **Results and their bookkeeping are one transaction.** A work item is done exactly when its result is stored.
+//! - **Leases are fenced.** Every lease of a job or a work item has an epoch; writing under an older one fails with
+//!   [`Error::LeaseLost`] and changes nothing.
+//! - **The clock is the database's.** No time of the server enters a row or a comparison.
+//! - **A database that is away is its own error**, [`Error::DatabaseUnavailable`]; the pool reconnects by itself.
+//!
+//! # How to add an aggregate
+//!
+//! 1. Write `migrations/NNNN_<what>.sql` by the rules of `migrations/README.md`.
+//! 2. Add a file here: the record type, `impl FromRow` where columns become domain types, and a struct `Things<'a>(&'a Store)`
+//!    with one method for each statement, which [`Store`] hands out.
+//! 3. Name its constraints in [`error`] where violating one means something to a client.
+//! 4. Write `tests/<what>.rs` with `test_support::database()`.
+
+pub mod caches;
+mod database;
+pub mod embedded;
+mod error;
+pub mod events;
+pub mod jobs;
+pub mod leases;
+pub mod models;
+pub mod page;
+pub mod saes;
+mod signals;
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_support;
+#[cfg(test)]
+mod tests;
+pub mod work_items;
+
+pub use database::{Database, Store};
+pub use error::Error;
+pub use signals::Signals;

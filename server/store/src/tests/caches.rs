@@ -1,0 +1,230 @@
+//! Caches: made with their job, ready with its end, deleted in two steps.
+
+use latentd_domain::{
+    ActivationDtype, BuildCacheSpec, CacheId, Corpus, CorpusFormat, HasReason, ModelId, Reason,
+    SpecialTokens,
+};
+
+use super::{LEASE, claim, new_job};
+use crate::{
+    Error, Store,
+    caches::{CacheShard, CacheState, CacheTotals, CachedSae},
+    jobs::{Job, JobState, Submitted},
+    leases::{Outcome, Owner},
+    page::Page,
+    test_support,
+    work_items::{Scope, WorkResult},
+};
+
+fn spec(id: &str) -> BuildCacheSpec {
+    BuildCacheSpec {
+        cache: id.parse().unwrap(),
+        saes: vec!["gpt2/l0".parse().unwrap(), "gpt2/l1".parse().unwrap()],
+        corpus: Corpus {
+            paths: vec!["/text".into()],
+            format: CorpusFormat::Auto,
+            text_field: "text".into(),
+        },
+        context_length: 256,
+        max_tokens: None,
+        seed: u64::MAX,
+        prepend_bos: true,
+        special_tokens: SpecialTokens::default(),
+        activation_dtype: ActivationDtype::F16,
+    }
+}
+
+fn model() -> ModelId {
+    "gpt2".parse().unwrap()
+}
+
+fn totals() -> CacheTotals {
+    let sae = CachedSae {
+        sae: "gpt2/l0".parse().unwrap(),
+        hook_point: "blocks.0.hook_resid_post".parse().unwrap(),
+        d_sae: 64,
+        digest: "s".into(),
+        activations: u64::from(u32::MAX) + 7,
+        firing_latents: 60,
+    };
+    CacheTotals {
+        model_digest: "m".into(),
+        manifest_digest: "x".into(),
+        tokens: 1 << 40,
+        rows: 9,
+        documents: 4,
+        size_bytes: 1 << 41,
+        saes: vec![sae],
+    }
+}
+
+async fn build(store: &Store, id: &str) -> Job {
+    store
+        .caches()
+        .submit(&spec(id), &model(), &new_job(None))
+        .await
+        .unwrap()
+        .into_job()
+}
+
+#[tokio::test]
+async fn a_cache_goes_from_building_to_ready_with_its_job() {
+    let store = test_support::database().await.store;
+    let job = build(&store, "brown").await;
+    let id: CacheId = "brown".parse().unwrap();
+    let cache = store.caches().get(&id).await.unwrap();
+    assert_eq!(
+        (cache.state, &cache.job, &cache.spec),
+        (CacheState::Building, &job.id, &spec("brown"))
+    );
+    assert!(matches!(
+        store.caches().start_delete(&id).await,
+        Err(Error::ResourceInUse { .. })
+    ));
+
+    let owner = Owner::new();
+    let lease = claim(&store, owner).await.unwrap();
+    store.work_items().insert_many(&job.id, 2).await.unwrap();
+    let mut expected = Vec::new();
+    for item in store
+        .work_items()
+        .claim(Scope::Job(&job.id), owner, LEASE, 9)
+        .await
+        .unwrap()
+    {
+        let shards: Vec<CacheShard> = spec("brown")
+            .saes
+            .into_iter()
+            .map(|sae| CacheShard {
+                cache: id.clone(),
+                sae,
+                ord: item.ord,
+                digest: format!("d{}", item.ord),
+                entries: 10,
+                size_bytes: 1 << 33,
+            })
+            .collect();
+        store
+            .work_items()
+            .complete(&item, WorkResult::CacheShards(&shards))
+            .await
+            .unwrap();
+        expected.extend(shards);
+    }
+    expected.sort_by(|a, b| (&a.sae, a.ord).cmp(&(&b.sae, b.ord)));
+    assert_eq!(store.caches().shards(&id).await.unwrap(), expected);
+
+    let outcome = Outcome::CacheReady {
+        cache: id.clone(),
+        totals: totals(),
+    };
+    store.leases().finish(&lease, &outcome).await.unwrap();
+    let cache = store.caches().get(&id).await.unwrap();
+    assert_eq!((cache.state, cache.totals), (CacheState::Ready, totals()));
+}
+
+#[tokio::test]
+async fn a_job_cannot_make_a_cache_ready_that_is_not_its_own() {
+    let store = test_support::database().await.store;
+    let (job, _) = (build(&store, "a").await, build(&store, "b").await);
+    let lease = claim(&store, Owner::new()).await.unwrap();
+    assert_eq!(lease.job.id, job.id);
+    let outcome = Outcome::CacheReady {
+        cache: "b".parse().unwrap(),
+        totals: totals(),
+    };
+    assert!(matches!(
+        store.leases().finish(&lease, &outcome).await,
+        Err(Error::UnknownCache(_))
+    ));
+    assert_eq!(
+        store.jobs().get(&job.id).await.unwrap().state,
+        JobState::Running,
+        "both or neither"
+    );
+}
+
+#[tokio::test]
+async fn an_id_is_taken_until_the_cache_is_deleted() {
+    let store = test_support::database().await.store;
+    let job = build(&store, "brown").await;
+    let id: CacheId = "brown".parse().unwrap();
+    let error = store
+        .caches()
+        .submit(&spec("brown"), &model(), &new_job(None))
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), Reason::AlreadyExists);
+    assert_eq!(
+        store
+            .jobs()
+            .list(&crate::jobs::Filter::default(), &Page::default())
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+
+    store.jobs().request_cancel(&job.id).await.unwrap();
+    assert_eq!(
+        store.caches().get(&id).await.unwrap().state,
+        CacheState::Failed
+    );
+    store.caches().start_delete(&id).await.unwrap();
+    assert!(matches!(
+        store.caches().get(&id).await,
+        Err(Error::UnknownCache(_))
+    ));
+    assert!(matches!(
+        store.caches().start_delete(&id).await,
+        Err(Error::UnknownCache(_))
+    ));
+    assert_eq!(store.caches().deleting().await.unwrap(), [id.clone()]);
+    assert!(
+        store
+            .caches()
+            .submit(&spec("brown"), &model(), &new_job(None))
+            .await
+            .is_err(),
+        "its files may be there"
+    );
+    store.caches().finish_delete(&id).await.unwrap();
+    build(&store, "brown").await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_the_same_cache() {
+    let store = test_support::database().await.store;
+    let request = || async {
+        store
+            .caches()
+            .submit(&spec("brown"), &model(), &new_job(Some("r")))
+            .await
+            .unwrap()
+    };
+    let first = request().await.into_job();
+    assert!(matches!(request().await, Submitted::Existing(job) if job.id == first.id));
+}
+
+#[tokio::test]
+async fn caches_are_listed_by_name_in_pages() {
+    let store = test_support::database().await.store;
+    for id in ["b", "a_1", "a-1", "c", "a.1"] {
+        build(&store, id).await;
+    }
+    let mut page = Page {
+        size: 2,
+        token: String::new(),
+    };
+    let mut ids = Vec::new();
+    loop {
+        let listed = store.caches().list(&page).await.unwrap();
+        ids.extend(listed.items.iter().map(|cache| cache.id.id().to_owned()));
+        if listed.next_page_token.is_empty() {
+            break;
+        }
+        page.token = listed.next_page_token;
+    }
+    assert_eq!(ids, ["a-1", "a.1", "a_1", "b", "c"]);
+}
