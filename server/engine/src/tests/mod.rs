@@ -3,6 +3,7 @@
 mod batching;
 mod fake;
 mod lifetime;
+mod real;
 mod refusals;
 mod residency;
 mod spans;
