@@ -1,0 +1,195 @@
+//! The encoder against a dense one that is written for the eye: every activation, then a sort.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::sae::{Gated, JumpRelu, Standard, TopK};
+
+/// Sizes, a rule and a way of selecting, with small whole numbers for weights: products are exact in any order, and ties are
+/// the rule and not the exception.
+#[derive(Clone, Debug)]
+struct Case {
+    rows: usize,
+    d_in: usize,
+    d_sae: usize,
+    architecture: u8,
+    selection: u8,
+    k: usize,
+    with_factors: bool,
+    all_negative: bool,
+    threads: usize,
+    seed: u32,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let sizes = (0usize..260, 1usize..12, 1usize..700);
+    let modes = (0u8..4, 0u8..3, 0usize..90, any::<bool>());
+    (sizes, modes, 0u8..8, 1usize..5, any::<u32>()).prop_map(
+        |((rows, d_in, d_sae), (architecture, selection, k, with_factors), negative, threads, seed)| Case {
+            rows,
+            d_in,
+            d_sae,
+            architecture,
+            selection,
+            k,
+            with_factors,
+            all_negative: negative == 0,
+            threads,
+            seed,
+        },
+    )
+}
+
+/// Whole numbers between `low` and `high`.
+fn whole(seed: &mut u32, count: usize, low: i32, high: i32) -> Vec<f32> {
+    let mut next = || {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        low + ((*seed >> 8) % (high - low + 1) as u32) as i32
+    };
+    (0..count).map(|_| next() as f32).collect()
+}
+
+struct Made {
+    weights: Vec<f32>,
+    inputs: Vec<f32>,
+    rule: Rule,
+    factors: Option<Vec<f32>>,
+    selection: Selection,
+}
+
+impl Case {
+    fn make(&self) -> Made {
+        let mut seed = self.seed;
+        let &Self { rows, d_in, d_sae, k, .. } = self;
+        let weights = whole(&mut seed, d_in * d_sae, -2, 2);
+        let inputs = whole(&mut seed, rows * d_in, -3, 3);
+        let low = if self.all_negative { -1000 } else { -3 };
+        let bias = whole(&mut seed, d_sae, low, if self.all_negative { -900 } else { 2 });
+        let second = whole(&mut seed, d_sae, 1, 3);
+        let rule = match self.architecture {
+            0 => Rule::Standard(Standard { bias }),
+            1 => Rule::JumpRelu(JumpRelu { bias, threshold: whole(&mut seed, d_sae, -1, 4) }),
+            2 => Rule::Gated(Gated {
+                gate_bias: bias.clone(),
+                magnitude_scale: second,
+                magnitude_bias: if self.all_negative { bias } else { whole(&mut seed, d_sae, -3, 3) },
+            }),
+            _ => Rule::TopK(TopK { bias, factor: second, k: k.max(1) }),
+        };
+        let factors = self.with_factors.then(|| whole(&mut seed, d_sae, 0, 3));
+        let selection = match self.selection {
+            0 => Selection::AllFiring,
+            1 => Selection::TopK(k as u32 % 41),
+            _ => {
+                let chosen = whole(&mut seed, d_sae, 0, 2);
+                let set = (0..d_sae as u32).zip(chosen).filter(|(_, chosen)| *chosen == 0.0);
+                Selection::Latents(set.map(|(latent, _)| latent).collect::<Vec<_>>().into())
+            }
+        };
+        Made { weights, inputs, rule, factors, selection }
+    }
+}
+
+/// Activation of one latent by the formula of its architecture.
+fn activation(rule: &Rule, latent: usize, product: f32) -> f32 {
+    match rule {
+        Rule::Standard(rule) => (product + rule.bias[latent]).max(0.0),
+        Rule::JumpRelu(rule) => {
+            let h = product + rule.bias[latent];
+            if h > rule.threshold[latent] { h.max(0.0) } else { 0.0 }
+        }
+        Rule::Gated(rule) => {
+            let open = product + rule.gate_bias[latent] > 0.0;
+            let magnitude = product * rule.magnitude_scale[latent] + rule.magnitude_bias[latent];
+            if open { magnitude.max(0.0) } else { 0.0 }
+        }
+        Rule::TopK(rule) => (product + rule.bias[latent]) * rule.factor[latent],
+    }
+}
+
+fn by_strength(entries: &mut [(u32, f32)]) {
+    entries.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+}
+
+/// The dense encoder.
+fn reference(made: &Made, d_in: usize, d_sae: usize) -> SparseActivations {
+    let mut out = SparseActivations::default();
+    for x in made.inputs.chunks_exact(d_in) {
+        let mut row: Vec<(u32, f32)> = (0..d_sae)
+            .map(|latent| {
+                let product = x.iter().enumerate().map(|(i, x)| x * made.weights[i * d_sae + latent]).sum();
+                (latent as u32, activation(&made.rule, latent, product))
+            })
+            .collect();
+        if let Rule::TopK(rule) = &made.rule {
+            by_strength(&mut row);
+            row.truncate(rule.k);
+        }
+        row.retain(|(_, value)| *value > 0.0);
+        if let Some(factors) = &made.factors {
+            row.iter_mut().for_each(|(latent, value)| *value *= factors[*latent as usize]);
+            row.retain(|(_, value)| *value > 0.0);
+        }
+        row.sort_by_key(|(latent, _)| *latent);
+        match &made.selection {
+            Selection::AllFiring => {}
+            Selection::TopK(n) => {
+                by_strength(&mut row);
+                row.truncate(*n as usize);
+            }
+            Selection::Latents(set) => row.retain(|(latent, _)| set.contains(latent)),
+        }
+        row.iter().for_each(|&(latent, value)| out.push(latent, value));
+        out.end_row();
+    }
+    out
+}
+
+fn encode(case: &Case, made: &Made) -> SparseActivations {
+    let device = Device::with_threads(0, case.threads).unwrap();
+    let encoder = Encoder::new(made.weights.clone(), case.d_in, made.rule.clone(), &device);
+    let factors = made.factors.as_deref();
+    device.install(|| encoder.encode(&made.inputs, case.rows, &made.selection, factors)).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_sparse_encoder_is_the_dense_one(case in cases()) {
+        let made = case.make();
+        let sparse = encode(&case, &made);
+        prop_assert_eq!(sparse.check(), Ok(()));
+        prop_assert_eq!(sparse, reference(&made, case.d_in, case.d_sae));
+    }
+
+    /// With weights that are not whole numbers, where another order of operations would show.
+    #[test]
+    fn a_row_does_not_see_its_neighbours(case in cases(), row in 0usize..260) {
+        let mut made = case.make();
+        made.weights.iter_mut().for_each(|weight| *weight *= 0.1);
+        made.inputs.iter_mut().for_each(|value| *value /= 3.0);
+        let together = encode(&case, &made);
+        if case.rows > 0 {
+            let row = row % case.rows;
+            made.inputs = made.inputs[row * case.d_in..(row + 1) * case.d_in].to_vec();
+            let alone = encode(&Case { rows: 1, threads: 3, ..case }, &made);
+            prop_assert_eq!(alone, together.slice(row, row + 1));
+        }
+    }
+}
+
+#[test]
+fn unknown_latents_are_refused() {
+    let device = Device::with_threads(0, 1).unwrap();
+    let rule = Rule::Standard(Standard { bias: vec![0.0; 3] });
+    let encoder = Encoder::new(vec![1.0; 6], 2, rule, &device);
+    let selection = Selection::Latents(Arc::new([1, 3]));
+    assert_eq!(
+        encoder.encode(&[1.0, 1.0], 1, &selection, None),
+        Err(ComputeError::UnknownLatent { latent: 3, d_sae: 3 })
+    );
+    assert_eq!(encoder.column(1), [1.0, 1.0]);
+}
