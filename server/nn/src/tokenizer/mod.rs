@@ -6,6 +6,8 @@
 
 mod definition;
 mod gguf;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::path::Path;

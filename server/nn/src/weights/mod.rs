@@ -14,9 +14,15 @@ pub mod config;
 mod encoding;
 mod expected;
 pub mod gguf;
+#[cfg(test)]
+pub(crate) mod golden;
 mod mapped;
 mod model_files;
+#[cfg(test)]
+mod robustness;
 mod safetensors;
+#[cfg(test)]
+mod tests;
 
 use encoding::{Encoding, first_non_finite};
 use mapped::Mapped;

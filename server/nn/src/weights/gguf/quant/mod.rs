@@ -145,4 +145,19 @@ mod tests {
         }
         assert_eq!(Quantization::from_ggml(9), None);
     }
+
+    /// `tests/reference/quantizations.py` makes the golden with the Python package `gguf`.
+    #[test]
+    fn weights_are_those_of_ggml_to_the_last_bit() {
+        let file = fs_err::read(crate::weights::golden::path("models/quantizations.safetensors")).unwrap();
+        let golden = safetensors::SafeTensors::deserialize(&file).unwrap();
+        for quantization in NUMBERS.map(|number| Quantization::from_ggml(number).unwrap()) {
+            let name = quantization.name();
+            let blocks = golden.tensor(&format!("{name}.blocks")).unwrap();
+            let expected = golden.tensor(&format!("{name}.weights")).unwrap();
+            let elements = expected.shape().iter().product();
+            let found = quantization.dequantize(blocks.data(), elements).unwrap();
+            assert_eq!(bytemuck::cast_slice::<f32, u8>(&found), expected.data(), "{name}");
+        }
+    }
 }
