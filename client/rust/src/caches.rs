@@ -3,13 +3,15 @@
 use std::time::SystemTime;
 
 use latentd_proto::v1 as proto;
+use serde::Serialize;
 
 use crate::{
     Client, Job, Pages, Result, SpecialTokens, client::stub, retry::Repeat, time::system_time,
 };
 
 /// State of a cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CacheState {
     /// A state that this client does not know.
     Unknown,
@@ -22,7 +24,7 @@ pub enum CacheState {
 }
 
 /// Stored activations of a corpus.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cache {
     /// Resource name: `caches/{cache}`.
     pub name: String,
@@ -47,6 +49,7 @@ pub struct Cache {
     /// The job that builds it.
     pub job: String,
     /// When it was asked for.
+    #[serde(serialize_with = "crate::time::rfc3339")]
     pub created: Option<SystemTime>,
     /// Seed that the corpus was ordered by.
     pub seed: u64,
@@ -55,7 +58,7 @@ pub struct Cache {
 }
 
 /// One SAE of a cache.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CachedSae {
     /// Resource name of the SAE.
     pub sae: String,
@@ -72,7 +75,7 @@ pub struct CachedSae {
 }
 
 /// Statistics of one latent over a cache, of tokens that were encoded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatentStats {
     /// Index of the latent.
     pub latent: u32,

@@ -2,12 +2,14 @@
 
 use std::{collections::HashMap, ops::Range};
 
+use serde::Serialize;
+
 use crate::{Error, Result};
 
 /// Compressed sparse rows: row `t` holds `latents[row_offsets[t]..row_offsets[t + 1]]` and the activation of each.
 ///
 /// What comes from a server has been checked: the accessors never go out of bounds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SparseRows {
     /// Where each row begins; one entry more than there are rows, the first 0.
     pub row_offsets: Vec<u32>,
@@ -140,7 +142,7 @@ impl SparseRows {
 }
 
 /// A latent and where it is strongest.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TopLatent {
     /// Index of the latent.
     pub latent: u32,
@@ -153,7 +155,7 @@ pub struct TopLatent {
 }
 
 /// A matrix, row-major.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Dense {
     /// Number of rows.
     pub rows: usize,

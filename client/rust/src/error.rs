@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, error::Error as _, fmt, time::Duration};
 
+use serde::{Serialize, Serializer};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, RpcStatusExt as _, StatusExt as _};
 
@@ -15,9 +16,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 const REQUEST_ID: &str = "request_id";
 
 /// A call that failed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Error {
     /// Status code of gRPC. A connection that cannot be made, or breaks, is `Unavailable`.
+    #[serde(serialize_with = "code_name")]
     pub code: Code,
     /// Why the server refused, such as `UNKNOWN_SAE`; empty where the server was not reached.
     pub reason: String,
@@ -28,11 +30,15 @@ pub struct Error {
     /// Everything that is wrong with the request.
     pub violations: Vec<Violation>,
     /// When to try again, if the server said so.
+    #[serde(
+        rename = "retry_after_seconds",
+        serialize_with = "crate::time::some_seconds"
+    )]
     pub retry_after: Option<Duration>,
 }
 
 /// One thing that is wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// Path of the field, such as `prompts[3]`.
     pub field: String,
@@ -82,9 +88,12 @@ impl Error {
         Self::local(Code::DataLoss, format!("malformed reply: {what}"))
     }
 
-    /// The name of the page that explains the reason, in the documentation under `proto/errors/`.
+    /// The page that explains the reason, as a path in the repository: `proto/errors/UNKNOWN_SAE.md`.
     pub fn page(&self) -> Option<String> {
-        (!self.reason.is_empty()).then(|| format!("{}.md", self.reason))
+        let named = self.metadata.get("page").cloned();
+        named.or_else(|| {
+            (!self.reason.is_empty()).then(|| format!("proto/errors/{}.md", self.reason))
+        })
     }
 
     /// Whether the server could not be reached, as opposed to having refused.
@@ -146,6 +155,18 @@ impl From<tonic_types::Status> for Error {
     }
 }
 
+/// The code as gRPC spells it: `INVALID_ARGUMENT`.
+fn code_name<S: Serializer>(code: &Code, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    serializer.serialize_str(&name)
+}
+
 /// The status code, where a broken connection is `Unavailable`.
 ///
 /// Only a status that was made on this side has a source. tonic then reports a connection that broke in the middle of a
@@ -200,7 +221,10 @@ mod tests {
         let error = Error::from(refused());
         assert_eq!(error.code, Code::InvalidArgument);
         assert_eq!(error.reason, "INVALID_REQUEST");
-        assert_eq!(error.page().as_deref(), Some("INVALID_REQUEST.md"));
+        assert_eq!(
+            error.page().as_deref(),
+            Some("proto/errors/INVALID_REQUEST.md")
+        );
         assert_eq!(error.metadata["limit"], "8");
         assert_eq!(error.metadata["request_id"], "abc");
         assert_eq!(error.violations.len(), 2);

@@ -11,6 +11,7 @@ use futures::{Stream, StreamExt as _};
 use latentd_proto::v1::{
     self as proto, stream_examples_request::Selector, stream_examples_response::Event,
 };
+use serde::Serialize;
 use tonic::{Code, Streaming};
 
 use crate::{Client, Error, Result, client::stub, retry::Repeat};
@@ -44,7 +45,7 @@ pub enum Centring {
 }
 
 /// A window of text, and how a latent fires in it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Example {
     /// Document in the corpus, in the order of the cache.
     pub document: u64,
@@ -90,7 +91,7 @@ impl fmt::Display for Example {
 }
 
 /// Examples of one latent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatentExamples {
     /// Index of the latent.
     pub latent: u32,
@@ -103,7 +104,7 @@ pub struct LatentExamples {
 }
 
 /// Totals of a call for examples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExamplesSummary {
     /// Latents that were sent.
     pub latents: u32,

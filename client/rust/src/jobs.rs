@@ -9,13 +9,15 @@ use std::{
 
 use futures::{Stream, StreamExt as _, stream::BoxStream};
 use latentd_proto::v1 as proto;
+use serde::Serialize;
 use tokio::time::Instant;
 use tonic::{Code, Streaming};
 
 use crate::{Client, Error, Pages, Result, client::stub, retry::Repeat, time::system_time};
 
 /// State of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// A state that this client does not know.
     Unknown,
@@ -39,7 +41,7 @@ impl JobState {
 }
 
 /// A piece of long work.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Job {
     /// Resource name: `jobs/{job}`.
     pub name: String,
@@ -54,10 +56,13 @@ pub struct Job {
     /// Why it failed.
     pub error: Option<Error>,
     /// When it was asked for.
+    #[serde(serialize_with = "crate::time::rfc3339")]
     pub created: Option<SystemTime>,
     /// When it first began to work.
+    #[serde(serialize_with = "crate::time::rfc3339")]
     pub started: Option<SystemTime>,
     /// When it ended.
+    #[serde(serialize_with = "crate::time::rfc3339")]
     pub ended: Option<SystemTime>,
     /// Times it began to work: more than 1 after a restart.
     pub attempts: u32,
@@ -68,7 +73,7 @@ pub struct Job {
 }
 
 /// How far a job is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Progress {
     /// What it does now, such as `tokenizing` or `encoding`.
     pub phase: String,
@@ -81,15 +86,17 @@ pub struct Progress {
     /// Units a second.
     pub rate: f64,
     /// Time to go at that rate, if it can be told.
+    #[serde(rename = "eta_seconds", serialize_with = "crate::time::some_seconds")]
     pub eta: Option<Duration>,
 }
 
 /// Something that happened to a job.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct JobEvent {
     /// Grows with every event of the job.
     pub id: u64,
     /// When it happened.
+    #[serde(serialize_with = "crate::time::rfc3339")]
     pub time: Option<SystemTime>,
     /// The job after it.
     pub job: Job,

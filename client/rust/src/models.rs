@@ -3,11 +3,12 @@
 use std::{ops::Range, time::SystemTime};
 
 use latentd_proto::v1 as proto;
+use serde::Serialize;
 
 use crate::{Client, Pages, Result, client::stub, retry::Repeat, time::system_time};
 
 /// A resident language model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Model {
     /// Resource name: `models/{model}`.
     pub name: String,
@@ -50,13 +51,14 @@ pub struct Model {
     /// BLAKE3 digest of the tokenizer.
     pub tokenizer_digest: String,
     /// When it became resident.
+    #[serde(serialize_with = "crate::time::rfc3339")]
     pub loaded: Option<SystemTime>,
     /// Tensors in the files that the architecture does not use.
     pub unused_tensors: Vec<String>,
 }
 
 /// Tokens of one text, in parallel arrays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TokenSequence {
     /// Token ids.
     pub ids: Vec<u32>,

@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use latentd_proto::v1 as proto;
+use serde::Serialize;
 
 use crate::{Client, Pages, Result, client::stub, retry::Repeat, time::system_time};
 
 /// A resident sparse autoencoder.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sae {
     /// Resource name: `models/{model}/saes/{sae}`.
     pub name: String,
@@ -50,13 +51,14 @@ pub struct Sae {
     /// Result of the test that ran when it was loaded.
     pub self_test: Option<SelfTest>,
     /// When it became resident.
+    #[serde(serialize_with = "crate::time::rfc3339")]
     pub loaded: Option<SystemTime>,
     /// Id on Neuronpedia, if the file gives one.
     pub neuronpedia_id: String,
 }
 
 /// What an SAE does on a text that is built into the server.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SelfTest {
     /// Tokens that were encoded.
     pub tokens: u32,
@@ -71,7 +73,7 @@ pub struct SelfTest {
 }
 
 /// One direction of an SAE.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Latent {
     /// Resource name: `models/{model}/saes/{sae}/latents/{latent}`.
     pub name: String,
@@ -96,7 +98,7 @@ pub struct Latent {
 }
 
 /// A token and what a latent adds to its logit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TokenLogit {
     /// Token id.
     pub id: u32,
@@ -107,7 +109,7 @@ pub struct TokenLogit {
 }
 
 /// A latent near another one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Neighbour {
     /// Index of the latent.
     pub latent: u32,

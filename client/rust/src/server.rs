@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use latentd_proto::v1 as proto;
+use serde::Serialize;
 
 use crate::{Client, Error, Result, client::stub, retry::Repeat, time::system_time};
 
 /// A description of the running server.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ServerInfo {
     /// Version of the server.
     pub version: String,
@@ -20,13 +21,14 @@ pub struct ServerInfo {
     /// What the server can load and do.
     pub capabilities: Capabilities,
     /// When the server started.
+    #[serde(serialize_with = "crate::time::rfc3339")]
     pub started: Option<SystemTime>,
     /// State of the parts that the health service watches.
     pub components: Vec<ComponentHealth>,
 }
 
 /// The compute device.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Device {
     /// Backend and index: `cpu` or `cuda:0`.
     pub name: String,
@@ -39,7 +41,7 @@ pub struct Device {
 }
 
 /// Limits of one request.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Limits {
     /// Prompts in one encode.
     pub max_prompts: u32,
@@ -66,7 +68,7 @@ pub struct Limits {
 }
 
 /// What the server supports, in the words that requests use.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Capabilities {
     /// Model families: `llama`, `gpt2`.
     pub model_families: Vec<String>,
@@ -83,7 +85,7 @@ pub struct Capabilities {
 }
 
 /// Health of one part of the server.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComponentHealth {
     /// `engine` or `database`.
     pub component: String,

@@ -3,6 +3,7 @@
 use std::{ops::Range, time::Duration};
 
 use latentd_proto::v1 as proto;
+use serde::Serialize;
 
 use super::Scale;
 use crate::{Dense, Error, Result, SparseRows, TopLatent};
@@ -11,7 +12,7 @@ use crate::{Dense, Error, Result, SparseRows, TopLatent};
 ///
 /// Rows are tokens, those of all prompts one after the other; [`Encoded::rows_of`] tells which belong to a prompt.
 /// Accessors without an SAE speak of the first one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Encoded {
     /// Tokens of each prompt, in the order of the request.
     pub prompts: Vec<EncodedPrompt>,
@@ -27,7 +28,7 @@ pub struct Encoded {
 pub type EncodedPrompt = crate::TokenSequence;
 
 /// Activations of all prompts under one SAE.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SaeActivations {
     /// Resource name of the SAE.
     pub sae: String,
@@ -44,11 +45,13 @@ pub struct SaeActivations {
 }
 
 /// What a call cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// Time between arrival and the start of the pass.
+    #[serde(rename = "queue_seconds", serialize_with = "crate::time::seconds")]
     pub queue: Duration,
     /// Time of the pass, which other calls may have shared.
+    #[serde(rename = "compute_seconds", serialize_with = "crate::time::seconds")]
     pub compute: Duration,
     /// Tokens of this call.
     pub tokens: u32,

@@ -1,6 +1,7 @@
 //! What to encode or decode, and how.
 
 use latentd_proto::v1::{self as proto, encode_request::Selection, prompt::Content};
+use serde::Serialize;
 
 use crate::SparseRows;
 
@@ -57,7 +58,8 @@ impl From<SpecialTokens> for proto::SpecialTokens {
 }
 
 /// Unit of activations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scale {
     /// As the SAE computes them.
     #[default]

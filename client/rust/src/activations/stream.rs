@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt as _};
 use latentd_proto::v1::{
     self as proto, encode_stream_response::Event, encode_stream_result::Outcome,
 };
+use serde::Serialize;
 use tonic::{Code, Streaming};
 
 use super::{EncodeRequest, Encoded};
@@ -25,7 +26,7 @@ pub struct EncodedBatch {
 }
 
 /// Totals of a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StreamSummary {
     /// Batches that were encoded.
     pub succeeded: u64,
