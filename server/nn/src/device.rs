@@ -127,12 +127,6 @@ impl Device {
     pub fn to_host<const D: usize>(&self, tensor: Tensor<D>) -> Vec<f32> {
         to_host(tensor)
     }
-
-    /// The device as burn's operations want it.
-    #[cfg(any(test, feature = "cuda"))]
-    pub(crate) fn inner(&self) -> &chosen::BackendDevice {
-        &self.inner
-    }
 }
 
 /// The values of a tensor on the host, in row-major order.

@@ -1,10 +1,13 @@
 //! Kernels for the CPU, on host memory: vectors through `pulp`, threads through rayon, no `unsafe`.
 
 mod aligned;
+mod attention;
 mod epilogue;
 mod gemm;
 mod math;
 mod microkernel;
+mod norm;
+pub(crate) mod ops;
 mod rows;
 
 pub use epilogue::{Epilogue, Then};

@@ -1,0 +1,496 @@
+//! The operations of layers as burn's, for devices without kernels of our own.
+//!
+//! Names and shapes are those of [`super::cpu::ops`]; tests hold the results together. Matrices may be bf16: then inputs of
+//! products are rounded to it and results come back as f32, so that the residual stream never loses digits.
+
+use burn::tensor::{Bool, DType, Int, TensorData, activation};
+use latentd_domain::Dtype;
+
+use super::{Heads, HostMatrix, Layout, Placement, Then};
+use crate::{
+    device::{Backend, Device, Tensor},
+    packed::PackedTokens,
+};
+
+/// Rows of one width, `[rows, width]`; `None` before the first assignment.
+#[derive(Debug, Default)]
+pub(crate) struct Dense(Option<Tensor<2>>);
+
+impl Dense {
+    /// From a tensor.
+    pub(crate) fn from_tensor(tensor: &Tensor<2>) -> Self {
+        Self(Some(tensor.clone()))
+    }
+
+    /// A tensor of the same values.
+    pub(crate) fn to_tensor(&self, _device: &Device) -> Tensor<2> {
+        self.tensor()
+    }
+
+    #[expect(clippy::expect_used, reason = "layers read what they have written")]
+    fn tensor(&self) -> Tensor<2> {
+        self.0.clone().expect("a value")
+    }
+
+    fn set(&mut self, tensor: Tensor<2>) {
+        self.0 = Some(tensor);
+    }
+
+    fn add(&mut self, tensor: Tensor<2>) {
+        let sum = self.tensor() + tensor;
+        self.set(sum);
+    }
+}
+
+/// A weight matrix with its bias.
+#[derive(Debug)]
+pub(crate) struct Matrix {
+    /// `[inputs, outputs]`; of a gated one, gate and factor side by side.
+    weight: Tensor<2>,
+    /// `[1, outputs]`.
+    bias: Option<Tensor<2>>,
+}
+
+impl Matrix {
+    /// A matrix for every [`Then`] but [`Then::SiluGate`].
+    pub(crate) fn new(host: &HostMatrix, place: Placement<'_>) -> Self {
+        let bias = host.bias.as_ref().map(|bias| row(bias, place));
+        Self {
+            weight: on_device(host, place),
+            bias,
+        }
+    }
+
+    /// Two matrices of one shape for [`Then::SiluGate`].
+    pub(crate) fn gated(gate: &HostMatrix, up: &HostMatrix, place: Placement<'_>) -> Self {
+        let weight = Tensor::cat(vec![on_device(gate, place), on_device(up, place)], 1);
+        let bias = gate.bias.as_ref().zip(up.bias.as_ref());
+        let bias = bias.map(|(gate, up)| Tensor::cat(vec![row(gate, place), row(up, place)], 1));
+        Self { weight, bias }
+    }
+
+    /// `x · W + b`, and what `then` says.
+    pub(crate) fn product(&self, x: &Dense, then: Then, out: &mut Dense) {
+        let x = x.tensor().cast(self.weight.dtype());
+        let mut product = x.matmul(self.weight.clone()).cast(DType::F32);
+        if let Some(bias) = &self.bias {
+            product = product + bias.clone();
+        }
+        match then {
+            Then::Store => out.set(product),
+            Then::Add => out.add(product),
+            Then::GeluTanh => out.set(gelu_tanh(product)),
+            Then::SiluGate => {
+                let [rows, width] = product.dims();
+                let gate = product.clone().slice([0..rows, 0..width / 2]);
+                let up = product.slice([0..rows, width / 2..width]);
+                out.set(activation::silu(gate) * up);
+            }
+        }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes(&self.weight) + self.bias.as_ref().map_or(0, bytes)
+    }
+}
+
+/// A vector of weights, `[1, width]`.
+#[derive(Debug)]
+pub(crate) struct Vector(Tensor<2>);
+
+impl Vector {
+    /// From host values.
+    pub(crate) fn new(values: Vec<f32>, place: Placement<'_>) -> Self {
+        Self(row(&values, place))
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes(&self.0)
+    }
+}
+
+/// Rows that are looked up by number; also a matrix when logits are computed from tied embeddings.
+#[derive(Debug)]
+pub(crate) struct Table(Tensor<2>);
+
+impl Table {
+    /// From `[rows, width]` host values.
+    pub(crate) fn new(values: Vec<f32>, width: usize, place: Placement<'_>) -> Self {
+        let rows = values.len() / width;
+        Self(place.device.from_host(values, [rows, width]))
+    }
+
+    /// `out[i]` is row `numbers[i]`.
+    pub(crate) fn lookup(&self, numbers: &[u32], out: &mut Dense) {
+        out.set(self.rows(numbers));
+    }
+
+    /// `out[i] += row numbers[i]`.
+    pub(crate) fn lookup_add(&self, numbers: &[u32], out: &mut Dense) {
+        out.add(self.rows(numbers));
+    }
+
+    /// `x · tableᵀ`, `[n, rows]`.
+    pub(crate) fn unembed(&self, x: &Dense, _device: &Device) -> Tensor<2> {
+        x.tensor().matmul(self.0.clone().transpose())
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes(&self.0)
+    }
+
+    fn rows(&self, numbers: &[u32]) -> Tensor<2> {
+        let numbers: Vec<i32> = numbers.iter().map(|&number| number as i32).collect();
+        let length = numbers.len();
+        let data = TensorData::new(numbers, [length]);
+        let numbers = burn::tensor::Tensor::<Backend, 1, Int>::from_data(data, &self.0.device());
+        self.0.clone().select(0, numbers)
+    }
+}
+
+/// Cosines and sines of rotary positions, `[positions, d_head / 2]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Rotation {
+    cos: Tensor<2>,
+    sin: Tensor<2>,
+}
+
+impl Rotation {
+    /// From host values.
+    pub(crate) fn new(cos: Vec<f32>, sin: Vec<f32>, half: usize, device: &Device) -> Self {
+        let shape = [cos.len() / half.max(1), half];
+        Self {
+            cos: device.from_host(cos, shape),
+            sin: device.from_host(sin, shape),
+        }
+    }
+
+    /// Rotates `[batch, heads, seq, d_head]`.
+    fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, heads, seq, d_head] = x.dims();
+        let half = d_head / 2;
+        let of_positions =
+            |angles: &Tensor<2>| angles.clone().slice([0..seq, 0..half]).unsqueeze::<4>();
+        let (cos, sin) = (of_positions(&self.cos), of_positions(&self.sin));
+        let low = x.clone().slice([0..batch, 0..heads, 0..seq, 0..half]);
+        let high = x.slice([0..batch, 0..heads, 0..seq, half..d_head]);
+        let turned_low = low.clone() * cos.clone() - high.clone() * sin.clone();
+        Tensor::cat(vec![turned_low, high * cos + low * sin], 3)
+    }
+}
+
+/// Attention keeps nothing between layers here.
+#[derive(Debug, Default)]
+pub(crate) struct AttentionScratch;
+
+/// Causal attention; see `cpu::attention`. Neighbouring sequences of equal length go through it together.
+pub(crate) fn attention(
+    qkv: &Dense,
+    (heads, rotation): (Heads, Option<&Rotation>),
+    tokens: &PackedTokens,
+    _scratch: &mut AttentionScratch,
+    out: &mut Dense,
+) {
+    let qkv = qkv.tensor();
+    let mut parts = Vec::new();
+    let ranges: Vec<_> = tokens.ranges().filter(|rows| !rows.is_empty()).collect();
+    for equal in ranges.chunk_by(|a, b| a.len() == b.len()) {
+        let (Some(first), Some(last)) = (equal.first(), equal.last()) else {
+            continue;
+        };
+        let rows = qkv
+            .clone()
+            .slice([first.start..last.end, 0..heads.qkv_width()]);
+        parts.push(attention_of_equals(rows, (heads, rotation), equal.len()));
+    }
+    if parts.is_empty() {
+        out.set(qkv.slice([0..0, 0..heads.z_width()]));
+    } else {
+        out.set(Tensor::cat(parts, 0));
+    }
+}
+
+fn attention_of_equals(
+    qkv: Tensor<2>,
+    (heads, rotation): (Heads, Option<&Rotation>),
+    batch: usize,
+) -> Tensor<2> {
+    let [rows, _] = qkv.dims();
+    let seq = rows / batch;
+    let Heads {
+        n_heads,
+        n_kv_heads,
+        d_head,
+    } = heads;
+    // [batch, count, seq, d_head] of the columns from `from` on.
+    let split = |from: usize, count: usize| {
+        let columns = qkv.clone().slice([0..rows, from..from + count * d_head]);
+        columns.reshape([batch, seq, count, d_head]).swap_dims(1, 2)
+    };
+    let turn = |x| match rotation {
+        Some(rotation) => rotation.apply(x),
+        None => x,
+    };
+    let shared = |x: Tensor<4>| {
+        let group = n_heads / n_kv_heads;
+        let x = x.unsqueeze_dim::<5>(2).repeat_dim(2, group);
+        x.reshape([batch, n_heads, seq, d_head])
+    };
+    let queries = turn(split(0, n_heads));
+    let keys = shared(turn(split(heads.z_width(), n_kv_heads)));
+    let values = shared(split(heads.z_width() + heads.kv_width(), n_kv_heads));
+    let scores = queries.matmul(keys.swap_dims(2, 3)) * (d_head as f64).sqrt().recip();
+    let future =
+        burn::tensor::Tensor::<Backend, 2, Bool>::tril_mask([seq, seq], 0, &scores.device());
+    let scores = scores.mask_fill(future.unsqueeze::<4>(), f32::NEG_INFINITY);
+    let z = activation::softmax(scores, 3).matmul(values);
+    z.swap_dims(1, 2).reshape([rows, heads.z_width()])
+}
+
+/// `out += x`.
+pub(crate) fn add(x: &Dense, out: &mut Dense) {
+    out.add(x.tensor());
+}
+
+/// `out = x / √(mean(x²) + eps) · weight`, row by row.
+pub(crate) fn rms_norm(x: &Dense, weight: &Vector, eps: f32, out: &mut Dense) {
+    let x = x.tensor();
+    let scale = (x.clone().powi_scalar(2).mean_dim(1) + eps).sqrt();
+    out.set(x / scale * weight.0.clone());
+}
+
+/// `out = (x - mean(x)) / √(var(x) + eps) · weight + bias`, row by row, with the biased variance.
+pub(crate) fn layer_norm(x: &Dense, (weight, bias): (&Vector, &Vector), eps: f32, out: &mut Dense) {
+    let x = x.tensor();
+    let centred = x.clone() - x.mean_dim(1);
+    let scale = (centred.clone().powi_scalar(2).mean_dim(1) + eps).sqrt();
+    out.set(centred / scale * weight.0.clone() + bias.0.clone());
+}
+
+/// `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
+    let inner = x.clone() + x.clone().powi_scalar(3) * 0.044_715;
+    let slope = (2.0 / std::f64::consts::PI).sqrt();
+    ((inner * slope).tanh() + 1.0) * x * 0.5
+}
+
+fn on_device(host: &HostMatrix, place: Placement<'_>) -> Tensor<2> {
+    let (inputs, outputs) = (host.inputs, host.outputs);
+    let weight = match host.layout {
+        Layout::InOut => place
+            .device
+            .from_host(host.weight.clone(), [inputs, outputs]),
+        Layout::OutIn => place
+            .device
+            .from_host(host.weight.clone(), [outputs, inputs])
+            .transpose(),
+    };
+    match place.dtype {
+        Dtype::F32 => weight,
+        Dtype::Bf16 => weight.cast(DType::BF16),
+    }
+}
+
+fn row(values: &[f32], place: Placement<'_>) -> Tensor<2> {
+    place.device.from_host(values.to_vec(), [1, values.len()])
+}
+
+fn bytes(tensor: &Tensor<2>) -> usize {
+    tensor.shape().num_elements() * tensor.dtype().size()
+}
+
+#[cfg(all(test, not(feature = "cuda")))]
+mod tests {
+    use super::*;
+    use crate::{device::host_view, kernels::cpu::ops};
+
+    fn noise(count: usize, seed: usize) -> Vec<f32> {
+        (0..count)
+            .map(|i| (((i + seed) * 7919 + 13) % 1009) as f32 / 500.0 - 1.0)
+            .collect()
+    }
+
+    fn matrix(inputs: usize, outputs: usize, layout: Layout, seed: usize) -> HostMatrix {
+        let (weight, bias) = (
+            noise(inputs * outputs, seed),
+            Some(noise(outputs, seed + 1)),
+        );
+        HostMatrix {
+            weight,
+            bias,
+            inputs,
+            outputs,
+            layout,
+        }
+    }
+
+    /// The values that both kinds of operations give.
+    struct Both {
+        device: Device,
+        portable: Dense,
+        cpu: ops::Dense,
+    }
+
+    impl Both {
+        fn new(rows: usize, width: usize) -> Self {
+            let device = Device::new(0).unwrap();
+            let tensor = device.from_host(noise(rows * width, 3), [rows, width]);
+            Self {
+                portable: Dense::from_tensor(&tensor),
+                cpu: ops::Dense::from_tensor(&tensor),
+                device,
+            }
+        }
+
+        fn place(&self) -> Placement<'_> {
+            Placement {
+                device: &self.device,
+                dtype: Dtype::F32,
+            }
+        }
+
+        #[track_caller]
+        fn agree(&self) {
+            let (a, b) = (
+                self.portable.to_tensor(&self.device),
+                self.cpu.to_tensor(&self.device),
+            );
+            assert_eq!(a.dims(), b.dims());
+            for (a, b) in host_view(&a).values().iter().zip(host_view(&b).values()) {
+                assert!((a - b).abs() < 1e-4 * a.abs().max(1.0), "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_agree() {
+        for (then, layout) in [
+            (Then::Store, Layout::InOut),
+            (Then::Add, Layout::OutIn),
+            (Then::GeluTanh, Layout::OutIn),
+        ] {
+            let (x, mut out) = (Both::new(5, 12), Both::new(5, 40));
+            let host = matrix(12, 40, layout, 7);
+            Matrix::new(&host, x.place()).product(&x.portable, then, &mut out.portable);
+            ops::Matrix::new(&host, x.place()).product(&x.cpu, then, &mut out.cpu);
+            out.agree();
+        }
+        let (x, mut out) = (Both::new(5, 12), Both::new(5, 40));
+        let (gate, up) = (
+            matrix(12, 40, Layout::OutIn, 1),
+            matrix(12, 40, Layout::OutIn, 2),
+        );
+        Matrix::gated(&gate, &up, x.place()).product(
+            &x.portable,
+            Then::SiluGate,
+            &mut out.portable,
+        );
+        ops::Matrix::gated(&gate, &up, x.place()).product(&x.cpu, Then::SiluGate, &mut out.cpu);
+        out.agree();
+    }
+
+    #[test]
+    fn norms_and_sums_agree() {
+        let (x, mut out) = (Both::new(7, 20), Both::new(7, 20));
+        let (w, b) = (noise(20, 1), noise(20, 2));
+        let of = |values: &[f32]| {
+            (
+                Vector::new(values.to_vec(), x.place()),
+                ops::Vector::new(values.to_vec(), x.place()),
+            )
+        };
+        let ((w, cpu_w), (b, cpu_b)) = (of(&w), of(&b));
+        rms_norm(&x.portable, &w, 1e-5, &mut out.portable);
+        ops::rms_norm(&x.cpu, &cpu_w, 1e-5, &mut out.cpu);
+        out.agree();
+        layer_norm(&x.portable, (&w, &b), 1e-5, &mut out.portable);
+        ops::layer_norm(&x.cpu, (&cpu_w, &cpu_b), 1e-5, &mut out.cpu);
+        out.agree();
+        add(&x.portable, &mut out.portable);
+        ops::add(&x.cpu, &mut out.cpu);
+        out.agree();
+        assert_eq!((w.bytes(), cpu_w.bytes()), (80, 80));
+    }
+
+    #[test]
+    fn tables_agree() {
+        let mut x = Both::new(4, 6);
+        let values = noise(50 * 6, 9);
+        let (table, cpu) = (
+            Table::new(values.clone(), 6, x.place()),
+            ops::Table::new(values, 6, x.place()),
+        );
+        table.lookup(&[3, 49, 0], &mut x.portable);
+        cpu.lookup(&[3, 49, 0], &mut x.cpu);
+        x.agree();
+        table.lookup_add(&[1, 2, 2], &mut x.portable);
+        cpu.lookup_add(&[1, 2, 2], &mut x.cpu);
+        x.agree();
+        x.portable = Dense::from_tensor(&table.unembed(&x.portable, &x.device));
+        x.cpu = ops::Dense::from_tensor(&cpu.unembed(&x.cpu, &x.device));
+        x.agree();
+        assert_eq!(table.bytes(), cpu.bytes());
+    }
+
+    #[test]
+    fn attention_agrees() {
+        let heads = Heads {
+            n_heads: 6,
+            n_kv_heads: 2,
+            d_head: 8,
+        };
+        let ids = [0; 64];
+        let tokens = PackedTokens::new([&ids[..5], &ids[..5], &ids[..1], &ids[..0], &ids[..40]]);
+        let angle = |i: usize| (i / 4) as f32 * 0.2f32.powi((i % 4) as i32);
+        let (cos, sin): (Vec<f32>, Vec<f32>) = (0..40 * 4)
+            .map(|i| (angle(i).cos(), angle(i).sin()))
+            .unzip();
+        for turn in [false, true] {
+            let x = Both::new(51, heads.qkv_width());
+            let mut out = Both::new(51, heads.z_width());
+            let rotation = Rotation::new(cos.clone(), sin.clone(), 4, &x.device);
+            let cpu_rotation = ops::Rotation::new(cos.clone(), sin.clone(), 4, &x.device);
+            let setting = (heads, turn.then_some(&rotation));
+            attention(
+                &x.portable,
+                setting,
+                &tokens,
+                &mut AttentionScratch,
+                &mut out.portable,
+            );
+            let setting = (heads, turn.then_some(&cpu_rotation));
+            ops::attention(
+                &x.cpu,
+                setting,
+                &tokens,
+                &mut ops::AttentionScratch::default(),
+                &mut out.cpu,
+            );
+            out.agree();
+        }
+    }
+
+    #[test]
+    fn half_precision_stays_near() {
+        let (x, mut out) = (Both::new(5, 12), Both::new(5, 40));
+        let host = matrix(12, 40, Layout::OutIn, 7);
+        let place = Placement {
+            device: &x.device,
+            dtype: Dtype::Bf16,
+        };
+        let half = Matrix::new(&host, place);
+        assert_eq!(half.bytes(), 12 * 40 * 2 + 40 * 4);
+        half.product(&x.portable, Then::Store, &mut out.portable);
+        ops::Matrix::new(&host, x.place()).product(&x.cpu, Then::Store, &mut out.cpu);
+        let (a, b) = (
+            out.portable.to_tensor(&x.device),
+            out.cpu.to_tensor(&x.device),
+        );
+        for (a, b) in host_view(&a).values().iter().zip(host_view(&b).values()) {
+            assert!((a - b).abs() < 0.05, "{a} {b}");
+        }
+    }
+}
