@@ -59,6 +59,7 @@ impl Database {
         self
     }
 
+    #[cfg(any(test, feature = "test-support"))]
     pub(crate) fn options(&self) -> &PgConnectOptions {
         &self.options
     }

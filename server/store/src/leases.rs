@@ -200,7 +200,7 @@ impl Leases<'_> {
                 caches::complete(&mut transaction, cache, &lease.job.id, totals).await?;
             }
             Outcome::Failed(_) | Outcome::Cancelled => {
-                abandon_parts(&mut transaction, &lease.job.id).await?
+                abandon_parts(&mut transaction, &lease.job.id).await?;
             }
         }
         ended(&mut transaction, &lease.job.id).await?;
@@ -346,7 +346,9 @@ impl Leases<'_> {
             signals::notify(&mut transaction, id).await?;
         }
         transaction.commit().await?;
-        ids.iter().for_each(|id| self.0.changed(id));
+        for id in &ids {
+            self.0.changed(id);
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It is found like any other, or fetched with pip if the machine has none, which takes some seconds, once. It does not wait
 //! for the disk, and a helper process deletes its files when the test process ends, however it ends.
-#![allow(
+#![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::print_stderr,
@@ -26,6 +26,11 @@ use crate::{
 
 /// The Postgres of this process. It is never dropped: the kernel stops it when the process ends.
 static POSTGRES: OnceCell<(Embedded, DataDir)> = OnceCell::const_new();
+
+/// What a [`DataDir`]'s helper does. `read` ends when the test process does and its end of the pipe closes; Postgres, which the
+/// kernel stops at the same time, then needs a moment.
+const DELETE_WHEN_CLOSED: &str = "read -r _; for i in 1 2 3 4 5 6 7 8 9 10; do \
+                                  rm -rf \"$0\" 2>/dev/null; [ -e \"$0\" ] || exit; sleep 0.5; done";
 
 /// A database of one test.
 pub struct TestDatabase {
@@ -123,11 +128,8 @@ impl DataDir {
         fs_err::create_dir(&path).expect("a folder for a test can be made");
         fs_err::set_permissions(&path, PermissionsExt::from_mode(0o755))
             .expect("the folder is ours");
-        // `read` ends when this process does and its end of the pipe closes; Postgres then needs a moment.
-        const CLEAN: &str = "read -r _; for i in 1 2 3 4 5 6 7 8 9 10; do \
-                             rm -rf \"$0\" 2>/dev/null; [ -e \"$0\" ] || exit; sleep 0.5; done";
         let janitor = Command::new("sh")
-            .args(["-c", CLEAN])
+            .args(["-c", DELETE_WHEN_CLOSED])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

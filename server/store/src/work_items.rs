@@ -166,7 +166,7 @@ impl WorkItems<'_> {
         match result {
             WorkResult::Nothing => {}
             WorkResult::CacheShards(shards) => {
-                caches::insert_shards(&mut transaction, shards).await?
+                caches::insert_shards(&mut transaction, shards).await?;
             }
         }
         transaction.commit().await?;

@@ -145,7 +145,7 @@ mod tests {
     fn a_closed_folder_on_the_way_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path, mode| {
-            fs_err::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap()
+            fs_err::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
         };
         let closed = folder.path().join("closed");
         fs_err::create_dir(&closed).unwrap();

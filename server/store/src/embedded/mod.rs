@@ -40,7 +40,7 @@ const NAME: &str = "latentd";
 /// Port number in the name of the socket; nothing listens on TCP.
 const PORT: u16 = 5432;
 /// Longest start. Postgres may have to recover after a crash, and old processes may need to go first.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ pub async fn start(options: Options) -> Result<Embedded, Error> {
         let options = options.clone();
         blocking(move || {
             let place = Place::choose(&options.data_dir)?;
-            let cluster = Cluster::new(&place)?;
+            let cluster = Cluster::new(&place);
             Ok((place, cluster))
         })
         .await?

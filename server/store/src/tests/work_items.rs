@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Runs futures at the same time, on one thread.
-pub(super) async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
+pub(super) async fn all<F>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where
-    F: Send + 'static,
+    F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     let mut running = tokio::task::JoinSet::new();
@@ -214,7 +214,7 @@ async fn an_item_is_given_up_after_too_many_attempts() {
     assert!(
         store
             .work_items()
-            .fail(&item, "try later", Retry::After(Duration::from_secs(3600)))
+            .fail(&item, "try later", Retry::After(Duration::from_hours(1)))
             .await
             .unwrap()
     );
