@@ -13,10 +13,15 @@ async fn main() -> latentd_client::Result<()> {
     let sae = arguments
         .next()
         .unwrap_or_else(|| "smollm2-135m/l9".to_owned());
-    let client = Client::connect(&address).await?;
+    run(&address, &sae).await
+}
+
+/// What the README shows; a test runs it.
+pub async fn run(address: &str, sae: &str) -> latentd_client::Result<()> {
+    let client = Client::connect(address).await?;
 
     // The latents of a prompt: compressed sparse rows, one row for each token.
-    let request = EncodeRequest::new(["The capital of France is Paris"], sae.as_str()).top_k(8);
+    let request = EncodeRequest::new(["The capital of France is Paris"], sae).top_k(8);
     let encoded = client.encode(request).await?;
     println!("{:?}", encoded.tokens(0));
     for strongest in encoded.top(5) {

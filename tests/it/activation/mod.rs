@@ -1,0 +1,5 @@
+//! ActivationService.
+
+mod decode;
+mod encode;
+mod encode_stream;

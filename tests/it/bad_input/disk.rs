@@ -1,0 +1,27 @@
+//! A disk that fills up in mid-build: the job fails with DISK_FULL, and the server lives on.
+
+use std::os::unix::fs::symlink;
+
+use latentd_client::{BuildCacheRequest, CacheState, Corpus, JobState};
+
+use super::lives_on;
+use crate::harness::{corpus, server::{SAE, small}};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_fails_the_job_and_nothing_else() {
+    let server = small().await;
+    let folder = corpus::folder(server.path(), 20, 200);
+    // Writing to /dev/full fails as a full disk does; the scratch file of the token table leads there.
+    let cache = server.path().join("caches/full");
+    fs_err::create_dir_all(&cache).unwrap();
+    symlink("/dev/full", cache.join("tokens.safetensors.tmp")).unwrap();
+    let corpus = Corpus::new([folder.display().to_string()]);
+    let job = server.client.build_cache(BuildCacheRequest::new(SAE, corpus).cache_id("full")).await.unwrap();
+    let job = server.client.wait_job(&job.name).await.unwrap();
+    assert_eq!(job.state, JobState::Failed, "{job:?}");
+    assert_eq!(job.error.unwrap().reason, "DISK_FULL");
+    assert_eq!(server.client.cache("full").await.unwrap().state, CacheState::Failed);
+    server.client.delete_cache("full").await.unwrap();
+    lives_on(&server).await;
+    assert_eq!(server.build("full", &folder).await.state, CacheState::Ready);
+}

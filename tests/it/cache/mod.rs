@@ -1,0 +1,6 @@
+//! CacheService.
+
+mod build;
+mod examples;
+mod manage;
+mod stats;

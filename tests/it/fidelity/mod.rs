@@ -1,0 +1,10 @@
+//! The real model and the real SAE against transformers and SAELens, through the whole server.
+//!
+//! The small models and SAEs are compared in `server/nn/tests`; the tolerance is the same, and stated in
+//! `tests/golden/README.md`: a difference of at most 1e-4 of the largest value.
+
+mod encoded;
+mod residuals;
+
+/// Largest difference, as a part of the largest expected value.
+const TOLERANCE: f32 = 1e-4;
