@@ -22,21 +22,31 @@ pub(super) struct Definition {
 impl Definition {
     pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
         let json = read_bounded(path)?;
-        Self::parse(&json).map_err(|detail| LoadError::MalformedTokenizer { path: path.to_owned(), detail })
+        Self::parse(&json).map_err(|detail| LoadError::MalformedTokenizer {
+            path: path.to_owned(),
+            detail,
+        })
     }
 
     /// Parses a `tokenizer.json`.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         let value: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        if value.pointer("/model/dropout").and_then(Value::as_f64).is_some_and(|dropout| dropout != 0.0) {
+        if value
+            .pointer("/model/dropout")
+            .and_then(Value::as_f64)
+            .is_some_and(|dropout| dropout != 0.0)
+        {
             return Err("its `dropout` would make tokens random".to_owned());
         }
         let spelling = Spelling::of(&value);
         drop(value);
-        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+        let mut inner =
+            tokenizers::Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
         // A file may carry the truncation and padding of somebody's training run; and the post-processor adds special
         // tokens, which is the caller's choice here, or trims the spaces off offsets.
-        inner.with_truncation(None).map_err(|error| error.to_string())?;
+        inner
+            .with_truncation(None)
+            .map_err(|error| error.to_string())?;
         inner.with_padding(None);
         inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
         Ok(Self { inner, spelling })
@@ -45,9 +55,15 @@ impl Definition {
 
 /// One more than the largest id.
 pub(super) fn ids(inner: &tokenizers::Tokenizer) -> Result<usize, String> {
-    let largest = inner.get_vocab(true).into_values().max().ok_or_else(|| "it has no tokens".to_owned())?;
+    let largest = inner
+        .get_vocab(true)
+        .into_values()
+        .max()
+        .ok_or_else(|| "it has no tokens".to_owned())?;
     match largest as usize + 1 {
-        ids if ids > MAX_IDS => Err(format!("it has the token id {largest}, over the limit of {MAX_IDS}")),
+        ids if ids > MAX_IDS => Err(format!(
+            "it has the token id {largest}, over the limit of {MAX_IDS}"
+        )),
         ids => Ok(ids),
     }
 }
@@ -103,11 +119,17 @@ pub(super) fn special_ids(
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |source| LoadError::PathNotReadable { path: path.to_owned(), source };
+    let unreadable = |source| LoadError::PathNotReadable {
+        path: path.to_owned(),
+        source,
+    };
     let length = fs_err::metadata(path).map_err(unreadable)?.len();
     if length > MAX_BYTES {
         let detail = format!("it has {length} bytes, over the limit of {MAX_BYTES}");
-        return Err(LoadError::MalformedTokenizer { path: path.to_owned(), detail });
+        return Err(LoadError::MalformedTokenizer {
+            path: path.to_owned(),
+            detail,
+        });
     }
     fs_err::read(path).map_err(unreadable)
 }

@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::{definition::{Definition, MAX_IDS}, text::alphabet};
+use super::{
+    definition::{Definition, MAX_IDS},
+    text::alphabet,
+};
 use crate::weights::{config::SpecialIds, gguf::metadata::Metadata};
 
 /// `tokenizer.ggml.token_type` of control tokens, which are special.
@@ -18,12 +21,32 @@ const MAX_DERIVED: usize = 256;
 
 /// Names of `tokenizer.ggml.pre` that split as GPT-2 does. SmolLM's own tokenizer also splits digits off first; that changes
 /// tokens only where several spaces stand before a digit, and transformers, with which we agree, does not do it.
-const GPT2_SPLIT: [&str; 8] = ["default", "gpt-2", "smollm", "mpt", "olmo", "jais", "phi-2", "roberta-bpe"];
+const GPT2_SPLIT: [&str; 8] = [
+    "default",
+    "gpt-2",
+    "smollm",
+    "mpt",
+    "olmo",
+    "jais",
+    "phi-2",
+    "roberta-bpe",
+];
 
 /// Names of `tokenizer.ggml.pre` with another split, and its pattern.
 const OTHER_SPLITS: [(&[&str], &str); 2] = [
     (
-        &["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "dbrx", "smaug-bpe"],
+        &[
+            "llama3",
+            "llama-v3",
+            "llama-bpe",
+            "falcon3",
+            "falcon-h1",
+            "pixtral",
+            "midm-2.0",
+            "lfm2",
+            "dbrx",
+            "smaug-bpe",
+        ],
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     ),
     (
@@ -41,21 +64,36 @@ struct Vocabulary<'a> {
 }
 
 /// The tokenizer that the metadata describes, with its beginning and end of sequence. `file` is the whole file.
-pub(super) fn definition(metadata: &Metadata, file: &[u8]) -> Result<(Definition, SpecialIds), String> {
+pub(super) fn definition(
+    metadata: &Metadata,
+    file: &[u8],
+) -> Result<(Definition, SpecialIds), String> {
     let tokens = metadata
         .strings(file, "tokenizer.ggml.tokens")
         .ok_or_else(|| "the metadata has no `tokenizer.ggml.tokens`".to_owned())??;
     if tokens.len() > MAX_IDS {
-        return Err(format!("it has {} tokens, over the limit of {MAX_IDS}", tokens.len()));
+        return Err(format!(
+            "it has {} tokens, over the limit of {MAX_IDS}",
+            tokens.len()
+        ));
     }
-    let types = metadata.integers(file, "tokenizer.ggml.token_type").unwrap_or_default();
-    let vocabulary = Vocabulary { tokens, types, metadata, file };
+    let types = metadata
+        .integers(file, "tokenizer.ggml.token_type")
+        .unwrap_or_default();
+    let vocabulary = Vocabulary {
+        tokens,
+        types,
+        metadata,
+        file,
+    };
     let json = match metadata.string("tokenizer.ggml.model") {
         Some("gpt2") => vocabulary.byte_level()?,
         Some("llama") => vocabulary.sentence_piece()?,
         other => {
             let other = other.unwrap_or("none");
-            return Err(format!("`tokenizer.ggml.model` is `{other}`; supported are: gpt2, llama"));
+            return Err(format!(
+                "`tokenizer.ggml.model` is `{other}`; supported are: gpt2, llama"
+            ));
         }
     };
     let special = SpecialIds {
@@ -69,7 +107,9 @@ impl Vocabulary<'_> {
     /// The id under a key, if there is such a token.
     fn special(&self, key: &str) -> Option<usize> {
         let id = self.metadata.unsigned(&format!("tokenizer.ggml.{key}"))?;
-        usize::try_from(id).ok().filter(|&id| id < self.tokens.len())
+        usize::try_from(id)
+            .ok()
+            .filter(|&id| id < self.tokens.len())
     }
 
     fn byte_level(&self) -> Result<Value, String> {
@@ -80,12 +120,21 @@ impl Vocabulary<'_> {
             if is_spelled(token) {
                 token.to_owned()
             } else {
-                token.bytes().filter_map(|byte| alphabet.get(usize::from(byte))).collect()
+                token
+                    .bytes()
+                    .filter_map(|byte| alphabet.get(usize::from(byte)))
+                    .collect()
             }
         };
-        let ids: HashMap<String, usize> =
-            self.tokens.iter().enumerate().map(|(id, token)| (spell(token), id)).collect();
-        let merges = self.written_merges().ok_or_else(|| "the metadata has no `tokenizer.ggml.merges`".to_owned())??;
+        let ids: HashMap<String, usize> = self
+            .tokens
+            .iter()
+            .enumerate()
+            .map(|(id, token)| (spell(token), id))
+            .collect();
+        let merges = self
+            .written_merges()
+            .ok_or_else(|| "the metadata has no `tokenizer.ggml.merges`".to_owned())??;
         Ok(json!({
             "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
             "added_tokens": self.added_tokens(&ids, is_spelled),
@@ -100,13 +149,20 @@ impl Vocabulary<'_> {
     }
 
     fn sentence_piece(&self) -> Result<Value, String> {
-        let ids: HashMap<String, usize> =
-            self.tokens.iter().enumerate().map(|(id, &token)| (token.to_owned(), id)).collect();
+        let ids: HashMap<String, usize> = self
+            .tokens
+            .iter()
+            .enumerate()
+            .map(|(id, &token)| (token.to_owned(), id))
+            .collect();
         let merges = match self.written_merges() {
             Some(merges) => merges?,
             None => self.derived_merges()?,
         };
-        let prefix = self.metadata.flag("tokenizer.ggml.add_space_prefix").unwrap_or(true);
+        let prefix = self
+            .metadata
+            .flag("tokenizer.ggml.add_space_prefix")
+            .unwrap_or(true);
         Ok(json!({
             "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
             "added_tokens": self.added_tokens(&ids, |_| true),
@@ -128,11 +184,20 @@ impl Vocabulary<'_> {
     }
 
     /// Control tokens, and those that the file gives a role, as special tokens; user-defined ones as plain added tokens.
-    fn added_tokens(&self, ids: &HashMap<String, usize>, is_spelled: impl Fn(&str) -> bool) -> Vec<Value> {
-        let roles: HashSet<usize> = ["bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id"]
-            .into_iter()
-            .filter_map(|key| self.special(key))
-            .collect();
+    fn added_tokens(
+        &self,
+        ids: &HashMap<String, usize>,
+        is_spelled: impl Fn(&str) -> bool,
+    ) -> Vec<Value> {
+        let roles: HashSet<usize> = [
+            "bos_token_id",
+            "eos_token_id",
+            "unknown_token_id",
+            "padding_token_id",
+        ]
+        .into_iter()
+        .filter_map(|key| self.special(key))
+        .collect();
         let kinds = self.types.iter().copied().chain(std::iter::repeat(0));
         let added = self.tokens.iter().zip(kinds).enumerate().filter_map(|(id, (&token, kind))| {
             // A control token in other letters than the vocabulary's is a writer's mistake, as transformers notes.
@@ -149,7 +214,10 @@ impl Vocabulary<'_> {
     }
 
     fn pre_tokenizer(&self) -> Result<Value, String> {
-        let name = self.metadata.string("tokenizer.ggml.pre").unwrap_or("default");
+        let name = self
+            .metadata
+            .string("tokenizer.ggml.pre")
+            .unwrap_or("default");
         if GPT2_SPLIT.contains(&name) {
             return Ok(byte_level_pre_tokenizer(true));
         }
@@ -159,9 +227,14 @@ impl Vocabulary<'_> {
                 byte_level_pre_tokenizer(false),
             ]})),
             None => {
-                let known: Vec<&str> =
-                    GPT2_SPLIT.into_iter().chain(OTHER_SPLITS.iter().flat_map(|(names, _)| *names).copied()).collect();
-                Err(format!("`tokenizer.ggml.pre` is `{name}`; supported are: {}", known.join(", ")))
+                let known: Vec<&str> = GPT2_SPLIT
+                    .into_iter()
+                    .chain(OTHER_SPLITS.iter().flat_map(|(names, _)| *names).copied())
+                    .collect();
+                Err(format!(
+                    "`tokenizer.ggml.pre` is `{name}`; supported are: {}",
+                    known.join(", ")
+                ))
             }
         }
     }
@@ -182,9 +255,18 @@ impl Vocabulary<'_> {
         let scores = self
             .metadata
             .floats(self.file, "tokenizer.ggml.scores")
-            .filter(|scores| scores.len() == self.tokens.len() && scores.iter().all(|score| !score.is_nan()))
-            .ok_or_else(|| "the metadata has neither merges nor a score for each token".to_owned())?;
-        let ids: HashMap<&str, usize> = self.tokens.iter().enumerate().map(|(id, &token)| (token, id)).collect();
+            .filter(|scores| {
+                scores.len() == self.tokens.len() && scores.iter().all(|score| !score.is_nan())
+            })
+            .ok_or_else(|| {
+                "the metadata has neither merges nor a score for each token".to_owned()
+            })?;
+        let ids: HashMap<&str, usize> = self
+            .tokens
+            .iter()
+            .enumerate()
+            .map(|(id, &token)| (token, id))
+            .collect();
         let mut merges = Vec::new();
         for (id, &token) in self.tokens.iter().enumerate() {
             if ids.get(token) != Some(&id) || token.chars().count() > MAX_DERIVED {
@@ -194,15 +276,27 @@ impl Vocabulary<'_> {
             for (at, _) in token.char_indices().skip(1) {
                 let (left, right) = token.split_at(at);
                 if let (Some(&left_id), Some(&right_id)) = (ids.get(left), ids.get(right)) {
-                    merges.push(Merge { left, right, ids: (left_id, right_id), score: scores.get(id).copied() });
+                    merges.push(Merge {
+                        left,
+                        right,
+                        ids: (left_id, right_id),
+                        score: scores.get(id).copied(),
+                    });
                 }
             }
             if let Some(of_this_token) = merges.get_mut(first..) {
                 of_this_token.sort_by_key(|merge| merge.ids);
             }
         }
-        merges.sort_by(|a, b| b.rank().partial_cmp(&a.rank()).unwrap_or(std::cmp::Ordering::Equal));
-        Ok(merges.into_iter().map(|merge| (merge.left.to_owned(), merge.right.to_owned())).collect())
+        merges.sort_by(|a, b| {
+            b.rank()
+                .partial_cmp(&a.rank())
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
+        Ok(merges
+            .into_iter()
+            .map(|merge| (merge.left.to_owned(), merge.right.to_owned()))
+            .collect())
     }
 }
 
@@ -217,7 +311,11 @@ struct Merge<'a> {
 impl Merge<'_> {
     /// Larger comes first.
     fn rank(&self) -> (Option<f32>, usize, usize) {
-        (self.score, self.left.chars().count(), self.right.chars().count())
+        (
+            self.score,
+            self.left.chars().count(),
+            self.right.chars().count(),
+        )
     }
 }
 

@@ -53,13 +53,21 @@ impl Tokenizer {
     /// The tokenizer in the metadata of a GGUF file.
     pub(crate) fn from_gguf(file: &Gguf) -> Result<Self, LoadError> {
         let path = file.checkpoint.path();
-        let (definition, special) = gguf::definition(&file.metadata, file.bytes())
-            .map_err(|detail| LoadError::MalformedTokenizer { path: path.to_owned(), detail })?;
+        let (definition, special) =
+            gguf::definition(&file.metadata, file.bytes()).map_err(|detail| {
+                LoadError::MalformedTokenizer {
+                    path: path.to_owned(),
+                    detail,
+                }
+            })?;
         Self::new(definition, special, path)
     }
 
     fn new(definition: Definition, special: SpecialIds, path: &Path) -> Result<Self, LoadError> {
-        let malformed = |detail| LoadError::MalformedTokenizer { path: path.to_owned(), detail };
+        let malformed = |detail| LoadError::MalformedTokenizer {
+            path: path.to_owned(),
+            detail,
+        };
         let Definition { inner, spelling } = definition;
         let ids = definition::ids(&inner).map_err(malformed)?;
         let texts = TokenTexts::new(&inner, spelling, ids);
@@ -70,13 +78,22 @@ impl Tokenizer {
             }
         }
         for id in [special.bos, special.eos].into_iter().flatten() {
-            let flag = is_special
-                .get_mut(id as usize)
-                .ok_or_else(|| malformed(format!("the special token {id} is not below the {ids} ids that it has")))?;
+            let flag = is_special.get_mut(id as usize).ok_or_else(|| {
+                malformed(format!(
+                    "the special token {id} is not below the {ids} ids that it has"
+                ))
+            })?;
             *flag = true;
         }
         let digest = definition::digest(&inner, special).map_err(malformed)?;
-        Ok(Self { inner, texts, special: is_special, bos: special.bos, eos: special.eos, digest })
+        Ok(Self {
+            inner,
+            texts,
+            special: is_special,
+            bos: special.bos,
+            eos: special.eos,
+            digest,
+        })
     }
 
     /// The tokens of a text, with their places in it.
@@ -89,7 +106,9 @@ impl Tokenizer {
     /// [`ComputeError::NotTokenizable`] where the tokenizer's definition has a hole.
     pub fn encode(&self, text: &str, prepend_bos: bool) -> Result<TokenSequence, ComputeError> {
         if u32::try_from(text.len()).is_err() {
-            return Err(ComputeError::NotTokenizable { detail: "the text is longer than 4 GiB".to_owned() });
+            return Err(ComputeError::NotTokenizable {
+                detail: "the text is longer than 4 GiB".to_owned(),
+            });
         }
         let encoding = self.inner.encode(text, false).map_err(not_tokenizable)?;
         let bos = self.missing_bos(encoding.get_ids(), prepend_bos);
@@ -120,13 +139,21 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_ids(&self, text: &str, prepend_bos: bool) -> Result<Vec<u32>, ComputeError> {
-        let encoding = self.inner.encode_fast(text, false).map_err(not_tokenizable)?;
+        let encoding = self
+            .inner
+            .encode_fast(text, false)
+            .map_err(not_tokenizable)?;
         let ids = encoding.get_ids();
-        Ok(self.missing_bos(ids, prepend_bos).into_iter().chain(ids.iter().copied()).collect())
+        Ok(self
+            .missing_bos(ids, prepend_bos)
+            .into_iter()
+            .chain(ids.iter().copied())
+            .collect())
     }
 
     fn missing_bos(&self, ids: &[u32], prepend_bos: bool) -> Option<u32> {
-        self.bos.filter(|&bos| prepend_bos && ids.first() != Some(&bos))
+        self.bos
+            .filter(|&bos| prepend_bos && ids.first() != Some(&bos))
     }
 
     /// The text of one token, spaces as spaces; bytes that are not UTF-8 by themselves are shown as U+FFFD. Empty for an id
@@ -162,7 +189,12 @@ impl Tokenizer {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err takes"
+)]
 fn not_tokenizable(error: tokenizers::Error) -> ComputeError {
-    ComputeError::NotTokenizable { detail: error.to_string() }
+    ComputeError::NotTokenizable {
+        detail: error.to_string(),
+    }
 }

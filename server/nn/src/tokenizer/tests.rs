@@ -31,18 +31,45 @@ fn open(json: &str) -> Result<Tokenizer, LoadError> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokenizer.json");
     fs_err::write(&file, json).unwrap();
-    Tokenizer::from_json(&file, SpecialIds { bos: Some(0), eos: None })
+    Tokenizer::from_json(
+        &file,
+        SpecialIds {
+            bos: Some(0),
+            eos: None,
+        },
+    )
 }
 
 #[test]
 fn ids_are_those_of_transformers() {
-    for model in ["models/llama", "models/llama.gguf", "models/gpt2", "models/gpt2.gguf"] {
+    for model in [
+        "models/llama",
+        "models/llama.gguf",
+        "models/gpt2",
+        "models/gpt2.gguf",
+    ] {
         let tokenizer = tokenizer(model);
-        assert_eq!((tokenizer.bos(), tokenizer.eos(), tokenizer.vocab()), (Some(0), Some(0), 272), "{model}");
+        assert_eq!(
+            (tokenizer.bos(), tokenizer.eos(), tokenizer.vocab()),
+            (Some(0), Some(0), 272),
+            "{model}"
+        );
         for Case { text, ids } in cases("models/prompts.json") {
-            assert_eq!(tokenizer.encode(&text, true).unwrap().ids, ids, "{model}: {text}");
-            assert_eq!(tokenizer.encode_ids(&text, true).unwrap(), ids, "{model}: {text}");
-            assert_eq!(tokenizer.encode_ids(&text, false).unwrap(), ids[1..], "{model}: {text}");
+            assert_eq!(
+                tokenizer.encode(&text, true).unwrap().ids,
+                ids,
+                "{model}: {text}"
+            );
+            assert_eq!(
+                tokenizer.encode_ids(&text, true).unwrap(),
+                ids,
+                "{model}: {text}"
+            );
+            assert_eq!(
+                tokenizer.encode_ids(&text, false).unwrap(),
+                ids[1..],
+                "{model}: {text}"
+            );
         }
     }
 }
@@ -54,8 +81,12 @@ fn sentence_piece_ids_are_those_of_transformers() {
     for Case { text, ids } in cases("tokenizer/sentencepiece.json") {
         assert_eq!(tokenizer.encode(&text, false).unwrap().ids, ids, "{text}");
     }
-    let shown: String =
-        tokenizer.encode_ids("two  spaces\n", false).unwrap().iter().map(|&id| tokenizer.token_text(id)).collect();
+    let shown: String = tokenizer
+        .encode_ids("two  spaces\n", false)
+        .unwrap()
+        .iter()
+        .map(|&id| tokenizer.token_text(id))
+        .collect();
     assert_eq!(shown, " two  spaces\n");
 }
 
@@ -64,7 +95,14 @@ fn places_tile_the_text() {
     let tokenizer = tokenizer("models/llama");
     let text = "The cat  sat,\tthen <|endoftext|> é 漢.";
     let sequence = tokenizer.encode(text, true).unwrap();
-    assert_eq!((sequence.byte_starts[0], sequence.byte_ends[0], sequence.special[0]), (0, 0, true));
+    assert_eq!(
+        (
+            sequence.byte_starts[0],
+            sequence.byte_ends[0],
+            sequence.special[0]
+        ),
+        (0, 0, true)
+    );
     let mut end = 0;
     for (&start, &next) in sequence.byte_starts.iter().zip(&sequence.byte_ends).skip(1) {
         assert!(start <= end && next >= end, "{start}..{next} after {end}");
@@ -72,13 +110,19 @@ fn places_tile_the_text() {
         end = next;
     }
     assert_eq!(end as usize, text.len());
-    assert_eq!(sequence.special.iter().filter(|&&special| special).count(), 2);
+    assert_eq!(
+        sequence.special.iter().filter(|&&special| special).count(),
+        2
+    );
 }
 
 #[test]
 fn a_text_that_begins_with_the_token_gets_no_second_one() {
     let tokenizer = tokenizer("models/llama");
-    assert_eq!(tokenizer.encode("<|endoftext|>a", true), tokenizer.encode("<|endoftext|>a", false));
+    assert_eq!(
+        tokenizer.encode("<|endoftext|>a", true),
+        tokenizer.encode("<|endoftext|>a", false)
+    );
     assert_eq!(tokenizer.encode("", true).unwrap().ids, [0]);
     assert!(tokenizer.encode("", false).unwrap().is_empty());
 }
@@ -87,20 +131,31 @@ fn a_text_that_begins_with_the_token_gets_no_second_one() {
 fn every_token_has_its_text() {
     let tokenizer = tokenizer("models/llama");
     let text = "The cat sat on the mat";
-    let shown: String = tokenizer.encode_ids(text, false).unwrap().iter().map(|&id| tokenizer.token_text(id)).collect();
+    let shown: String = tokenizer
+        .encode_ids(text, false)
+        .unwrap()
+        .iter()
+        .map(|&id| tokenizer.token_text(id))
+        .collect();
     assert_eq!(shown, text);
     assert_eq!(tokenizer.token_text(0), "<|endoftext|>");
-    assert_eq!((tokenizer.token_text(9999), tokenizer.is_special(9999)), ("", false));
+    assert_eq!(
+        (tokenizer.token_text(9999), tokenizer.is_special(9999)),
+        ("", false)
+    );
     let partial = tokenizer.encode_ids("漢", false).unwrap();
-    assert!(partial.iter().all(|&id| tokenizer.token_text(id) == "\u{fffd}"));
+    assert!(
+        partial
+            .iter()
+            .all(|&id| tokenizer.token_text(id) == "\u{fffd}")
+    );
 }
 
 #[test]
 fn truncation_padding_and_post_processing_are_the_callers() {
     let plain = fs_err::read_to_string(path("models/llama/tokenizer.json")).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&plain).unwrap();
-    json["truncation"] =
-        serde_json::json!({ "direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0 });
+    json["truncation"] = serde_json::json!({ "direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0 });
     json["padding"] = serde_json::json!({
         "strategy": { "Fixed": 64 }, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0,
         "pad_type_id": 0, "pad_token": "<|endoftext|>",
@@ -118,17 +173,33 @@ fn truncation_padding_and_post_processing_are_the_callers() {
     json["model"]["merges"].as_array_mut().unwrap().pop();
     assert_ne!(plain.digest(), open(&json.to_string()).unwrap().digest());
     json["model"]["dropout"] = serde_json::json!(0.5);
-    assert_eq!(open(&json.to_string()).unwrap_err().reason(), Reason::MalformedTokenizer);
+    assert_eq!(
+        open(&json.to_string()).unwrap_err().reason(),
+        Reason::MalformedTokenizer
+    );
 }
 
 #[test]
 fn special_tokens_come_from_the_file_beside_it_or_from_the_configuration() {
     let folder = copy("models/llama");
     let json = folder.path().join("tokenizer.json");
-    let read = || Tokenizer::from_json(&json, SpecialIds { bos: Some(7), eos: Some(8) }).unwrap();
+    let read = || {
+        Tokenizer::from_json(
+            &json,
+            SpecialIds {
+                bos: Some(7),
+                eos: Some(8),
+            },
+        )
+        .unwrap()
+    };
     assert_eq!((read().bos(), read().eos()), (Some(0), Some(0)));
     let config = folder.path().join("tokenizer_config.json");
-    fs_err::write(&config, r#"{"bos_token": {"content": "a", "lstrip": false}, "eos_token": null}"#).unwrap();
+    fs_err::write(
+        &config,
+        r#"{"bos_token": {"content": "a", "lstrip": false}, "eos_token": null}"#,
+    )
+    .unwrap();
     let a = read().encode_ids("a", false).unwrap()[0];
     assert_eq!((read().bos(), read().eos()), (Some(a), Some(8)));
     fs_err::remove_file(&config).unwrap();
@@ -143,7 +214,10 @@ fn ids_beyond_all_bounds_are_refused() {
         )
     };
     assert!(open(&added(5)).is_ok());
-    assert_eq!(open(&added(u32::MAX)).unwrap_err().reason(), Reason::MalformedTokenizer);
+    assert_eq!(
+        open(&added(u32::MAX)).unwrap_err().reason(),
+        Reason::MalformedTokenizer
+    );
 }
 
 #[test]
@@ -153,11 +227,17 @@ fn a_tokenizer_that_is_not_known_is_refused_by_name() {
     let sound = fs_err::read(path("models/llama.gguf")).unwrap();
     for (from, to) in [("gpt-2", "bpe-9"), ("gpt2", "wor9")] {
         let mut bytes = sound.clone();
-        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        let at = bytes
+            .windows(from.len())
+            .position(|window| window == from.as_bytes())
+            .unwrap();
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
         fs_err::write(&file, &bytes).unwrap();
         let error = ModelFiles::open(&file).unwrap_err();
         assert_eq!(error.reason(), Reason::MalformedTokenizer);
-        assert!(error.to_string().contains(to) && error.to_string().contains("supported are"), "{error}");
+        assert!(
+            error.to_string().contains(to) && error.to_string().contains("supported are"),
+            "{error}"
+        );
     }
 }

@@ -18,11 +18,17 @@ pub(super) enum Spelling {
 impl Spelling {
     /// What the parts of a `tokenizer.json` imply.
     pub(super) fn of(tokenizer: &Value) -> Self {
-        let parts = [&tokenizer["decoder"], &tokenizer["pre_tokenizer"], &tokenizer["normalizer"]];
+        let parts = [
+            &tokenizer["decoder"],
+            &tokenizer["pre_tokenizer"],
+            &tokenizer["normalizer"],
+        ];
         if parts.iter().any(|part| mentions(part, "ByteLevel")) {
             Self::ByteLevel
         } else if tokenizer["model"]["byte_fallback"] == Value::Bool(true)
-            || parts.iter().any(|part| mentions(part, "Metaspace") || mentions(part, "▁"))
+            || parts
+                .iter()
+                .any(|part| mentions(part, "Metaspace") || mentions(part, "▁"))
         {
             Self::SentencePiece
         } else {
@@ -78,19 +84,29 @@ impl TokenTexts {
             None => 0,
             Some(before) => self.ends.get(before).copied().unwrap_or_default() as usize,
         };
-        self.ends.get(id).and_then(|&end| self.all.get(start..end as usize)).unwrap_or_default()
+        self.ends
+            .get(id)
+            .and_then(|&end| self.all.get(start..end as usize))
+            .unwrap_or_default()
     }
 }
 
 /// The bytes that the characters of a token stand for. A token with another character is shown as it is.
 fn byte_level<'a>(token: &'a str, bytes: &HashMap<char, u8>) -> Cow<'a, str> {
     let decoded: Option<Vec<u8>> = token.chars().map(|c| bytes.get(&c).copied()).collect();
-    decoded.map_or(Cow::Borrowed(token), |bytes| Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+    decoded.map_or(Cow::Borrowed(token), |bytes| {
+        Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+    })
 }
 
 fn sentence_piece(token: &str) -> Cow<'_, str> {
-    let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
-    match byte.filter(|hex| hex.len() == 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+    let byte = token
+        .strip_prefix("<0x")
+        .and_then(|rest| rest.strip_suffix('>'));
+    match byte
+        .filter(|hex| hex.len() == 2)
+        .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+    {
         Some(byte) => Cow::Owned(String::from_utf8_lossy(&[byte]).into_owned()),
         None if token.contains('▁') => Cow::Owned(token.replace('▁', " ")),
         None => Cow::Borrowed(token),

@@ -59,18 +59,26 @@ fn convert<const WIDTH: usize>(
         return None;
     }
     let mut out = vec![0.0; elements];
-    out.par_chunks_mut(CHUNK).zip(numbers.par_chunks(CHUNK)).for_each(|(out, numbers)| {
-        for (out, &bytes) in out.iter_mut().zip(numbers) {
-            *out = number(bytes);
-        }
-    });
+    out.par_chunks_mut(CHUNK)
+        .zip(numbers.par_chunks(CHUNK))
+        .for_each(|(out, numbers)| {
+            for (out, &bytes) in out.iter_mut().zip(numbers) {
+                *out = number(bytes);
+            }
+        });
     Some(out)
 }
 
 /// The first element that is NaN or infinite.
 pub(crate) fn first_non_finite(values: &[f32]) -> Option<(usize, f32)> {
-    let chunk = values.par_chunks(CHUNK).position_first(|chunk| !chunk.iter().all(|v| v.is_finite()))?;
-    let (index, &value) = values.iter().enumerate().skip(chunk * CHUNK).find(|(_, v)| !v.is_finite())?;
+    let chunk = values
+        .par_chunks(CHUNK)
+        .position_first(|chunk| !chunk.iter().all(|v| v.is_finite()))?;
+    let (index, &value) = values
+        .iter()
+        .enumerate()
+        .skip(chunk * CHUNK)
+        .find(|(_, v)| !v.is_finite())?;
     Some((index, value))
 }
 
@@ -80,9 +88,18 @@ mod tests {
 
     #[test]
     fn halves_are_converted_exactly() {
-        let bytes: Vec<u8> = [1.5f32, -0.25, 65504.0].iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
-        assert_eq!(Encoding::F16.to_f32(&bytes, 3).unwrap(), [1.5, -0.25, 65504.0]);
-        let bytes: Vec<u8> = [1.5f32, -3.0].iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
+        let bytes: Vec<u8> = [1.5f32, -0.25, 65504.0]
+            .iter()
+            .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+            .collect();
+        assert_eq!(
+            Encoding::F16.to_f32(&bytes, 3).unwrap(),
+            [1.5, -0.25, 65504.0]
+        );
+        let bytes: Vec<u8> = [1.5f32, -3.0]
+            .iter()
+            .flat_map(|&v| bf16::from_f32(v).to_le_bytes())
+            .collect();
         assert_eq!(Encoding::Bf16.to_f32(&bytes, 2).unwrap(), [1.5, -3.0]);
     }
 

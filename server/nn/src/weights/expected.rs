@@ -11,7 +11,10 @@ impl LlamaConfig {
         let (d_model, d_mlp) = (self.d_model, self.d_mlp);
         let (queries, keys) = (self.n_heads * self.d_head, self.n_kv_heads * self.d_head);
         let mut tensors = vec![
-            ("model.embed_tokens.weight".to_owned(), vec![self.vocab, d_model]),
+            (
+                "model.embed_tokens.weight".to_owned(),
+                vec![self.vocab, d_model],
+            ),
             ("model.norm.weight".to_owned(), vec![d_model]),
         ];
         if !self.tie_embeddings {
@@ -29,7 +32,10 @@ impl LlamaConfig {
         for layer in 0..self.n_layers {
             let block = format!("model.layers.{layer}");
             tensors.push((format!("{block}.input_layernorm.weight"), vec![d_model]));
-            tensors.push((format!("{block}.post_attention_layernorm.weight"), vec![d_model]));
+            tensors.push((
+                format!("{block}.post_attention_layernorm.weight"),
+                vec![d_model],
+            ));
             for (name, rows, columns, bias) in projections {
                 tensors.push((format!("{block}.{name}.weight"), vec![rows, columns]));
                 if bias {
@@ -46,8 +52,14 @@ impl Gpt2Config {
     pub fn tensors(&self) -> Tensors {
         let (d_model, d_mlp) = (self.d_model, self.d_mlp);
         let mut tensors = vec![
-            ("transformer.wte.weight".to_owned(), vec![self.vocab, d_model]),
-            ("transformer.wpe.weight".to_owned(), vec![self.context_length, d_model]),
+            (
+                "transformer.wte.weight".to_owned(),
+                vec![self.vocab, d_model],
+            ),
+            (
+                "transformer.wpe.weight".to_owned(),
+                vec![self.context_length, d_model],
+            ),
             ("transformer.ln_f.weight".to_owned(), vec![d_model]),
             ("transformer.ln_f.bias".to_owned(), vec![d_model]),
         ];

@@ -7,7 +7,9 @@ use crate::error::LoadError;
 
 /// A file or folder of `tests/golden`.
 pub(crate) fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden")
+        .join(name)
 }
 
 /// A copy of the golden folder `name`.
@@ -24,8 +26,10 @@ pub(crate) fn copy(name: &str) -> tempfile::TempDir {
 pub(crate) fn take_all(path: &Path) -> Result<(ModelFiles, Vec<HostTensor>), LoadError> {
     let mut files = ModelFiles::open(path)?;
     let expected = files.config.tensors();
-    let tensors =
-        expected.iter().map(|(name, shape)| files.checkpoint.take(name, shape)).collect::<Result<Vec<_>, _>>()?;
+    let tensors = expected
+        .iter()
+        .map(|(name, shape)| files.checkpoint.take(name, shape))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok((files, tensors))
 }
 
@@ -33,7 +37,8 @@ pub(crate) fn take_all(path: &Path) -> Result<(ModelFiles, Vec<HostTensor>), Loa
 pub(crate) fn write_safetensors(path: &Path, tensors: &[(&str, &[usize], &[f32])]) {
     let views = tensors.iter().map(|(name, shape, values)| {
         let bytes = bytemuck::cast_slice(values);
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), bytes);
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), bytes);
         (*name, view.unwrap())
     });
     fs_err::write(path, safetensors::serialize(views, None).unwrap()).unwrap();

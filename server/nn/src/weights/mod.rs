@@ -24,9 +24,9 @@ mod safetensors;
 #[cfg(test)]
 mod tests;
 
+pub use config::{Gpt2Config, LlamaConfig, ModelConfig, RopeConfig, RopeScaling};
 use encoding::{Encoding, first_non_finite};
 use mapped::Mapped;
-pub use config::{Gpt2Config, LlamaConfig, ModelConfig, RopeConfig, RopeScaling};
 pub use model_files::ModelFiles;
 
 use crate::error::LoadError;
@@ -86,7 +86,10 @@ impl Checkpoint {
         folder.clone_into(&mut checkpoint.path);
         let absent = safetensors::promised_but_absent(folder, &checkpoint.tensors)?;
         if !absent.is_empty() {
-            return Err(LoadError::MissingTensor { path: folder.to_owned(), tensors: absent });
+            return Err(LoadError::MissingTensor {
+                path: folder.to_owned(),
+                tensors: absent,
+            });
         }
         Ok(checkpoint)
     }
@@ -100,19 +103,30 @@ impl Checkpoint {
     }
 
     fn open_files(paths: &[PathBuf]) -> Result<Self, LoadError> {
-        let files = paths.iter().map(|path| Mapped::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let files = paths
+            .iter()
+            .map(|path| Mapped::open(path))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut tensors = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {
             for (name, stored) in safetensors::read_header(file, number)? {
                 if tensors.contains_key(&name) {
                     let detail = format!("`{name}` is also in another file of the checkpoint");
-                    return Err(LoadError::MalformedSafetensors { path: file.path().to_owned(), detail });
+                    return Err(LoadError::MalformedSafetensors {
+                        path: file.path().to_owned(),
+                        detail,
+                    });
                 }
                 tensors.insert(name, stored);
             }
         }
         let path = paths.first().cloned().unwrap_or_default();
-        Ok(Self { path, files, tensors, taken: BTreeSet::new() })
+        Ok(Self {
+            path,
+            files,
+            tensors,
+            taken: BTreeSet::new(),
+        })
     }
 
     /// Folder or file that it was read from.
@@ -145,12 +159,20 @@ impl Checkpoint {
     /// # Errors
     /// [`LoadError::MissingTensor`] with every missing name, else [`LoadError::ShapeMismatch`] for the first that differs.
     pub fn require(&self, expected: &[(String, Vec<usize>)]) -> Result<(), LoadError> {
-        let tensors: Vec<String> =
-            expected.iter().filter(|(name, _)| !self.contains(name)).map(|(name, _)| name.clone()).collect();
+        let tensors: Vec<String> = expected
+            .iter()
+            .filter(|(name, _)| !self.contains(name))
+            .map(|(name, _)| name.clone())
+            .collect();
         if !tensors.is_empty() {
-            return Err(LoadError::MissingTensor { path: self.path.clone(), tensors });
+            return Err(LoadError::MissingTensor {
+                path: self.path.clone(),
+                tensors,
+            });
         }
-        expected.iter().try_for_each(|(name, shape)| self.stored(name, shape).map(|_| ()))
+        expected
+            .iter()
+            .try_for_each(|(name, shape)| self.stored(name, shape).map(|_| ()))
     }
 
     /// Reads a tensor and counts it as used. The same tensor can be taken again.
@@ -161,8 +183,15 @@ impl Checkpoint {
     pub fn take(&mut self, name: &str, expected: &[usize]) -> Result<HostTensor, LoadError> {
         let stored = self.stored(name, expected)?;
         let elements = expected.iter().product();
-        let bytes = self.files.get(stored.file).map(|file| file.span(&stored.span)).unwrap_or_default();
-        let data = stored.encoding.to_f32(bytes, elements).ok_or_else(|| self.unreadable(name, stored))?;
+        let bytes = self
+            .files
+            .get(stored.file)
+            .map(|file| file.span(&stored.span))
+            .unwrap_or_default();
+        let data = stored
+            .encoding
+            .to_f32(bytes, elements)
+            .ok_or_else(|| self.unreadable(name, stored))?;
         if let Some((index, value)) = first_non_finite(&data) {
             return Err(LoadError::NonFiniteWeights {
                 path: self.path.clone(),
@@ -173,12 +202,19 @@ impl Checkpoint {
         }
         let data = gguf::arrange(data, expected, stored.layout);
         self.taken.insert(name.to_owned());
-        Ok(HostTensor { shape: expected.to_owned(), data })
+        Ok(HostTensor {
+            shape: expected.to_owned(),
+            data,
+        })
     }
 
     /// Names of the tensors that were not taken, sorted.
     pub fn unused(&self) -> Vec<String> {
-        self.tensors.keys().filter(|name| !self.taken.contains(*name)).cloned().collect()
+        self.tensors
+            .keys()
+            .filter(|name| !self.taken.contains(*name))
+            .cloned()
+            .collect()
     }
 
     /// BLAKE3 digest of the weight files in hexadecimal: of the file itself if it is one, so that `b3sum` gives the same,
@@ -199,10 +235,13 @@ impl Checkpoint {
     }
 
     fn stored(&self, name: &str, expected: &[usize]) -> Result<&Stored, LoadError> {
-        let stored = self.tensors.get(name).ok_or_else(|| LoadError::MissingTensor {
-            path: self.path.clone(),
-            tensors: vec![name.to_owned()],
-        })?;
+        let stored = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| LoadError::MissingTensor {
+                path: self.path.clone(),
+                tensors: vec![name.to_owned()],
+            })?;
         if stored.shape != expected {
             return Err(LoadError::ShapeMismatch {
                 path: self.path.clone(),
@@ -215,9 +254,15 @@ impl Checkpoint {
     }
 
     fn unreadable(&self, name: &str, stored: &Stored) -> LoadError {
-        let path = self.files.get(stored.file).map_or(&*self.path, Mapped::path).to_owned();
-        let detail =
-            format!("`{name}` is written as {}, which is not supported for this tensor", stored.encoding.name());
+        let path = self
+            .files
+            .get(stored.file)
+            .map_or(&*self.path, Mapped::path)
+            .to_owned();
+        let detail = format!(
+            "`{name}` is written as {}, which is not supported for this tensor",
+            stored.encoding.name()
+        );
         match stored.encoding {
             Encoding::Quantized(_) => LoadError::MalformedGguf { path, detail },
             _ => LoadError::MalformedSafetensors { path, detail },
@@ -232,7 +277,14 @@ impl Checkpoint {
                 .into_iter()
                 .map(|(name, stored)| {
                     let bare = name.starts_with("lm_head.");
-                    (if bare { name } else { format!("{prefix}{name}") }, stored)
+                    (
+                        if bare {
+                            name
+                        } else {
+                            format!("{prefix}{name}")
+                        },
+                        stored,
+                    )
                 })
                 .collect();
         }

@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    Checkpoint, ModelConfig,
-    gguf::Gguf,
-};
+use super::{Checkpoint, ModelConfig, gguf::Gguf};
 use crate::{error::LoadError, tokenizer::Tokenizer};
 
 /// The files of one model, opened and checked: every tensor that the family needs is there, with the right shape.
@@ -27,8 +24,10 @@ impl ModelFiles {
     /// # Errors
     /// What is absent, malformed or not supported. All tensors that are missing are listed at once.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let metadata = fs_err::metadata(path)
-            .map_err(|source| LoadError::PathNotReadable { path: path.to_owned(), source })?;
+        let metadata = fs_err::metadata(path).map_err(|source| LoadError::PathNotReadable {
+            path: path.to_owned(),
+            source,
+        })?;
         let files = if !metadata.is_dir() {
             Self::open_gguf(path)?
         } else if let Some(file) = only_gguf(path)? {
@@ -44,13 +43,23 @@ impl ModelFiles {
         let (config, special) = ModelConfig::read(&folder.join("config.json"))?;
         let checkpoint = Checkpoint::open_folder(folder)?.with_prefix(config.prefix());
         let tokenizer = Tokenizer::from_json(&folder.join("tokenizer.json"), special)?;
-        Ok(Self { format: "huggingface", config, checkpoint, tokenizer })
+        Ok(Self {
+            format: "huggingface",
+            config,
+            checkpoint,
+            tokenizer,
+        })
     }
 
     fn open_gguf(file: &Path) -> Result<Self, LoadError> {
         let gguf = Gguf::open(file)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        Ok(Self { format: "gguf", config: gguf.config, checkpoint: gguf.checkpoint, tokenizer })
+        Ok(Self {
+            format: "gguf",
+            config: gguf.config,
+            checkpoint: gguf.checkpoint,
+            tokenizer,
+        })
     }
 }
 
@@ -59,11 +68,16 @@ fn only_gguf(folder: &Path) -> Result<Option<PathBuf>, LoadError> {
     if folder.join("config.json").exists() {
         return Ok(None);
     }
-    let unreadable = |source| LoadError::PathNotReadable { path: folder.to_owned(), source };
+    let unreadable = |source| LoadError::PathNotReadable {
+        path: folder.to_owned(),
+        source,
+    };
     let mut found = None;
     for entry in fs_err::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+        if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
             && found.replace(path).is_some()
         {
             let detail = "the folder has several GGUF files; give the path of one";

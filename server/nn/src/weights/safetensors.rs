@@ -38,11 +38,17 @@ struct RawIndex {
 }
 
 /// The tensors of a mapped file, by name. `file` is the file's number in the checkpoint.
-pub(super) fn read_header(mapped: &Mapped, file: usize) -> Result<BTreeMap<String, Stored>, LoadError> {
-    let malformed = |detail| LoadError::MalformedSafetensors { path: mapped.path().to_owned(), detail };
+pub(super) fn read_header(
+    mapped: &Mapped,
+    file: usize,
+) -> Result<BTreeMap<String, Stored>, LoadError> {
+    let malformed = |detail| LoadError::MalformedSafetensors {
+        path: mapped.path().to_owned(),
+        detail,
+    };
     let (header, data_start) = header_bytes(mapped.bytes()).map_err(malformed)?;
-    let entries: BTreeMap<String, serde_json::Value> =
-        serde_json::from_slice(header).map_err(|error| malformed(format!("its header is not JSON: {error}")))?;
+    let entries: BTreeMap<String, serde_json::Value> = serde_json::from_slice(header)
+        .map_err(|error| malformed(format!("its header is not JSON: {error}")))?;
 
     let mut tensors = BTreeMap::new();
     for (name, entry) in entries {
@@ -51,8 +57,8 @@ pub(super) fn read_header(mapped: &Mapped, file: usize) -> Result<BTreeMap<Strin
         }
         let raw = RawTensor::deserialize(entry)
             .map_err(|error| malformed(format!("the header's entry `{name}`: {error}")))?;
-        let stored =
-            stored(raw, file, data_start).map_err(|detail| malformed(format!("the tensor `{name}` {detail}")))?;
+        let stored = stored(raw, file, data_start)
+            .map_err(|detail| malformed(format!("the tensor `{name}` {detail}")))?;
         tensors.insert(name, stored);
     }
     check_layout(&tensors, data_start..mapped.bytes().len()).map_err(malformed)?;
@@ -61,25 +67,38 @@ pub(super) fn read_header(mapped: &Mapped, file: usize) -> Result<BTreeMap<Strin
 
 /// The header's JSON, and where the data begins.
 fn header_bytes(bytes: &[u8]) -> Result<(&[u8], usize), String> {
-    let (length, rest) =
-        bytes.split_first_chunk::<8>().ok_or_else(|| "it ends within the header's length".to_owned())?;
+    let (length, rest) = bytes
+        .split_first_chunk::<8>()
+        .ok_or_else(|| "it ends within the header's length".to_owned())?;
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER {
-        return Err(format!("it declares a header of {length} bytes, over the limit of {MAX_HEADER}"));
+        return Err(format!(
+            "it declares a header of {length} bytes, over the limit of {MAX_HEADER}"
+        ));
     }
-    let header = rest
-        .get(..length as usize)
-        .ok_or_else(|| format!("it declares a header of {length} bytes and has {} after it", rest.len()))?;
+    let header = rest.get(..length as usize).ok_or_else(|| {
+        format!(
+            "it declares a header of {length} bytes and has {} after it",
+            rest.len()
+        )
+    })?;
     Ok((header, 8 + length as usize))
 }
 
 fn stored(raw: RawTensor, file: usize, data_start: usize) -> Result<Stored, String> {
     if raw.shape.len() > MAX_DIMENSIONS {
-        return Err(format!("has {} dimensions, over the limit of {MAX_DIMENSIONS}", raw.shape.len()));
+        return Err(format!(
+            "has {} dimensions, over the limit of {MAX_DIMENSIONS}",
+            raw.shape.len()
+        ));
     }
     let (begin, end) = raw.data_offsets;
-    let bytes = end.checked_sub(begin).ok_or_else(|| format!("ends at {end} before it begins at {begin}"))?;
-    let span = begin.checked_add(data_start).zip(end.checked_add(data_start));
+    let bytes = end
+        .checked_sub(begin)
+        .ok_or_else(|| format!("ends at {end} before it begins at {begin}"))?;
+    let span = begin
+        .checked_add(data_start)
+        .zip(end.checked_add(data_start));
     let (begin, end) = span.ok_or_else(|| "lies outside the file".to_owned())?;
     let (encoding, width) = match raw.dtype.as_str() {
         "F32" => (Encoding::F32, Some(4)),
@@ -88,27 +107,48 @@ fn stored(raw: RawTensor, file: usize, data_start: usize) -> Result<Stored, Stri
         other => (Encoding::Other(other.to_owned()), None),
     };
     if let Some(width) = width {
-        let expected = raw.shape.iter().try_fold(width, |product: usize, &n| product.checked_mul(n));
+        let expected = raw
+            .shape
+            .iter()
+            .try_fold(width, |product: usize, &n| product.checked_mul(n));
         if expected != Some(bytes) {
-            return Err(format!("of {} and shape {:?} has {bytes} bytes of data", raw.dtype, raw.shape));
+            return Err(format!(
+                "of {} and shape {:?} has {bytes} bytes of data",
+                raw.dtype, raw.shape
+            ));
         }
     }
-    Ok(Stored { file, span: begin..end, encoding, shape: raw.shape, layout: Layout::AsStored })
+    Ok(Stored {
+        file,
+        span: begin..end,
+        encoding,
+        shape: raw.shape,
+        layout: Layout::AsStored,
+    })
 }
 
 /// Tensors follow one another without overlap or hole, and fill the file, as the format demands.
-fn check_layout(tensors: &BTreeMap<String, Stored>, data: std::ops::Range<usize>) -> Result<(), String> {
+fn check_layout(
+    tensors: &BTreeMap<String, Stored>,
+    data: std::ops::Range<usize>,
+) -> Result<(), String> {
     let mut in_order: Vec<_> = tensors.iter().collect();
     in_order.sort_by_key(|(_, stored)| (stored.span.start, stored.span.end));
     let mut end = data.start;
     for (name, stored) in in_order {
         if stored.span.start != end {
-            return Err(format!("the data of `{name}` does not begin where the tensor before it ends"));
+            return Err(format!(
+                "the data of `{name}` does not begin where the tensor before it ends"
+            ));
         }
         end = stored.span.end;
     }
     if end != data.end {
-        return Err(format!("its header describes {} bytes of data and it has {}", end - data.start, data.len()));
+        return Err(format!(
+            "its header describes {} bytes of data and it has {}",
+            end - data.start,
+            data.len()
+        ));
     }
     Ok(())
 }
@@ -123,11 +163,19 @@ pub(super) fn files_of_folder(folder: &Path) -> Result<Vec<PathBuf>, LoadError> 
     if !index.exists() {
         let source = std::io::Error::new(
             std::io::ErrorKind::NotFound,
-            format!("the folder has neither {SINGLE} nor {INDEX} (PyTorch's .bin files are not read: convert them)"),
+            format!(
+                "the folder has neither {SINGLE} nor {INDEX} (PyTorch's .bin files are not read: convert them)"
+            ),
         );
-        return Err(LoadError::PathNotReadable { path: folder.to_owned(), source });
+        return Err(LoadError::PathNotReadable {
+            path: folder.to_owned(),
+            source,
+        });
     }
-    let malformed = |detail| LoadError::MalformedSafetensors { path: index.clone(), detail };
+    let malformed = |detail| LoadError::MalformedSafetensors {
+        path: index.clone(),
+        detail,
+    };
     let files: BTreeSet<String> = read_index(&index)?.into_values().collect();
     if files.is_empty() {
         return Err(malformed("it names no files".to_owned()));
@@ -135,8 +183,14 @@ pub(super) fn files_of_folder(folder: &Path) -> Result<Vec<PathBuf>, LoadError> 
     files
         .into_iter()
         .map(|file| {
-            let is_plain = Path::new(&file).file_name().is_some_and(|name| name == file.as_str());
-            if is_plain { Ok(folder.join(file)) } else { Err(malformed(format!("`{file}` is not a file's name"))) }
+            let is_plain = Path::new(&file)
+                .file_name()
+                .is_some_and(|name| name == file.as_str());
+            if is_plain {
+                Ok(folder.join(file))
+            } else {
+                Err(malformed(format!("`{file}` is not a file's name")))
+            }
         })
         .collect()
 }
@@ -149,14 +203,20 @@ pub(super) fn promised_but_absent(
     if folder.join(SINGLE).exists() {
         return Ok(Vec::new());
     }
-    Ok(read_index(&folder.join(INDEX))?.into_keys().filter(|name| !tensors.contains_key(name)).collect())
+    Ok(read_index(&folder.join(INDEX))?
+        .into_keys()
+        .filter(|name| !tensors.contains_key(name))
+        .collect())
 }
 
 fn read_index(index: &Path) -> Result<BTreeMap<String, String>, LoadError> {
     let mapped = Mapped::open(index)?;
-    serde_json::from_slice::<RawIndex>(mapped.bytes()).map(|index| index.weight_map).map_err(|error| {
-        LoadError::MalformedSafetensors { path: index.to_owned(), detail: format!("it is not an index: {error}") }
-    })
+    serde_json::from_slice::<RawIndex>(mapped.bytes())
+        .map(|index| index.weight_map)
+        .map_err(|error| LoadError::MalformedSafetensors {
+            path: index.to_owned(),
+            detail: format!("it is not an index: {error}"),
+        })
 }
 
 #[cfg(test)]
@@ -194,8 +254,18 @@ mod tests {
     #[test]
     fn lies_are_refused() {
         assert!(open_bytes(&[]).is_err());
-        assert!(open_bytes(&u64::MAX.to_le_bytes()).unwrap_err().to_string().contains("over the limit"));
-        assert!(open_bytes(&1000u64.to_le_bytes()).unwrap_err().to_string().contains("has 0 after it"));
+        assert!(
+            open_bytes(&u64::MAX.to_le_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("over the limit")
+        );
+        assert!(
+            open_bytes(&1000u64.to_le_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("has 0 after it")
+        );
         assert!(refusal("[]", &[]).contains("not JSON"));
         let overlap = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
             "b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;

@@ -17,7 +17,12 @@ fn a_gguf_file_holds_the_same_as_the_folder_it_was_made_of() {
         let (file, found) = take_all(&path(&format!("models/{name}.gguf"))).unwrap();
         assert_eq!(folder.config, file.config, "{name}");
         assert_eq!((folder.format, file.format), ("huggingface", "gguf"));
-        for ((tensor, _), (expected, found)) in folder.config.tensors().iter().zip(expected.iter().zip(&found)) {
+        for ((tensor, _), (expected, found)) in folder
+            .config
+            .tensors()
+            .iter()
+            .zip(expected.iter().zip(&found))
+        {
             assert_eq!(expected, found, "{name}: {tensor}");
         }
         assert_eq!(file.checkpoint.unused(), [""; 0]);
@@ -28,7 +33,9 @@ fn a_gguf_file_holds_the_same_as_the_folder_it_was_made_of() {
 #[test]
 fn shards_are_one_checkpoint() {
     let (files, tensors) = take_all(&path("models/llama-sharded")).unwrap();
-    let ModelConfig::Llama(config) = &files.config else { panic!("not a llama") };
+    let ModelConfig::Llama(config) = &files.config else {
+        panic!("not a llama")
+    };
     assert!(config.attention_bias && !config.tie_embeddings);
     assert!(matches!(config.rope.scaling, RopeScaling::Llama3 { .. }));
     assert_eq!(tensors.len(), files.config.tensors().len());
@@ -42,12 +49,17 @@ fn a_lost_shard_and_all_lost_tensors_are_named() {
     let folder = copy("models/llama-sharded");
     fs_err::remove_file(folder.path().join("model-00002-of-00003.safetensors")).unwrap();
     let error = ModelFiles::open(folder.path()).unwrap_err();
-    assert!(matches!(&error, LoadError::PathNotReadable { path, .. } if path.ends_with("model-00002-of-00003.safetensors")));
+    assert!(
+        matches!(&error, LoadError::PathNotReadable { path, .. } if path.ends_with("model-00002-of-00003.safetensors"))
+    );
 
     let index = folder.path().join("model.safetensors.index.json");
-    let text = fs_err::read_to_string(&index).unwrap().replace("00002-of", "00001-of");
+    let text = fs_err::read_to_string(&index)
+        .unwrap()
+        .replace("00002-of", "00001-of");
     fs_err::write(&index, text).unwrap();
-    let LoadError::MissingTensor { tensors, .. } = ModelFiles::open(folder.path()).unwrap_err() else {
+    let LoadError::MissingTensor { tensors, .. } = ModelFiles::open(folder.path()).unwrap_err()
+    else {
         panic!("not missing")
     };
     assert!(tensors.len() > 3 && tensors.is_sorted(), "{tensors:?}");
@@ -57,9 +69,18 @@ fn a_lost_shard_and_all_lost_tensors_are_named() {
 fn an_index_cannot_lead_out_of_the_folder() {
     let folder = copy("models/llama-sharded");
     let index = folder.path().join("model.safetensors.index.json");
-    for escape in ["../x.safetensors", "/etc/passwd", "..", "a/b.safetensors", ""] {
+    for escape in [
+        "../x.safetensors",
+        "/etc/passwd",
+        "..",
+        "a/b.safetensors",
+        "",
+    ] {
         fs_err::write(&index, format!(r#"{{"weight_map":{{"a":"{escape}"}}}}"#)).unwrap();
-        assert_eq!(Checkpoint::open_folder(folder.path()).unwrap_err().reason(), Reason::MalformedSafetensors);
+        assert_eq!(
+            Checkpoint::open_folder(folder.path()).unwrap_err().reason(),
+            Reason::MalformedSafetensors
+        );
     }
 }
 
@@ -72,7 +93,11 @@ fn a_checkpoint_saved_without_its_prefix_is_understood() {
         .iter()
         .zip(&expected)
         .map(|((name, shape), tensor)| {
-            (name.strip_prefix("transformer.").unwrap(), shape.as_slice(), tensor.data.as_slice())
+            (
+                name.strip_prefix("transformer.").unwrap(),
+                shape.as_slice(),
+                tensor.data.as_slice(),
+            )
         })
         .collect();
     write_safetensors(&folder.path().join("model.safetensors"), &bare);
@@ -84,7 +109,14 @@ fn a_checkpoint_saved_without_its_prefix_is_understood() {
 fn every_unused_and_missing_tensor_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.safetensors");
-    write_safetensors(&file, &[("a", &[2], &[1.0, 2.0]), ("b", &[1], &[3.0]), ("c", &[1], &[4.0])]);
+    write_safetensors(
+        &file,
+        &[
+            ("a", &[2], &[1.0, 2.0]),
+            ("b", &[1], &[3.0]),
+            ("c", &[1], &[4.0]),
+        ],
+    );
     let mut checkpoint = Checkpoint::open_file(&file).unwrap();
     assert_eq!(checkpoint.take("b", &[1]).unwrap().data, [3.0]);
     assert_eq!(checkpoint.unused(), ["a", "c"]);
@@ -95,8 +127,15 @@ fn every_unused_and_missing_tensor_is_reported() {
     };
     assert_eq!(tensors, ["x", "y"]);
     let error = checkpoint.take("a", &[1, 2]).unwrap_err();
-    assert!(matches!(&error, LoadError::ShapeMismatch { expected, found, .. } if *expected == [1, 2] && *found == [2]));
-    assert_eq!(checkpoint.digest(), blake3::hash(&fs_err::read(&file).unwrap()).to_hex().to_string());
+    assert!(
+        matches!(&error, LoadError::ShapeMismatch { expected, found, .. } if *expected == [1, 2] && *found == [2])
+    );
+    assert_eq!(
+        checkpoint.digest(),
+        blake3::hash(&fs_err::read(&file).unwrap())
+            .to_hex()
+            .to_string()
+    );
 }
 
 #[test]
@@ -105,8 +144,14 @@ fn weights_that_are_not_numbers_are_refused() {
     let file = folder.path().join("a.safetensors");
     for bad in [f32::NAN, f32::INFINITY] {
         write_safetensors(&file, &[("a", &[3], &[1.0, bad, 2.0])]);
-        let error = Checkpoint::open_file(&file).unwrap().take("a", &[3]).unwrap_err();
-        assert!(matches!(error, LoadError::NonFiniteWeights { index: 1, .. }), "{error}");
+        let error = Checkpoint::open_file(&file)
+            .unwrap()
+            .take("a", &[3])
+            .unwrap_err();
+        assert!(
+            matches!(error, LoadError::NonFiniteWeights { index: 1, .. }),
+            "{error}"
+        );
     }
 }
 
@@ -114,9 +159,16 @@ fn weights_that_are_not_numbers_are_refused() {
 fn what_is_not_there_is_said() {
     let reason = |path: &Path| ModelFiles::open(path).unwrap_err().reason();
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(reason(&folder.path().join("nowhere")), Reason::PathNotReadable);
+    assert_eq!(
+        reason(&folder.path().join("nowhere")),
+        Reason::PathNotReadable
+    );
     assert_eq!(reason(folder.path()), Reason::PathNotReadable);
-    fs_err::write(folder.path().join("config.json"), r#"{"model_type":"bert"}"#).unwrap();
+    fs_err::write(
+        folder.path().join("config.json"),
+        r#"{"model_type":"bert"}"#,
+    )
+    .unwrap();
     assert_eq!(reason(folder.path()), Reason::UnsupportedModel);
     let file = folder.path().join("x.gguf");
     fs_err::write(&file, b"").unwrap();
@@ -129,5 +181,10 @@ fn a_folder_with_one_gguf_file_is_that_file() {
     fs_err::copy(path("models/llama.gguf"), folder.path().join("a.gguf")).unwrap();
     assert_eq!(ModelFiles::open(folder.path()).unwrap().format, "gguf");
     fs_err::copy(path("models/llama.gguf"), folder.path().join("b.GGUF")).unwrap();
-    assert!(ModelFiles::open(folder.path()).unwrap_err().to_string().contains("several"));
+    assert!(
+        ModelFiles::open(folder.path())
+            .unwrap_err()
+            .to_string()
+            .contains("several")
+    );
 }

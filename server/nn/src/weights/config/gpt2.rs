@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, from_json, positive,
+    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, from_json,
+    positive,
 };
 
 /// Layer norms, learned positions, full attention and an MLP with GELU in its tanh form.
@@ -65,7 +66,10 @@ impl Gpt2Config {
     pub(super) fn from_json(json: &[u8]) -> Result<Self, Refusal> {
         let raw: RawGpt2 = from_json(json)?;
         let supported = ["gelu_new", "gelu_pytorch_tanh"];
-        if let Some(activation) = raw.activation_function.filter(|name| !supported.contains(&name.as_str())) {
+        if let Some(activation) = raw
+            .activation_function
+            .filter(|name| !supported.contains(&name.as_str()))
+        {
             let detail = format!(
                 "activation_function `{activation}` is not supported; supported are: {}",
                 supported.join(", ")
@@ -74,11 +78,15 @@ impl Gpt2Config {
         }
         for (name, differs) in [
             ("scale_attn_weights", raw.scale_attn_weights == Some(false)),
-            ("scale_attn_by_inverse_layer_idx", raw.scale_attn_by_inverse_layer_idx == Some(true)),
+            (
+                "scale_attn_by_inverse_layer_idx",
+                raw.scale_attn_by_inverse_layer_idx == Some(true),
+            ),
             ("add_cross_attention", raw.add_cross_attention == Some(true)),
         ] {
             if differs {
-                let detail = format!("gpt2 with another `{name}` than the default is not supported");
+                let detail =
+                    format!("gpt2 with another `{name}` than the default is not supported");
                 return Err(Refusal::Unsupported(detail));
             }
         }
@@ -91,7 +99,10 @@ impl Gpt2Config {
             context_length: raw.n_positions.or(raw.n_ctx),
             layer_norm_eps: raw.layer_norm_epsilon.unwrap_or(1e-5),
         })?;
-        Ok(Self { tie_embeddings: raw.tie_word_embeddings.unwrap_or(true), ..config })
+        Ok(Self {
+            tie_embeddings: raw.tie_word_embeddings.unwrap_or(true),
+            ..config
+        })
     }
 
     /// A configuration of these dimensions, with everything else at its default.
@@ -102,10 +113,18 @@ impl Gpt2Config {
         Ok(Self {
             vocab: count("vocab_size", dims.vocab, MAX_VOCAB)?,
             d_model,
-            d_mlp: count("n_inner", dims.d_mlp.or(Some(4 * d_model as u64)), 4 * MAX_WIDTH)?,
+            d_mlp: count(
+                "n_inner",
+                dims.d_mlp.or(Some(4 * d_model as u64)),
+                4 * MAX_WIDTH,
+            )?,
             n_layers: count("n_layer", dims.n_layers, MAX_LAYERS)?,
             n_heads,
-            context_length: count("n_positions", dims.context_length.or(Some(1024)), MAX_CONTEXT)?,
+            context_length: count(
+                "n_positions",
+                dims.context_length.or(Some(1024)),
+                MAX_CONTEXT,
+            )?,
             layer_norm_eps: positive("layer_norm_epsilon", dims.layer_norm_eps)? as f32,
             tie_embeddings: true,
         })
@@ -125,7 +144,10 @@ mod tests {
     #[test]
     fn defaults_are_those_of_transformers() {
         let config = parse("").unwrap();
-        assert_eq!((config.d_mlp, config.context_length, config.layer_norm_eps), (48, 1024, 1e-5));
+        assert_eq!(
+            (config.d_mlp, config.context_length, config.layer_norm_eps),
+            (48, 1024, 1e-5)
+        );
         assert_eq!(config.d_head(), 4);
         assert!(config.tie_embeddings);
     }
@@ -140,6 +162,9 @@ mod tests {
         ] {
             assert!(matches!(parse(bad), Err(Refusal::Unsupported(_))), "{bad}");
         }
-        assert!(matches!(parse(r#","n_inner":0"#), Err(Refusal::Malformed(_))));
+        assert!(matches!(
+            parse(r#","n_inner":0"#),
+            Err(Refusal::Malformed(_))
+        ));
     }
 }

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, from_json, positive,
+    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, from_json,
+    positive,
     rope::{RawRope, RopeConfig},
 };
 
@@ -75,8 +76,13 @@ pub(crate) struct LlamaDims {
 impl LlamaConfig {
     pub(super) fn from_json(json: &[u8]) -> Result<Self, Refusal> {
         let raw: RawLlama = from_json(json)?;
-        if let Some(activation) = raw.hidden_act.filter(|name| name != "silu" && name != "swish") {
-            return Err(Refusal::Unsupported(format!("hidden_act `{activation}` is not supported; supported is: silu")));
+        if let Some(activation) = raw
+            .hidden_act
+            .filter(|name| name != "silu" && name != "swish")
+        {
+            return Err(Refusal::Unsupported(format!(
+                "hidden_act `{activation}` is not supported; supported is: silu"
+            )));
         }
         let config = Self::from_dims(&LlamaDims {
             vocab: raw.vocab_size,
@@ -103,15 +109,29 @@ impl LlamaConfig {
     pub(crate) fn from_dims(dims: &LlamaDims) -> Result<Self, Refusal> {
         let d_model = count("hidden_size", dims.d_model, MAX_WIDTH)?;
         let n_heads = count("num_attention_heads", dims.n_heads, MAX_HEADS)?;
-        let n_kv_heads = count("num_key_value_heads", dims.n_kv_heads.or(dims.n_heads), MAX_HEADS)?;
-        divides("num_attention_heads", n_heads, "num_key_value_heads", n_kv_heads)?;
+        let n_kv_heads = count(
+            "num_key_value_heads",
+            dims.n_kv_heads.or(dims.n_heads),
+            MAX_HEADS,
+        )?;
+        divides(
+            "num_attention_heads",
+            n_heads,
+            "num_key_value_heads",
+            n_kv_heads,
+        )?;
         let d_head = match dims.d_head {
             None => divides("hidden_size", d_model, "num_attention_heads", n_heads)?,
             declared => count("head_dim", declared, MAX_WIDTH)?,
         };
         divides("head_dim", d_head, "two halves of a rotation, ", 2)?;
-        if n_heads.checked_mul(d_head).is_none_or(|width| width as u64 > MAX_WIDTH) {
-            return Err(Refusal::Malformed(format!("{n_heads} heads of width {d_head} are over the limit")));
+        if n_heads
+            .checked_mul(d_head)
+            .is_none_or(|width| width as u64 > MAX_WIDTH)
+        {
+            return Err(Refusal::Malformed(format!(
+                "{n_heads} heads of width {d_head} are over the limit"
+            )));
         }
         Ok(Self {
             vocab: count("vocab_size", dims.vocab, MAX_VOCAB)?,
@@ -121,9 +141,16 @@ impl LlamaConfig {
             n_heads,
             n_kv_heads,
             d_head,
-            context_length: count("max_position_embeddings", dims.context_length.or(Some(2048)), MAX_CONTEXT)?,
+            context_length: count(
+                "max_position_embeddings",
+                dims.context_length.or(Some(2048)),
+                MAX_CONTEXT,
+            )?,
             rms_norm_eps: positive("rms_norm_eps", dims.rms_norm_eps)? as f32,
-            rope: RopeConfig { theta: RopeConfig::DEFAULT_THETA, scaling: super::RopeScaling::None },
+            rope: RopeConfig {
+                theta: RopeConfig::DEFAULT_THETA,
+                scaling: super::RopeScaling::None,
+            },
             tie_embeddings: false,
             attention_bias: false,
             mlp_bias: false,
@@ -146,8 +173,17 @@ mod tests {
     #[test]
     fn defaults_are_those_of_transformers() {
         let config = parse("").unwrap();
-        assert_eq!((config.n_kv_heads, config.d_head, config.rms_norm_eps), (3, 4, 1e-6));
-        assert_eq!(config.rope, RopeConfig { theta: 10_000.0, scaling: RopeScaling::None });
+        assert_eq!(
+            (config.n_kv_heads, config.d_head, config.rms_norm_eps),
+            (3, 4, 1e-6)
+        );
+        assert_eq!(
+            config.rope,
+            RopeConfig {
+                theta: 10_000.0,
+                scaling: RopeScaling::None
+            }
+        );
         assert!(!config.tie_embeddings && !config.attention_bias && !config.mlp_bias);
     }
 
@@ -162,7 +198,13 @@ mod tests {
             "high_freq_factor":4.0,"original_max_position_embeddings":32}"#,
         );
         assert_eq!(new.unwrap().rope, old.unwrap().rope);
-        assert_eq!(parse(r#","rope_scaling":null,"rope_theta":7"#).unwrap().rope.theta, 7.0);
+        assert_eq!(
+            parse(r#","rope_scaling":null,"rope_theta":7"#)
+                .unwrap()
+                .rope
+                .theta,
+            7.0
+        );
     }
 
     #[test]
@@ -178,8 +220,17 @@ mod tests {
         ] {
             assert!(matches!(parse(bad), Err(Refusal::Malformed(_))), "{bad}");
         }
-        assert!(matches!(parse(r#","hidden_act":"gelu""#), Err(Refusal::Unsupported(_))));
-        assert!(matches!(LlamaConfig::from_json(b"{}"), Err(Refusal::Malformed(_))));
-        assert!(matches!(LlamaConfig::from_json(b"nonsense"), Err(Refusal::Malformed(_))));
+        assert!(matches!(
+            parse(r#","hidden_act":"gelu""#),
+            Err(Refusal::Unsupported(_))
+        ));
+        assert!(matches!(
+            LlamaConfig::from_json(b"{}"),
+            Err(Refusal::Malformed(_))
+        ));
+        assert!(matches!(
+            LlamaConfig::from_json(b"nonsense"),
+            Err(Refusal::Malformed(_))
+        ));
     }
 }

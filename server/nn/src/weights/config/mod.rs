@@ -127,9 +127,14 @@ impl ModelConfig {
 
     /// Reads `config.json`.
     pub(crate) fn read(path: &Path) -> Result<(Self, SpecialIds), LoadError> {
-        let unreadable = |source| LoadError::PathNotReadable { path: path.to_owned(), source };
+        let unreadable = |source| LoadError::PathNotReadable {
+            path: path.to_owned(),
+            source,
+        };
         if fs_err::metadata(path).map_err(unreadable)?.len() > MAX_CONFIG_BYTES {
-            return Err(Refusal::Malformed(format!("it is longer than {MAX_CONFIG_BYTES} bytes")).at(path));
+            return Err(
+                Refusal::Malformed(format!("it is longer than {MAX_CONFIG_BYTES} bytes")).at(path),
+            );
         }
         let json = fs_err::read(path).map_err(unreadable)?;
         Self::parse(&json).map_err(|refusal| refusal.at(path))
@@ -154,7 +159,9 @@ impl ModelConfig {
 /// The refusal of a family that no code runs.
 pub(crate) fn unknown_family(field: &str, found: &str) -> Refusal {
     let supported = ModelConfig::FAMILIES.join(", ");
-    Refusal::Unsupported(format!("{field} `{found}` is not supported; supported are: {supported}"))
+    Refusal::Unsupported(format!(
+        "{field} `{found}` is not supported; supported are: {supported}"
+    ))
 }
 
 fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Refusal> {
@@ -166,7 +173,9 @@ fn count(name: &str, value: Option<u64>, max: u64) -> Result<usize, Refusal> {
     match value {
         None => Err(Refusal::Malformed(format!("`{name}` is missing"))),
         Some(0) => Err(Refusal::Malformed(format!("`{name}` is 0"))),
-        Some(value) if value > max => Err(Refusal::Malformed(format!("`{name}` is {value}, over the limit of {max}"))),
+        Some(value) if value > max => Err(Refusal::Malformed(format!(
+            "`{name}` is {value}, over the limit of {max}"
+        ))),
         Some(value) => Ok(value as usize),
     }
 }
@@ -176,7 +185,9 @@ pub(crate) fn positive(name: &str, value: f64) -> Result<f64, Refusal> {
     if value.is_finite() && value > 0.0 {
         Ok(value)
     } else {
-        Err(Refusal::Malformed(format!("`{name}` is {value}, which is not a positive number")))
+        Err(Refusal::Malformed(format!(
+            "`{name}` is {value}, which is not a positive number"
+        )))
     }
 }
 
@@ -184,7 +195,9 @@ pub(crate) fn positive(name: &str, value: f64) -> Result<f64, Refusal> {
 fn divides(total_name: &str, total: usize, part_name: &str, part: usize) -> Result<usize, Refusal> {
     match total.checked_rem(part) {
         Some(0) => Ok(total / part),
-        _ => Err(Refusal::Malformed(format!("`{total_name}` {total} is not a multiple of `{part_name}` {part}"))),
+        _ => Err(Refusal::Malformed(format!(
+            "`{total_name}` {total} is not a multiple of `{part_name}` {part}"
+        ))),
     }
 }
 
@@ -194,10 +207,15 @@ mod tests {
 
     #[test]
     fn an_unknown_family_names_those_that_are_known() {
-        let refusal = ModelConfig::parse(br#"{"model_type":"mamba"}"#).unwrap_err().at(Path::new("c.json"));
+        let refusal = ModelConfig::parse(br#"{"model_type":"mamba"}"#)
+            .unwrap_err()
+            .at(Path::new("c.json"));
         assert!(matches!(refusal, LoadError::UnsupportedModel { .. }));
         let text = refusal.to_string();
-        assert!(text.contains("`mamba`") && text.contains("llama, gpt2"), "{text}");
+        assert!(
+            text.contains("`mamba`") && text.contains("llama, gpt2"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -205,6 +223,12 @@ mod tests {
         let json = br#"{"model_type":"gpt2","vocab_size":10,"n_embd":4,"n_layer":1,"n_head":2,"n_positions":8,
             "layer_norm_epsilon":1e-5,"bos_token_id":0,"eos_token_id":[7,8]}"#;
         let (_, special) = ModelConfig::parse(json).unwrap();
-        assert_eq!(special, SpecialIds { bos: Some(0), eos: Some(7) });
+        assert_eq!(
+            special,
+            SpecialIds {
+                bos: Some(0),
+                eos: Some(7)
+            }
+        );
     }
 }

@@ -15,7 +15,10 @@ pub(super) fn read(
     rope_factors: impl FnOnce(&str) -> Option<Vec<f32>>,
 ) -> Result<ModelConfig, Refusal> {
     let metadata = &header.metadata;
-    if metadata.unsigned("split.count").is_some_and(|count| count > 1) {
+    if metadata
+        .unsigned("split.count")
+        .is_some_and(|count| count > 1)
+    {
         let detail = "it is one part of a split file, which is not supported: merge it with `gguf-split --merge`";
         return Err(Refusal::Unsupported(detail.to_owned()));
     }
@@ -25,12 +28,18 @@ pub(super) fn read(
     let key = |name: &str| format!("{family}.{name}");
     let number = |name: &str| metadata.unsigned(&key(name));
     // The embedding has the last word: `vocab_size` may be absent, or count padding that is not there.
-    let vocab = header.tensors.get("token_embd.weight").and_then(|info| info.shape.first()).map(|&n| n as u64);
+    let vocab = header
+        .tensors
+        .get("token_embd.weight")
+        .and_then(|info| info.shape.first())
+        .map(|&n| n as u64);
     let tie_embeddings = !header.tensors.contains_key("output.weight");
     match family {
         "llama" => {
             if number("expert_count").is_some_and(|count| count > 0) {
-                return Err(Refusal::Unsupported("a mixture of experts is not supported".to_owned()));
+                return Err(Refusal::Unsupported(
+                    "a mixture of experts is not supported".to_owned(),
+                ));
             }
             let config = LlamaConfig::from_dims(&LlamaDims {
                 vocab,
@@ -41,7 +50,9 @@ pub(super) fn read(
                 n_kv_heads: number("attention.head_count_kv"),
                 d_head: number("attention.key_length").or_else(|| number("rope.dimension_count")),
                 context_length: number("context_length"),
-                rms_norm_eps: metadata.float(&key("attention.layer_norm_rms_epsilon")).unwrap_or(1e-6),
+                rms_norm_eps: metadata
+                    .float(&key("attention.layer_norm_rms_epsilon"))
+                    .unwrap_or(1e-6),
             })?;
             let rope = rope(header, &config, rope_factors)?;
             Ok(ModelConfig::Llama(LlamaConfig {
@@ -60,9 +71,14 @@ pub(super) fn read(
                 n_layers: number("block_count"),
                 n_heads: number("attention.head_count"),
                 context_length: number("context_length"),
-                layer_norm_eps: metadata.float(&key("attention.layer_norm_epsilon")).unwrap_or(1e-5),
+                layer_norm_eps: metadata
+                    .float(&key("attention.layer_norm_epsilon"))
+                    .unwrap_or(1e-5),
             })?;
-            Ok(ModelConfig::Gpt2(Gpt2Config { tie_embeddings, ..config }))
+            Ok(ModelConfig::Gpt2(Gpt2Config {
+                tie_embeddings,
+                ..config
+            }))
         }
         other => Err(unknown_family("general.architecture", other)),
     }
@@ -74,19 +90,29 @@ fn rope(
     rope_factors: impl FnOnce(&str) -> Option<Vec<f32>>,
 ) -> Result<RopeConfig, Refusal> {
     let metadata = &header.metadata;
-    if metadata.unsigned("llama.rope.dimension_count").is_some_and(|n| n != config.d_head as u64) {
-        return Err(Refusal::Unsupported("rotating a part of each head is not supported".to_owned()));
+    if metadata
+        .unsigned("llama.rope.dimension_count")
+        .is_some_and(|n| n != config.d_head as u64)
+    {
+        return Err(Refusal::Unsupported(
+            "rotating a part of each head is not supported".to_owned(),
+        ));
     }
-    let theta = metadata.float("llama.rope.freq_base").unwrap_or(RopeConfig::DEFAULT_THETA);
+    let theta = metadata
+        .float("llama.rope.freq_base")
+        .unwrap_or(RopeConfig::DEFAULT_THETA);
     let theta = positive("llama.rope.freq_base", theta)?;
     let scaling = match metadata.string("llama.rope.scaling.type") {
         None | Some("none") => RopeScaling::None,
         Some("linear") => {
             let factor = metadata.float("llama.rope.scaling.factor").unwrap_or(1.0);
-            RopeScaling::Linear { factor: positive("llama.rope.scaling.factor", factor)? }
+            RopeScaling::Linear {
+                factor: positive("llama.rope.scaling.factor", factor)?,
+            }
         }
         Some(other) => {
-            let detail = format!("rope scaling `{other}` is not supported; supported are: none, linear");
+            let detail =
+                format!("rope scaling `{other}` is not supported; supported are: none, linear");
             return Err(Refusal::Unsupported(detail));
         }
     };
@@ -94,7 +120,17 @@ fn rope(
         return Ok(RopeConfig { theta, scaling });
     }
     let factors = rope_factors(ROPE_FACTORS)
-        .filter(|factors| factors.len() == config.d_head / 2 && factors.iter().all(|f| f.is_finite() && *f > 0.0))
-        .ok_or_else(|| Refusal::Malformed(format!("`{ROPE_FACTORS}` is not {} positive numbers", config.d_head / 2)))?;
-    Ok(RopeConfig { theta, scaling: RopeScaling::Factors(factors) })
+        .filter(|factors| {
+            factors.len() == config.d_head / 2 && factors.iter().all(|f| f.is_finite() && *f > 0.0)
+        })
+        .ok_or_else(|| {
+            Refusal::Malformed(format!(
+                "`{ROPE_FACTORS}` is not {} positive numbers",
+                config.d_head / 2
+            ))
+        })?;
+    Ok(RopeConfig {
+        theta,
+        scaling: RopeScaling::Factors(factors),
+    })
 }

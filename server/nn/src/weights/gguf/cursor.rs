@@ -22,7 +22,9 @@ impl<'a> Cursor<'a> {
 
     /// The range of the next `length` bytes, which are skipped.
     pub(super) fn skip(&mut self, length: u64) -> Result<Range<usize>, String> {
-        let end = usize::try_from(length).ok().and_then(|length| self.at.checked_add(length));
+        let end = usize::try_from(length)
+            .ok()
+            .and_then(|length| self.at.checked_add(length));
         match end.filter(|&end| end <= self.bytes.len()) {
             Some(end) => Ok(std::mem::replace(&mut self.at, end)..end),
             None => Err(format!(
@@ -35,7 +37,10 @@ impl<'a> Cursor<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let range = self.skip(N as u64)?;
-        self.bytes.get(range).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| "it ends too early".to_owned())
+        self.bytes
+            .get(range)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| "it ends too early".to_owned())
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, String> {
@@ -59,14 +64,17 @@ impl<'a> Cursor<'a> {
         let range = self.skip_string()?;
         let start = range.start;
         let bytes = self.bytes.get(range).unwrap_or_default();
-        str::from_utf8(bytes).map_err(|error| format!("the string at byte {start} is not UTF-8: {error}"))
+        str::from_utf8(bytes)
+            .map_err(|error| format!("the string at byte {start} is not UTF-8: {error}"))
     }
 
     /// The bytes of a string that is skipped.
     pub(super) fn skip_string(&mut self) -> Result<Range<usize>, String> {
         let length = self.u64()?;
         if length > MAX_STRING {
-            return Err(format!("it declares a string of {length} bytes, over the limit of {MAX_STRING}"));
+            return Err(format!(
+                "it declares a string of {length} bytes, over the limit of {MAX_STRING}"
+            ));
         }
         self.skip(length)
     }

@@ -41,19 +41,33 @@ impl Header {
         }
         match cursor.u32()? {
             2 | 3 => {}
-            version if matches!(version.swap_bytes(), 1..=3) => return Err("it is big-endian, which is not supported".to_owned()),
-            version => return Err(format!("it has version {version}; supported are versions 2 and 3")),
+            version if matches!(version.swap_bytes(), 1..=3) => {
+                return Err("it is big-endian, which is not supported".to_owned());
+            }
+            version => {
+                return Err(format!(
+                    "it has version {version}; supported are versions 2 and 3"
+                ));
+            }
         }
         let (tensors, entries) = (cursor.u64()?, cursor.u64()?);
         if tensors > MAX_TENSORS {
-            return Err(format!("it declares {tensors} tensors, over the limit of {MAX_TENSORS}"));
+            return Err(format!(
+                "it declares {tensors} tensors, over the limit of {MAX_TENSORS}"
+            ));
         }
         let metadata = Metadata::read(&mut cursor, entries)?;
-        let alignment = metadata.unsigned("general.alignment").unwrap_or(DEFAULT_ALIGNMENT);
+        let alignment = metadata
+            .unsigned("general.alignment")
+            .unwrap_or(DEFAULT_ALIGNMENT);
         if !alignment.is_power_of_two() || alignment > 1 << 20 {
-            return Err(format!("its alignment of {alignment} is not a sensible power of two"));
+            return Err(format!(
+                "its alignment of {alignment} is not a sensible power of two"
+            ));
         }
-        let raw = (0..tensors).map(|_| RawTensor::read(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
+        let raw = (0..tensors)
+            .map(|_| RawTensor::read(&mut cursor))
+            .collect::<Result<Vec<_>, _>>()?;
         let data_start = (cursor.at() as u64).next_multiple_of(alignment);
 
         let mut tensors = BTreeMap::new();
@@ -84,17 +98,38 @@ impl RawTensor {
         let name = cursor.string()?.to_owned();
         let dimensions = cursor.u32()?;
         if dimensions > MAX_DIMENSIONS {
-            return Err(format!("the tensor `{name}` has {dimensions} dimensions, over the limit of {MAX_DIMENSIONS}"));
+            return Err(format!(
+                "the tensor `{name}` has {dimensions} dimensions, over the limit of {MAX_DIMENSIONS}"
+            ));
         }
-        let dimensions = (0..dimensions).map(|_| cursor.u64()).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { name, dimensions, ggml_type: cursor.u32()?, offset: cursor.u64()? })
+        let dimensions = (0..dimensions)
+            .map(|_| cursor.u64())
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            name,
+            dimensions,
+            ggml_type: cursor.u32()?,
+            offset: cursor.u64()?,
+        })
     }
 
-    fn checked(&self, data_start: u64, alignment: u64, file_length: usize) -> Result<TensorInfo, String> {
-        let elements = self.dimensions.iter().try_fold(1u64, |product, &n| product.checked_mul(n));
-        let elements = elements.ok_or_else(|| format!("has the impossible dimensions {:?}", self.dimensions))?;
+    fn checked(
+        &self,
+        data_start: u64,
+        alignment: u64,
+        file_length: usize,
+    ) -> Result<TensorInfo, String> {
+        let elements = self
+            .dimensions
+            .iter()
+            .try_fold(1u64, |product, &n| product.checked_mul(n));
+        let elements = elements
+            .ok_or_else(|| format!("has the impossible dimensions {:?}", self.dimensions))?;
         if !self.offset.is_multiple_of(alignment) {
-            return Err(format!("begins at {}, which is not aligned to {alignment}", self.offset));
+            return Err(format!(
+                "begins at {}, which is not aligned to {alignment}",
+                self.offset
+            ));
         }
         let (encoding, block) = encoding_of(self.ggml_type);
         let bytes = match block {
@@ -103,9 +138,13 @@ impl RawTensor {
                 let row = self.dimensions.first().copied().unwrap_or(1);
                 if !row.is_multiple_of(weights) {
                     let name = encoding.name();
-                    return Err(format!("has rows of {row}, which is not a multiple of the {weights} of {name}"));
+                    return Err(format!(
+                        "has rows of {row}, which is not a multiple of the {weights} of {name}"
+                    ));
                 }
-                (elements / weights).checked_mul(bytes).ok_or_else(|| "is too large".to_owned())?
+                (elements / weights)
+                    .checked_mul(bytes)
+                    .ok_or_else(|| "is too large".to_owned())?
             }
         };
         let start = data_start.checked_add(self.offset);
@@ -116,7 +155,9 @@ impl RawTensor {
                 encoding,
                 span: start as usize..end as usize,
             }),
-            None => Err(format!("needs {bytes} bytes and lies outside the file's {file_length}")),
+            None => Err(format!(
+                "needs {bytes} bytes and lies outside the file's {file_length}"
+            )),
         }
     }
 }
@@ -130,7 +171,10 @@ fn encoding_of(ggml_type: u32) -> (Encoding, Option<(u64, u64)>) {
         other => match Quantization::from_ggml(other) {
             Some(quantization) => {
                 let (weights, bytes) = quantization.block();
-                (Encoding::Quantized(quantization), Some((weights as u64, bytes as u64)))
+                (
+                    Encoding::Quantized(quantization),
+                    Some((weights as u64, bytes as u64)),
+                )
             }
             None => (Encoding::Other(format!("ggml type {other}")), None),
         },
@@ -139,7 +183,10 @@ fn encoding_of(ggml_type: u32) -> (Encoding, Option<(u64, u64)>) {
 
 /// No two tensors share a byte.
 fn check_overlap(tensors: &BTreeMap<String, TensorInfo>) -> Result<(), String> {
-    let mut in_order: Vec<_> = tensors.iter().filter(|(_, info)| !info.span.is_empty()).collect();
+    let mut in_order: Vec<_> = tensors
+        .iter()
+        .filter(|(_, info)| !info.span.is_empty())
+        .collect();
     in_order.sort_by_key(|(_, info)| info.span.start);
     for ((before, first), (after, second)) in in_order.iter().zip(in_order.iter().skip(1)) {
         if first.span.end > second.span.start {

@@ -16,7 +16,11 @@ enum Value {
     Float(f64),
     Bool(bool),
     String(String),
-    Array { element: Element, count: u64, span: Range<usize> },
+    Array {
+        element: Element,
+        count: u64,
+        span: Range<usize>,
+    },
 }
 
 /// The type of a value, by its number in `enum gguf_metadata_value_type`.
@@ -88,7 +92,9 @@ impl Element {
                 let start = cursor.at();
                 match element.width() {
                     Some(width) => {
-                        let bytes = count.checked_mul(width).ok_or_else(|| "an array is too long".to_owned())?;
+                        let bytes = count
+                            .checked_mul(width)
+                            .ok_or_else(|| "an array is too long".to_owned())?;
                         cursor.skip(bytes)?;
                     }
                     None if element == Self::String => {
@@ -98,7 +104,11 @@ impl Element {
                     }
                     None => return Err("an array of arrays is not supported".to_owned()),
                 }
-                Value::Array { element, count, span: start..cursor.at() }
+                Value::Array {
+                    element,
+                    count,
+                    span: start..cursor.at(),
+                }
             }
         })
     }
@@ -114,13 +124,17 @@ impl Metadata {
     /// Reads `count` entries.
     pub(super) fn read(cursor: &mut Cursor<'_>, count: u64) -> Result<Self, String> {
         if count > MAX_ENTRIES {
-            return Err(format!("it declares {count} entries of metadata, over the limit of {MAX_ENTRIES}"));
+            return Err(format!(
+                "it declares {count} entries of metadata, over the limit of {MAX_ENTRIES}"
+            ));
         }
         let mut entries = BTreeMap::new();
         for _ in 0..count {
             let key = cursor.string()?.to_owned();
             let element = Element::from_number(cursor.u32()?)?;
-            let value = element.read(cursor).map_err(|detail| format!("the metadata `{key}`: {detail}"))?;
+            let value = element
+                .read(cursor)
+                .map_err(|detail| format!("the metadata `{key}`: {detail}"))?;
             if entries.contains_key(&key) {
                 return Err(format!("the metadata `{key}` is there twice"));
             }
@@ -165,8 +179,19 @@ impl Metadata {
     }
 
     /// The strings of an array; `None` if the key is absent or is something else. `file` is the whole file.
-    pub(crate) fn strings<'a>(&self, file: &'a [u8], key: &str) -> Option<Result<Vec<&'a str>, String>> {
-        let Value::Array { element: Element::String, count, span } = self.entries.get(key)? else { return None };
+    pub(crate) fn strings<'a>(
+        &self,
+        file: &'a [u8],
+        key: &str,
+    ) -> Option<Result<Vec<&'a str>, String>> {
+        let Value::Array {
+            element: Element::String,
+            count,
+            span,
+        } = self.entries.get(key)?
+        else {
+            return None;
+        };
         let mut cursor = Cursor::new(file, span.start);
         Some((0..*count).map(|_| cursor.string()).collect())
     }
@@ -179,7 +204,8 @@ impl Metadata {
 
     /// The numbers of an array of 32-bit ones; `None` if the key is absent or is something else.
     pub(crate) fn floats(&self, file: &[u8], key: &str) -> Option<Vec<f32>> {
-        self.words(file, key, &[Element::F32]).map(|words| words.iter().map(|&word| f32::from_le_bytes(word)).collect())
+        self.words(file, key, &[Element::F32])
+            .map(|words| words.iter().map(|&word| f32::from_le_bytes(word)).collect())
     }
 
     fn words<'a>(&self, file: &'a [u8], key: &str, types: &[Element]) -> Option<&'a [[u8; 4]]> {

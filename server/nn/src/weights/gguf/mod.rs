@@ -35,29 +35,52 @@ impl Gguf {
     /// Opens a file and checks its header.
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         let mapped = Mapped::open(path)?;
-        let malformed = |detail| LoadError::MalformedGguf { path: path.to_owned(), detail };
+        let malformed = |detail| LoadError::MalformedGguf {
+            path: path.to_owned(),
+            detail,
+        };
         let header = Header::read(mapped.bytes()).map_err(malformed)?;
         let rope_factors = |name: &str| {
             let info = header.tensors.get(name)?;
-            info.encoding.to_f32(mapped.span(&info.span), info.shape.iter().product())
+            info.encoding
+                .to_f32(mapped.span(&info.span), info.shape.iter().product())
         };
-        let config = config::read(&header, rope_factors).map_err(|refusal: Refusal| refusal.at(path))?;
+        let config =
+            config::read(&header, rope_factors).map_err(|refusal: Refusal| refusal.at(path))?;
 
         let mut tensors = BTreeMap::new();
         for (name, info) in header.tensors {
-            let (hugging_face, layout) = names::translate(&config, &name).unwrap_or((name, Layout::AsStored));
-            let stored =
-                Stored { file: 0, span: info.span, encoding: info.encoding, shape: info.shape, layout };
+            let (hugging_face, layout) =
+                names::translate(&config, &name).unwrap_or((name, Layout::AsStored));
+            let stored = Stored {
+                file: 0,
+                span: info.span,
+                encoding: info.encoding,
+                shape: info.shape,
+                layout,
+            };
             tensors.insert(hugging_face, stored.rearranged());
         }
-        let checkpoint =
-            Checkpoint { path: path.to_owned(), files: vec![mapped], tensors, taken: BTreeSet::new() };
-        Ok(Self { config, checkpoint, metadata: header.metadata })
+        let checkpoint = Checkpoint {
+            path: path.to_owned(),
+            files: vec![mapped],
+            tensors,
+            taken: BTreeSet::new(),
+        };
+        Ok(Self {
+            config,
+            checkpoint,
+            metadata: header.metadata,
+        })
     }
 
     /// The whole file, for the arrays of the metadata.
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.checkpoint.files.first().map(Mapped::bytes).unwrap_or_default()
+        self.checkpoint
+            .files
+            .first()
+            .map(Mapped::bytes)
+            .unwrap_or_default()
     }
 }
 
@@ -83,11 +106,16 @@ pub(super) fn arrange(data: Vec<f32>, shape: &[usize], layout: Layout) -> Vec<f3
 /// `[columns, rows]` as `[rows, columns]`.
 fn transposed(data: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let mut out = vec![0.0; data.len()];
-    out.par_chunks_exact_mut(columns.max(1)).enumerate().for_each(|(row, out)| {
-        for (out, &value) in out.iter_mut().zip(data.iter().skip(row).step_by(rows.max(1))) {
-            *out = value;
-        }
-    });
+    out.par_chunks_exact_mut(columns.max(1))
+        .enumerate()
+        .for_each(|(row, out)| {
+            for (out, &value) in out
+                .iter_mut()
+                .zip(data.iter().skip(row).step_by(rows.max(1)))
+            {
+                *out = value;
+            }
+        });
     out
 }
 
@@ -97,15 +125,19 @@ fn without_pairs(data: &[f32], rows: usize, heads: usize) -> Vec<f32> {
     let width = data.len().checked_div(rows).unwrap_or(0).max(1);
     let d_head = rows.checked_div(heads).unwrap_or(0).max(2);
     let mut out = vec![0.0; data.len()];
-    out.par_chunks_mut(width * d_head).zip(data.par_chunks(width * d_head)).for_each(|(out, head)| {
-        let (first, second) = out.split_at_mut((width * d_head / 2).min(out.len()));
-        let halves = first.chunks_exact_mut(width).zip(second.chunks_exact_mut(width));
-        for ((first, second), pair) in halves.zip(head.chunks_exact(2 * width)) {
-            let (even, odd) = pair.split_at(width);
-            first.copy_from_slice(even);
-            second.copy_from_slice(odd);
-        }
-    });
+    out.par_chunks_mut(width * d_head)
+        .zip(data.par_chunks(width * d_head))
+        .for_each(|(out, head)| {
+            let (first, second) = out.split_at_mut((width * d_head / 2).min(out.len()));
+            let halves = first
+                .chunks_exact_mut(width)
+                .zip(second.chunks_exact_mut(width));
+            for ((first, second), pair) in halves.zip(head.chunks_exact(2 * width)) {
+                let (even, odd) = pair.split_at(width);
+                first.copy_from_slice(even);
+                second.copy_from_slice(odd);
+            }
+        });
     out
 }
 
@@ -117,7 +149,10 @@ mod tests {
     fn a_transpose_is_undone() {
         // [2, 3] in the file, [3, 2] in Hugging Face's order.
         let data = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        assert_eq!(arrange(data, &[3, 2], Layout::Transposed), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(
+            arrange(data, &[3, 2], Layout::Transposed),
+            [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
+        );
     }
 
     #[test]
@@ -125,10 +160,15 @@ mod tests {
         // Two heads of width 4: llama.cpp writes rows 0 2 1 3 of each.
         let data = vec![0.0, 2.0, 1.0, 3.0, 10.0, 12.0, 11.0, 13.0];
         let layout = Layout::RopePairs { heads: 2 };
-        assert_eq!(arrange(data.clone(), &[8], layout), [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0]);
+        assert_eq!(
+            arrange(data.clone(), &[8], layout),
+            [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0]
+        );
         let twice: Vec<f32> = data.iter().flat_map(|&v| [v, v + 0.5]).collect();
-        let expected: Vec<f32> =
-            [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0].iter().flat_map(|&v| [v, v + 0.5]).collect();
+        let expected: Vec<f32> = [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0]
+            .iter()
+            .flat_map(|&v| [v, v + 0.5])
+            .collect();
         assert_eq!(arrange(twice, &[8, 2], layout), expected);
     }
 }

@@ -64,15 +64,22 @@ pub(super) fn translate(config: &ModelConfig, name: &str) -> Option<(String, Lay
         ModelConfig::Gpt2(_) => (&GPT2, &GPT2_BLOCK, "transformer.h"),
     };
     let (stem, kind) = name.rsplit_once('.')?;
-    let (prefix, stem, rows) = match stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
+    let (prefix, stem, rows) = match stem
+        .strip_prefix("blk.")
+        .and_then(|rest| rest.split_once('.'))
+    {
         Some((layer, stem)) => (format!("{blocks}.{layer}."), stem, block),
         None => (String::new(), stem, singles),
     };
     let (_, found, undo) = rows.iter().find(|(gguf, ..)| *gguf == stem)?;
     let layout = match (undo, config) {
         (Undo::Transpose, _) if kind == "weight" => Layout::Transposed,
-        (Undo::QueryPairs, ModelConfig::Llama(llama)) => Layout::RopePairs { heads: llama.n_heads },
-        (Undo::KeyPairs, ModelConfig::Llama(llama)) => Layout::RopePairs { heads: llama.n_kv_heads },
+        (Undo::QueryPairs, ModelConfig::Llama(llama)) => Layout::RopePairs {
+            heads: llama.n_heads,
+        },
+        (Undo::KeyPairs, ModelConfig::Llama(llama)) => Layout::RopePairs {
+            heads: llama.n_kv_heads,
+        },
         _ => Layout::AsStored,
     };
     Some((format!("{prefix}{found}.{kind}"), layout))

@@ -1,5 +1,8 @@
 //! The k-quantizations: blocks of 256 weights, whose sub-blocks of 16 or 32 have quantized scales of their own.
-#![expect(clippy::indexing_slicing, reason = "blocks are arrays, and every offset is a constant of their layout")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "blocks are arrays, and every offset is a constant of their layout"
+)]
 
 use super::{SUPER, half_at};
 
@@ -88,7 +91,10 @@ fn scale_and_min(packed: &[u8], sub: usize) -> (f32, f32) {
         (packed[sub] & 0x3f, packed[sub + 4] & 0x3f)
     } else {
         let low = packed[sub + 4];
-        (low & 0x0f | (packed[sub - 4] >> 6) << 4, low >> 4 | (packed[sub] >> 6) << 4)
+        (
+            low & 0x0f | (packed[sub - 4] >> 6) << 4,
+            low >> 4 | (packed[sub] >> 6) << 4,
+        )
     };
     (f32::from(scale), f32::from(min))
 }

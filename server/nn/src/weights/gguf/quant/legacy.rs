@@ -1,7 +1,10 @@
 //! Quantizations in blocks of 32 weights with one half-precision scale `d`, and in the `_1` forms a minimum `m`.
 //!
 //! Low halves of bytes hold weights 0 to 15, high halves weights 16 to 31.
-#![expect(clippy::indexing_slicing, reason = "blocks are arrays, and every offset is a constant of their layout")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "blocks are arrays, and every offset is a constant of their layout"
+)]
 
 use super::{SMALL, half_at};
 

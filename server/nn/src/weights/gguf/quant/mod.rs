@@ -113,16 +113,22 @@ fn blocks<const BYTES: usize, const WEIGHTS: usize>(
     }
     let mut out = vec![0.0; elements];
     let (weights, _) = out.as_chunks_mut::<WEIGHTS>();
-    weights.par_chunks_mut(CHUNK).zip(stored.par_chunks(CHUNK)).for_each(|(weights, stored)| {
-        for (weights, stored) in weights.iter_mut().zip(stored) {
-            block(stored, weights);
-        }
-    });
+    weights
+        .par_chunks_mut(CHUNK)
+        .zip(stored.par_chunks(CHUNK))
+        .for_each(|(weights, stored)| {
+            for (weights, stored) in weights.iter_mut().zip(stored) {
+                block(stored, weights);
+            }
+        });
     Some(out)
 }
 
 /// The half-precision number at `at`.
-#[expect(clippy::indexing_slicing, reason = "blocks are arrays, and every offset is a constant of their layout")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "blocks are arrays, and every offset is a constant of their layout"
+)]
 fn half_at(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
@@ -138,10 +144,18 @@ mod tests {
     fn every_block_is_as_long_as_its_converter_reads() {
         for quantization in NUMBERS.map(|number| Quantization::from_ggml(number).unwrap()) {
             let (weights, bytes) = quantization.block();
-            let out = quantization.dequantize(&vec![0; 3 * bytes], 3 * weights).unwrap();
+            let out = quantization
+                .dequantize(&vec![0; 3 * bytes], 3 * weights)
+                .unwrap();
             assert_eq!(out, vec![0.0; 3 * weights], "{}", quantization.name());
-            assert_eq!(quantization.dequantize(&vec![0; 3 * bytes - 1], 3 * weights), None);
-            assert_eq!(quantization.dequantize(&vec![0; 3 * bytes], 3 * weights + 1), None);
+            assert_eq!(
+                quantization.dequantize(&vec![0; 3 * bytes - 1], 3 * weights),
+                None
+            );
+            assert_eq!(
+                quantization.dequantize(&vec![0; 3 * bytes], 3 * weights + 1),
+                None
+            );
         }
         assert_eq!(Quantization::from_ggml(9), None);
     }
@@ -149,7 +163,10 @@ mod tests {
     /// `tests/reference/quantizations.py` makes the golden with the Python package `gguf`.
     #[test]
     fn weights_are_those_of_ggml_to_the_last_bit() {
-        let file = fs_err::read(crate::weights::golden::path("models/quantizations.safetensors")).unwrap();
+        let file = fs_err::read(crate::weights::golden::path(
+            "models/quantizations.safetensors",
+        ))
+        .unwrap();
         let golden = safetensors::SafeTensors::deserialize(&file).unwrap();
         for quantization in NUMBERS.map(|number| Quantization::from_ggml(number).unwrap()) {
             let name = quantization.name();
@@ -157,7 +174,11 @@ mod tests {
             let expected = golden.tensor(&format!("{name}.weights")).unwrap();
             let elements = expected.shape().iter().product();
             let found = quantization.dequantize(blocks.data(), elements).unwrap();
-            assert_eq!(bytemuck::cast_slice::<f32, u8>(&found), expected.data(), "{name}");
+            assert_eq!(
+                bytemuck::cast_slice::<f32, u8>(&found),
+                expected.data(),
+                "{name}"
+            );
         }
     }
 }
