@@ -14,7 +14,7 @@ fn largest(values: &[f32]) -> f32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn smollm2_computes_what_transformers_computes() {
     let path = real::model().await;
-    let device = Device::new(0);
+    let device = Device::new(0).unwrap();
     let model = Model::load(path, Dtype::F32, &device).unwrap();
     let text = fs_err::read_to_string(golden("models/smollm2-135m.json")).unwrap();
     let prompts: Value = serde_json::from_str(&text).unwrap();

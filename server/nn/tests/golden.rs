@@ -1,0 +1,16 @@
+//! Every golden within tolerance on this build's device.
+
+use std::path::Path;
+
+use latentd_nn::{Device, golden};
+
+#[test]
+fn every_golden_is_within_tolerance() {
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    let compared = golden::compare(&goldens, &Device::new(0).unwrap()).unwrap();
+    let failed: Vec<_> = compared.iter().filter(|comparison| !comparison.passes()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(compared.iter().any(|c| c.name.starts_with("models/llama/")), "{}", compared.len());
+    assert!(compared.iter().any(|c| c.name.starts_with("models/gpt2/")));
+    assert!(compared.iter().any(|c| c.name.starts_with("saes/topk/")));
+}
