@@ -103,6 +103,11 @@ impl Device {
         chosen::name(&self.inner)
     }
 
+    /// Whether this is the CPU, where tensors are host memory and matrices are f32.
+    pub const fn is_cpu(&self) -> bool {
+        cfg!(not(feature = "cuda"))
+    }
+
     /// Threads that compute on the host.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()

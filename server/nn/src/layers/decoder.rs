@@ -1,0 +1,147 @@
+//! A whole decoder: embeddings, blocks, the final norm and the unembedding.
+
+use std::{
+    ops::ControlFlow,
+    sync::{Mutex, PoisonError},
+};
+
+use latentd_domain::Site;
+
+use super::{
+    block::{Block, Buffers, Sequences},
+    norm::Norm,
+    rope::Rope,
+    taps::Recorder,
+};
+use crate::{
+    device::{Device, Tensor},
+    error::ComputeError,
+    kernels::{Dense, Table},
+    packed::PackedTokens,
+    taps::{Captured, Taps},
+};
+
+/// What a decoder is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Embeddings of tokens, `[vocab, d_model]`.
+    pub(crate) embedding: Table,
+    /// Learned embeddings of positions, `[context_length, d_model]`.
+    pub(crate) positions: Option<Table>,
+    /// Rotary positions.
+    pub(crate) rope: Option<Rope>,
+    /// The blocks, first to last.
+    pub(crate) blocks: Vec<Block>,
+    /// Before the unembedding.
+    pub(crate) final_norm: Norm,
+    /// The unembedding transposed, `[vocab, d_model]`, where it is not the embedding.
+    pub(crate) unembedding: Option<Table>,
+    /// Number of token ids.
+    pub(crate) vocab: usize,
+    /// Longest sequence.
+    pub(crate) context_length: usize,
+}
+
+/// A decoder on the device.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    parts: Parts,
+    device: Device,
+    /// Buffers of finished passes. One pass runs at a time on a device, so there is one; more if callers overlap.
+    idle: Mutex<Vec<Buffers>>,
+}
+
+impl Decoder {
+    /// A decoder of these parts.
+    pub(crate) fn new(parts: Parts, device: &Device) -> Self {
+        Self { parts, device: device.clone(), idle: Mutex::default() }
+    }
+
+    /// Runs `tokens` up to the deepest of `taps`.
+    ///
+    /// # Errors
+    ///
+    /// A token id, a length or a hook point that the model does not have.
+    pub(crate) fn run(&self, tokens: &PackedTokens, taps: &Taps) -> Result<Captured, ComputeError> {
+        self.check(tokens)?;
+        for point in taps.points() {
+            point.within(self.parts.blocks.len())?;
+        }
+        if taps.deepest().is_none() {
+            return Ok(Captured::default());
+        }
+        Ok(self.with_buffers(|buffers| {
+            let mut recorder = Recorder::new(taps, &self.device);
+            let _stopped = self.forward(tokens, buffers, &mut recorder);
+            recorder.finish()
+        }))
+    }
+
+    /// Logits of the token after each token, `[tokens, vocab]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::run`].
+    pub(crate) fn logits(&self, tokens: &PackedTokens) -> Result<Tensor<2>, ComputeError> {
+        self.check(tokens)?;
+        Ok(self.with_buffers(|buffers| {
+            let taps = Taps::default();
+            let _runs_through = self.forward(tokens, buffers, &mut Recorder::to_the_end(&taps, &self.device));
+            self.parts.final_norm.apply(&buffers.residual, &mut buffers.normed);
+            self.unembedding().unembed(&buffers.normed, &self.device)
+        }))
+    }
+
+    /// `x · unembedding`, `[n, vocab]`, without the final norm.
+    pub(crate) fn unembed(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.device.install(|| self.unembedding().unembed(&Dense::from_tensor(x), &self.device))
+    }
+
+    /// Bytes on the device.
+    pub(crate) fn bytes(&self) -> usize {
+        let Parts { embedding, positions, rope, blocks, final_norm, unembedding, .. } = &self.parts;
+        let tables = [Some(embedding), positions.as_ref(), unembedding.as_ref()];
+        tables.into_iter().flatten().map(Table::bytes).sum::<usize>()
+            + rope.as_ref().map_or(0, Rope::bytes)
+            + blocks.iter().map(Block::bytes).sum::<usize>()
+            + final_norm.bytes()
+    }
+
+    fn forward(&self, tokens: &PackedTokens, buffers: &mut Buffers, recorder: &mut Recorder<'_>) -> ControlFlow<()> {
+        self.parts.embedding.lookup(tokens.ids(), &mut buffers.residual);
+        recorder.visit(0, Site::Embed, &buffers.residual)?;
+        if let Some(positions) = &self.parts.positions {
+            let numbers: Vec<u32> = tokens.ranges().flat_map(|rows| 0..rows.len() as u32).collect();
+            positions.lookup_add(&numbers, &mut buffers.residual);
+        }
+        let rotation = self.parts.rope.as_ref().map(|rope| rope.rotation(tokens.longest()));
+        let sequences = Sequences { tokens, rotation: rotation.as_ref() };
+        for (layer, block) in self.parts.blocks.iter().enumerate() {
+            block.forward(layer, sequences, buffers, recorder)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn with_buffers<R: Send>(&self, work: impl FnOnce(&mut Buffers) -> R + Send) -> R {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = idle().pop().unwrap_or_default();
+        let result = self.device.install(|| work(&mut buffers));
+        idle().push(buffers);
+        result
+    }
+
+    fn unembedding(&self) -> &Table {
+        self.parts.unembedding.as_ref().unwrap_or(&self.parts.embedding)
+    }
+
+    fn check(&self, tokens: &PackedTokens) -> Result<(), ComputeError> {
+        let Parts { vocab, context_length, .. } = self.parts;
+        if let Some(&id) = tokens.ids().iter().find(|&&id| id as usize >= vocab) {
+            return Err(ComputeError::UnknownToken { id, vocab });
+        }
+        if tokens.longest() > context_length {
+            return Err(ComputeError::PromptTooLong { tokens: tokens.longest(), context_length });
+        }
+        Ok(())
+    }
+}
