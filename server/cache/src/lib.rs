@@ -31,7 +31,6 @@ mod stats;
 mod tensor_file;
 #[cfg(test)]
 mod tests;
-
 mod tokens;
 
 pub use cache::Cache;

@@ -46,16 +46,12 @@ pub(crate) fn examples(source: &Source<'_>, drawn: Vec<Drawn>) -> Result<Vec<Exa
 fn silent(source: &Source<'_>, drawn: Drawn) -> Example {
     let Drawn { window, group, bin } = drawn;
     let row = u64::from(window.row);
-    let first = source.tokens.range(row).start + u64::from(window.start);
     let fires = window.peak != 0.0;
     Example {
         document: source.tokens.document(row),
         row,
         start: window.start,
-        ids: source
-            .tokens
-            .ids(first..first + u64::from(window.len))
-            .to_vec(),
+        ids: source.text(&window).to_vec(),
         activations: vec![0.0; window.len as usize],
         peak: window.peak,
         peak_index: fires.then(|| window.peak_position - window.start),

@@ -25,7 +25,7 @@
 //! read that many; of more than [`MAX_CANDIDATES`] read, they keep rows drawn with the seed that hold about that many. A
 //! row is kept whole, so the population of the rows that are kept is exact: a uniform sample of the rows of the cache.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use latentd_domain::{Example, ExampleMode, ExampleQuery};
 use rand::SeedableRng;
@@ -33,16 +33,19 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{Error, TokenTable, shard::Shard};
 
+mod bits;
 mod draw;
 mod falling;
 mod fill;
+mod population;
 mod silent;
 mod spread;
 mod window;
 
 use draw::Drawn;
+use population::population;
 use spread::Spread;
-use window::Placement;
+use window::{Placement, Window};
 
 /// Firing tokens of one latent that are considered for its examples, at most (about, where rows are sampled).
 pub const MAX_CANDIDATES: usize = 200_000;
@@ -64,6 +67,19 @@ pub(crate) struct Source<'a> {
     pub(crate) max_activation: f32,
 }
 
+impl<'a> Source<'a> {
+    /// The tokens of a window, by their place among those of the cache.
+    fn tokens_of(&self, window: &Window) -> Range<u64> {
+        let start = self.tokens.range(u64::from(window.row)).start + u64::from(window.start);
+        start..start + u64::from(window.len)
+    }
+
+    /// The token ids of a window.
+    fn text(&self, window: &Window) -> &'a [u32] {
+        self.tokens.ids(self.tokens_of(window))
+    }
+}
+
 /// Examples of the source's latent.
 pub(crate) fn read(source: &Source<'_>, query: &ExampleQuery) -> Result<Vec<Example>, Error> {
     // Each latent has its own stream of the seed's random numbers, so what it gets does not depend on who is asked along.
@@ -73,21 +89,29 @@ pub(crate) fn read(source: &Source<'_>, query: &ExampleQuery) -> Result<Vec<Exam
     match query.mode {
         ExampleMode::Top => {
             let mut spread = Spread::new(source, placement);
-            let candidates = falling::merge(source.shards, source.latent).take(MAX_CANDIDATES);
-            fill::examples(source, spread.keep(candidates, query.count)?)
-        }
-        ExampleMode::Quantile | ExampleMode::Bins | ExampleMode::Random => {
-            let mut spread = Spread::new(source, placement);
-            let candidates = falling::gather(source, &mut rng);
-            let population = spread.keep(candidates.into_iter(), usize::MAX)?;
-            let drawn: Vec<Drawn> = match query.mode {
-                ExampleMode::Quantile => draw::quantiles(&population, query, &mut rng),
-                ExampleMode::Bins => {
-                    draw::bins(&population, source.max_activation, query, &mut rng)
+            let mut drawn = Vec::new();
+            for firing in falling::merge(source.shards, source.latent).take(MAX_CANDIDATES) {
+                if drawn.len() >= query.count {
+                    break;
                 }
-                _ => draw::random(&population, query.count, &mut rng),
-            };
+                drawn.extend(spread.offer(firing)?.map(Drawn::from));
+            }
             fill::examples(source, drawn)
+        }
+        ExampleMode::Quantile => {
+            let population = population(source, placement, &mut rng)?;
+            fill::examples(source, draw::quantiles(&population, query, &mut rng))
+        }
+        ExampleMode::Bins => {
+            let population = population(source, placement, &mut rng)?;
+            fill::examples(
+                source,
+                draw::bins(&population, source.max_activation, query, &mut rng),
+            )
+        }
+        ExampleMode::Random => {
+            let population = population(source, placement, &mut rng)?;
+            fill::examples(source, draw::random(&population, query.count, &mut rng))
         }
         ExampleMode::NonActivating => silent::examples(source, placement, query.count, &mut rng),
     }

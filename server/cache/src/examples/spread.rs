@@ -1,14 +1,11 @@
-//! Which windows of a latent are kept: no two overlap, none holds a token stronger than its peak, and no text is shown
-//! twice.
+//! Which windows are kept where candidates come one by one: no two overlap, none holds a token stronger than its peak,
+//! and no text is shown twice.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{BuildHasherDefault, Hasher},
-    ops::Range,
-};
+use std::{collections::HashSet, ops::Range};
 
 use super::{
     Source,
+    bits::Taken,
     window::{Placement, Window},
 };
 use crate::{Error, shard::Firing};
@@ -33,26 +30,10 @@ impl<'a> Spread<'a> {
         }
     }
 
-    /// The first `count` windows of `candidates`, which come by falling activation.
+    /// The window of a firing token, if it is kept. Tokens come by falling activation.
     ///
-    /// Fails with `CacheCorrupt` if a candidate does not lie in its row.
-    pub(crate) fn keep<W: From<Window>>(
-        &mut self,
-        candidates: impl Iterator<Item = Firing>,
-        count: usize,
-    ) -> Result<Vec<W>, Error> {
-        let mut out = Vec::new();
-        for candidate in candidates {
-            if out.len() >= count {
-                break;
-            }
-            out.extend(self.offer(candidate)?.map(W::from));
-        }
-        Ok(out)
-    }
-
-    /// The window of a firing token, if it is kept.
-    fn offer(&mut self, firing: Firing) -> Result<Option<Window>, Error> {
+    /// Fails with `CacheCorrupt` if the token does not lie in its row.
+    pub(crate) fn offer(&mut self, firing: Firing) -> Result<Option<Window>, Error> {
         let row = self.source.tokens.range(u64::from(firing.row));
         let row_len = (row.end - row.start) as u32;
         if firing.position >= row_len {
@@ -110,87 +91,10 @@ impl<'a> Spread<'a> {
             return false;
         }
         self.taken.add(&tokens);
-        self.texts.insert(self.source.tokens.ids(tokens))
+        self.texts.insert(self.source.text(window))
     }
 
     fn tokens_of(&self, window: &Window) -> Range<u64> {
-        let start = self.source.tokens.range(u64::from(window.row)).start + u64::from(window.start);
-        start..start + u64::from(window.len)
-    }
-}
-
-/// A set of tokens of the cache: sparse words of a bitmap, so that it costs what is in it and not what could be.
-#[derive(Default)]
-struct Taken(HashMap<u64, u64, BuildHasherDefault<Fold>>);
-
-impl Taken {
-    fn any(&self, tokens: &Range<u64>) -> bool {
-        words(tokens).any(|(word, bits)| self.0.get(&word).is_some_and(|held| held & bits != 0))
-    }
-
-    fn add(&mut self, tokens: &Range<u64>) {
-        for (word, bits) in words(tokens) {
-            *self.0.entry(word).or_insert(0) |= bits;
-        }
-    }
-}
-
-/// The words of a bitmap that a range touches, and its bits in each.
-fn words(tokens: &Range<u64>) -> impl Iterator<Item = (u64, u64)> {
-    let Range { start, end } = *tokens;
-    let last = if start < end {
-        (end - 1) / 64 + 1
-    } else {
-        start / 64
-    };
-    (start / 64..last).map(move |word| {
-        let from = start.max(word * 64) - word * 64;
-        let to = end.min(word * 64 + 64) - word * 64;
-        (word, u64::MAX >> (64 - (to - from)) << from)
-    })
-}
-
-/// Hashes a word's number by one multiplication. Numbers of words are ours, not a client's: they need no more.
-#[derive(Default)]
-struct Fold(u64);
-
-impl Hasher for Fold {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 32;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn taken_is_a_set_of_tokens(
-            ranges in prop::collection::vec((0..400_u64, 0..150_u64), 0..8),
-            asked in (0..400_u64, 0..150_u64),
-        ) {
-            let mut taken = Taken::default();
-            let mut naive = HashSet::new();
-            for (start, len) in ranges {
-                taken.add(&(start..start + len));
-                naive.extend(start..start + len);
-            }
-            let asked = asked.0..asked.0 + asked.1;
-            prop_assert_eq!(taken.any(&asked), asked.clone().any(|token| naive.contains(&token)));
-        }
+        self.source.tokens_of(window)
     }
 }
