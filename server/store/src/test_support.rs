@@ -10,7 +10,10 @@
 )]
 
 use std::{
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -91,12 +94,22 @@ pub fn options(data_dir: &Path) -> embedded::Options {
 
 /// Folder of the Postgres that tests use; fetched if the machine has none.
 pub fn binaries() -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
     // One place for every test process of this user, open to the account that Postgres runs as.
     let shared = std::env::temp_dir().join(format!(
         "latentd-test-{}",
         rustix::process::geteuid().as_raw()
     ));
     fs_err::create_dir_all(&shared).expect("a folder for test binaries can be made");
+    let owner = fs_err::symlink_metadata(&shared)
+        .expect("the folder is there")
+        .uid();
+    assert_eq!(
+        owner,
+        user,
+        "{} was put there by someone else",
+        shared.display()
+    );
     let found =
         embedded::find_binaries(&embedded::Options::new(&shared)).or_else(|error| match error {
             embedded::Error::NoBinaries { .. } => {

@@ -53,7 +53,7 @@ impl Cluster {
 
     /// The data directory.
     pub(super) fn directory(&self) -> PathBuf {
-        self.base.join("cluster")
+        directory(&self.base)
     }
 
     pub(super) fn socket_dir(&self) -> &Path {
@@ -81,20 +81,7 @@ impl Cluster {
 
     /// The version that made the data directory, if it is made.
     pub(super) fn major(&self) -> Result<Option<u32>, Error> {
-        match fs_err::read_to_string(self.directory().join("PG_VERSION")) {
-            Ok(version) => {
-                let major = version.trim().parse();
-                major.map(Some).map_err(|_| {
-                    let message = format!(
-                        "{} holds no PostgreSQL data directory",
-                        self.directory().display()
-                    );
-                    io::Error::new(io::ErrorKind::InvalidData, message).into()
-                })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        major(&self.base)
     }
 
     /// Makes the data directory: beside its place, then moved there, so that a crash leaves none or a whole one.
@@ -227,6 +214,25 @@ impl Cluster {
             Ok(String::from_utf8_lossy(&tail).trim().to_owned())
         };
         read().unwrap_or_else(|error| format!("({error})"))
+    }
+}
+
+fn directory(base: &Path) -> PathBuf {
+    base.join("cluster")
+}
+
+/// The version of the data directory whose files are in `base`, if there is one.
+pub(super) fn major(base: &Path) -> Result<Option<u32>, Error> {
+    match fs_err::read_to_string(directory(base).join("PG_VERSION")) {
+        Ok(version) => version.trim().parse().map(Some).map_err(|_| {
+            let message = format!(
+                "{} holds no PostgreSQL data directory",
+                directory(base).display()
+            );
+            io::Error::new(io::ErrorKind::InvalidData, message).into()
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

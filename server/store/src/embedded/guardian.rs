@@ -5,7 +5,6 @@
 //! the thread waits to take over.
 
 use std::{
-    io,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
@@ -14,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::{sync::watch, time};
 
 use super::{
@@ -329,14 +328,16 @@ impl Watchman {
 /// server leaves no Postgres behind.
 #[cfg(target_os = "linux")]
 fn stop_with_parent(command: &mut Command) {
+    use rustix::process::{getpid, getppid, set_parent_process_death_signal};
+
     let parent = getpid();
     let set = move || {
-        rustix::process::set_parent_process_death_signal(Some(Signal::INT))?;
+        set_parent_process_death_signal(Some(Signal::INT))?;
         // The server may have died before the line above: then no signal will come.
         if getppid() == Some(parent) {
             Ok(())
         } else {
-            Err(io::Error::from_raw_os_error(3))
+            Err(rustix::io::Errno::SRCH.into())
         }
     };
     // It runs after the change of user, which would clear the setting.

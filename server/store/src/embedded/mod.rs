@@ -64,13 +64,13 @@ impl Options {
     }
 }
 
-/// Looks for the binaries that [`start`] would use for a new database, and changes nothing. It runs programs and blocks for
-/// some milliseconds.
+/// Looks for the binaries that [`start`] would use, and changes nothing. It runs programs and blocks for some milliseconds.
 ///
 /// # Errors
 /// [`Error::NoBinaries`] if there are none; [`fetch_binaries`] then gets some.
 pub fn find_binaries(options: &Options) -> Result<Binaries, Error> {
-    binaries::find(&options.data_dir, options.binaries.as_deref(), None)
+    let major = cluster::major(&place::known_base(&options.data_dir)?)?;
+    binaries::find(&options.data_dir, options.binaries.as_deref(), major)
 }
 
 /// Starts Postgres, or attaches to the one that runs in the data directory, and waits until it answers.

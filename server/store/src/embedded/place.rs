@@ -110,6 +110,11 @@ fn read_location(data_dir: &Path) -> Result<Option<PathBuf>, Error> {
     }
 }
 
+/// The folder that [`Place::choose`] chose for a data directory earlier, or would look at first.
+pub(super) fn known_base(data_dir: &Path) -> Result<PathBuf, Error> {
+    Ok(read_location(data_dir)?.unwrap_or_else(|| data_dir.join("postgres")))
+}
+
 /// Makes a folder that the account can enter, and writes down where it is.
 fn move_out(data_dir: &Path, blocked: &Path, account: &Account) -> Result<PathBuf, Error> {
     let name = Uuid::new_v4().simple().to_string();

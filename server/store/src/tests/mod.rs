@@ -3,6 +3,7 @@
 mod caches;
 mod embedded;
 mod events;
+mod fetch;
 mod jobs;
 mod resident;
 mod work_items;
