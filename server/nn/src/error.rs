@@ -215,14 +215,14 @@ impl HasReason for ComputeError {
 /// The first few names, and how many more there are: a message stays readable when a whole model is missing.
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut text = names
+    let shown = names
         .iter()
         .take(SHOWN)
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ");
-    if let Some(more) = names.len().checked_sub(SHOWN).filter(|&more| more > 0) {
-        text.push_str(&format!(" and {more} more"));
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
-    text
 }

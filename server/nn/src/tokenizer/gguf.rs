@@ -221,22 +221,22 @@ impl Vocabulary<'_> {
         if GPT2_SPLIT.contains(&name) {
             return Ok(byte_level_pre_tokenizer(true));
         }
-        match OTHER_SPLITS.iter().find(|(names, _)| names.contains(&name)) {
-            Some((_, pattern)) => Ok(json!({ "type": "Sequence", "pretokenizers": [
-                { "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false },
-                byte_level_pre_tokenizer(false),
-            ]})),
-            None => {
-                let known: Vec<&str> = GPT2_SPLIT
-                    .into_iter()
-                    .chain(OTHER_SPLITS.iter().flat_map(|(names, _)| *names).copied())
-                    .collect();
-                Err(format!(
-                    "`tokenizer.ggml.pre` is `{name}`; supported are: {}",
-                    known.join(", ")
-                ))
-            }
-        }
+        let split = OTHER_SPLITS.iter().find(|(names, _)| names.contains(&name));
+        let (_, pattern) = split.ok_or_else(|| {
+            let others = OTHER_SPLITS.iter().flat_map(|(names, _)| *names).copied();
+            let known: Vec<&str> = GPT2_SPLIT.into_iter().chain(others).collect();
+            format!(
+                "`tokenizer.ggml.pre` is `{name}`; supported are: {}",
+                known.join(", ")
+            )
+        })?;
+        Ok(json!({ "type": "Sequence", "pretokenizers": [
+            {
+                "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated",
+                "invert": false,
+            },
+            byte_level_pre_tokenizer(false),
+        ]}))
     }
 
     /// The merges that the file lists, as pairs; `None` if it lists none.

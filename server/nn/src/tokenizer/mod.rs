@@ -189,10 +189,6 @@ impl Tokenizer {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that map_err takes"
-)]
 fn not_tokenizable(error: tokenizers::Error) -> ComputeError {
     ComputeError::NotTokenizable {
         detail: error.to_string(),

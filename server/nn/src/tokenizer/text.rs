@@ -18,14 +18,13 @@ pub(super) enum Spelling {
 impl Spelling {
     /// What the parts of a `tokenizer.json` imply.
     pub(super) fn of(tokenizer: &Value) -> Self {
-        let parts = [
-            &tokenizer["decoder"],
-            &tokenizer["pre_tokenizer"],
-            &tokenizer["normalizer"],
-        ];
+        let parts: Vec<&Value> = ["decoder", "pre_tokenizer", "normalizer"]
+            .into_iter()
+            .filter_map(|part| tokenizer.get(part))
+            .collect();
         if parts.iter().any(|part| mentions(part, "ByteLevel")) {
             Self::ByteLevel
-        } else if tokenizer["model"]["byte_fallback"] == Value::Bool(true)
+        } else if tokenizer.pointer("/model/byte_fallback") == Some(&Value::Bool(true))
             || parts
                 .iter()
                 .any(|part| mentions(part, "Metaspace") || mentions(part, "▁"))
