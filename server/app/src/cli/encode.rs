@@ -1,0 +1,299 @@
+//! `latentd encode`: prompts into latents, tokens coloured by activation, the strongest latents in a table.
+
+use std::io::{IsTerminal as _, Read as _};
+
+use clap::{Args, ValueEnum};
+use latentd_client::{
+    Cost, EncodeRequest, Encoded, SaeActivations, Scale, SpecialTokens, TopLatent,
+};
+
+use super::{
+    Session,
+    failure::Usage,
+    format::duration,
+    latents::{Chosen, Selection, choose},
+    output::Output,
+    style::Style,
+    table::Table,
+    tokens::{quoted, warm},
+};
+
+/// Tokens shown before and after a peak.
+const CONTEXT: usize = 6;
+
+#[derive(Args, Debug)]
+pub(super) struct EncodeArgs {
+    /// Prompts; without any, each line of the standard input is one
+    prompts: Vec<String>,
+    /// MODEL/SAE; several of one model run in one pass
+    #[arg(long, required = true, value_name = "MODEL/SAE")]
+    sae: Vec<String>,
+    /// Only the strongest latents of each token
+    #[arg(long, value_name = "K", conflicts_with = "latents")]
+    top_k: Option<u32>,
+    /// Only these latents: 17,99 or 100..120
+    #[arg(long)]
+    latents: Option<Selection>,
+    /// Unit of activations
+    #[arg(long, value_enum, default_value_t)]
+    scale: ScaleArg,
+    /// Encode special tokens like any other
+    #[arg(long)]
+    keep_special: bool,
+    /// Put the beginning-of-sequence token in front, or do not [default: as the SAE was trained]
+    #[arg(long, value_name = "BOOL")]
+    bos: Option<bool>,
+    /// Latents to show for each prompt
+    #[arg(long, default_value_t = 10, value_name = "COUNT")]
+    show: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ScaleArg {
+    /// As the SAE computes them
+    #[default]
+    Raw,
+    /// Times the norm of the latent's decoder row: Neuronpedia's convention
+    DecoderNorm,
+}
+
+/// Encodes and shows.
+pub(super) async fn run(args: EncodeArgs, session: &Session) -> anyhow::Result<()> {
+    let show = args.show;
+    let request = request(args)?;
+    let encoded = session.client().await?.encode(request).await?;
+    if session.out.json {
+        session.out.json(&encoded)?;
+    } else {
+        session.out.text(&describe(&encoded, show, &session.out))?;
+    }
+    Ok(())
+}
+
+fn request(args: EncodeArgs) -> anyhow::Result<EncodeRequest> {
+    let prompts = if args.prompts.is_empty() {
+        read_prompts()?
+    } else {
+        args.prompts
+    };
+    let mut saes = args.sae.into_iter();
+    let first = saes.next().unwrap_or_default();
+    let mut request = EncodeRequest::new(prompts, first).scale(match args.scale {
+        ScaleArg::Raw => Scale::Raw,
+        ScaleArg::DecoderNorm => Scale::DecoderNorm,
+    });
+    for sae in saes {
+        request = request.and_sae(sae);
+    }
+    if let Some(k) = args.top_k {
+        request = request.top_k(k);
+    }
+    if let Some(selection) = args.latents {
+        request = request.latents(match choose(&[selection]).map_err(Usage)? {
+            Chosen::List(latents) => latents,
+            Chosen::Range(_, 0) => {
+                return Err(Usage("a range of latents needs an end here".to_owned()).into());
+            }
+            Chosen::Range(start, end) => (start..end).collect(),
+        });
+    }
+    if args.keep_special {
+        request = request.special_tokens(SpecialTokens::Keep);
+    }
+    if let Some(prepend) = args.bos {
+        request = request.prepend_bos(prepend);
+    }
+    Ok(request)
+}
+
+fn read_prompts() -> anyhow::Result<Vec<String>> {
+    let mut input = std::io::stdin();
+    if input.is_terminal() {
+        return Err(Usage(
+            "no prompt: give some as arguments, or lines on the standard input".to_owned(),
+        )
+        .into());
+    }
+    let mut text = String::new();
+    input.read_to_string(&mut text)?;
+    Ok(text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Each prompt under each SAE: its tokens, then its strongest latents.
+pub(super) fn describe(encoded: &Encoded, show: usize, out: &Output) -> String {
+    let mut text = String::new();
+    for prompt in 0..encoded.prompts.len() {
+        for sae in &encoded.saes {
+            if encoded.saes.len() > 1 {
+                text.push_str(
+                    &out.style
+                        .dim(&format!("{} at {}\n", sae.sae, sae.hook_point)),
+                );
+            }
+            text.push_str(&describe_prompt(encoded, prompt, sae, show, out));
+            text.push('\n');
+        }
+    }
+    text.push_str(&out.style.dim(&cost(&encoded.cost)));
+    text.push('\n');
+    text
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one place, and each is another thing"
+)]
+fn describe_prompt(
+    encoded: &Encoded,
+    prompt: usize,
+    sae: &SaeActivations,
+    show: usize,
+    out: &Output,
+) -> String {
+    let tokens = encoded.tokens(prompt);
+    let rows = sae.rows.slice(encoded.rows_of(prompt));
+    // The strongest activation of any latent on each token; that of the prompt is the warmest.
+    let strongest: Vec<f32> = (0..rows.rows())
+        .map(|row| {
+            rows.row(row)
+                .map(|(_, activation)| activation)
+                .fold(0.0, f32::max)
+        })
+        .collect();
+    let max = strongest.iter().copied().fold(0.0, f32::max);
+    let mut text = warm(tokens, &strongest, max, None, out.style);
+    text.push_str("\n\n");
+    let top = rows.top(show);
+    if top.is_empty() {
+        text.push_str(&out.style.dim("no latent fires\n"));
+        return text;
+    }
+    let mut table = Table::new([">latent", ">peak", ">tokens", "token", "context"]);
+    for latent in &top {
+        let along: Vec<f32> = (0..rows.rows())
+            .map(|row| {
+                rows.row(row)
+                    .find(|(index, _)| *index == latent.latent)
+                    .map_or(0.0, |(_, a)| a)
+            })
+            .collect();
+        table.row([
+            out.style.bold(&latent.latent.to_string()),
+            format!("{:.2}", latent.activation),
+            latent.count.to_string(),
+            quoted(tokens.get(latent.row).map_or("", String::as_str)),
+            context(tokens, &along, latent, out.style),
+        ]);
+    }
+    text.push_str(&table.render(out.style, out.width));
+    text
+}
+
+/// The tokens around a latent's peak, coloured by that latent.
+fn context(tokens: &[String], along: &[f32], latent: &TopLatent, style: Style) -> String {
+    let start = latent.row.saturating_sub(CONTEXT);
+    let end = (latent.row + CONTEXT / 2 + 1).min(tokens.len());
+    let window = tokens.get(start..end).unwrap_or_default();
+    let along = along.get(start..end).unwrap_or_default();
+    let text = warm(
+        window,
+        along,
+        latent.activation,
+        Some(latent.row - start),
+        style,
+    );
+    let (before, after) = (
+        if start > 0 { "…" } else { "" },
+        if end < tokens.len() { "…" } else { "" },
+    );
+    format!("{before}{text}{after}")
+}
+
+fn cost(cost: &Cost) -> String {
+    let shared = match cost.batch_requests {
+        0 | 1 => String::new(),
+        calls => format!(
+            ", in a pass of {} tokens of {calls} calls",
+            cost.batch_tokens
+        ),
+    };
+    format!(
+        "{} tokens, {} waiting, {} computing{shared}",
+        cost.tokens,
+        duration(cost.queue),
+        duration(cost.compute)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use latentd_client::{EncodedPrompt, SparseRows};
+
+    use super::*;
+
+    fn encoded() -> Encoded {
+        let mut rows = SparseRows::new();
+        rows.push_row([]);
+        rows.push_row([(7, 1.0), (9, 4.0)]);
+        rows.push_row([(7, 2.0)]);
+        let tokens = ["<s>", "Hello", "\n"].map(String::from).to_vec();
+        Encoded {
+            prompts: vec![EncodedPrompt {
+                ids: vec![0, 1, 2],
+                tokens,
+                ..EncodedPrompt::default()
+            }],
+            saes: vec![SaeActivations {
+                sae: "models/m/saes/s".into(),
+                hook_point: "blocks.9.hook_resid_post".into(),
+                digest: String::new(),
+                d_sae: 16,
+                rows,
+                scale: Scale::Raw,
+            }],
+            model_digest: String::new(),
+            cost: Cost {
+                tokens: 3,
+                ..Cost::default()
+            },
+        }
+    }
+
+    fn output(colour: bool) -> Output {
+        let style = Style::new(colour);
+        Output {
+            json: false,
+            style,
+            remarks: style,
+            width: 80,
+            interactive: false,
+        }
+    }
+
+    #[test]
+    fn plain_output_names_the_strongest_latents() {
+        assert_eq!(
+            describe(&encoded(), 5, &output(false)),
+            "<s>Hello↵\n\n\
+             latent  peak  tokens  token    context\n     \
+             9  4.00       1  ‘Hello’  <s>«Hello»↵\n     \
+             7  2.00       2  ‘↵’      <s>Hello«↵»\n\n\
+             3 tokens, 0 s waiting, 0 s computing\n"
+        );
+    }
+
+    #[test]
+    fn colours_show_the_strength_of_tokens() {
+        let text = describe(&encoded(), 1, &output(true));
+        let first = text.lines().next().unwrap();
+        assert!(first.starts_with("<s>\x1b["), "{first:?}");
+        assert!(
+            first.contains("48;5;203") && first.contains("48;5;222"),
+            "{first:?}"
+        );
+    }
+}

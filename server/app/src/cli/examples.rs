@@ -1,0 +1,297 @@
+//! `latentd examples`: the text that makes latents fire, peaks marked, with the latents' statistics.
+
+use std::collections::HashMap;
+
+use clap::{Args, ValueEnum};
+use futures::TryStreamExt as _;
+use latentd_client::{
+    Centring, Client, Example, ExampleMode, ExamplesRequest, LatentExamples, LatentStats,
+    LatentStatsRequest,
+};
+
+use super::{
+    Session,
+    failure::Usage,
+    format::{count, percent, sparkline},
+    latents::{Chosen, Selection, choose},
+    output::Output,
+    tokens::warm,
+};
+
+/// Latents whose statistics are asked for beside their examples.
+const MAX_STATS: usize = 1000;
+
+#[derive(Args, Debug)]
+pub(super) struct ExamplesArgs {
+    /// Latents: 17 99, 100..120, or 0.. for all
+    #[arg(required = true)]
+    latents: Vec<Selection>,
+    /// MODEL/SAE; not needed if the cache holds one alone
+    #[arg(long, required_unless_present = "cache")]
+    sae: Option<String>,
+    /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
+    #[arg(long)]
+    cache: Option<String>,
+    /// How examples are chosen
+    #[arg(long, value_enum, default_value_t)]
+    mode: ModeArg,
+    /// Examples of each latent
+    #[arg(long, default_value_t = 10)]
+    count: u32,
+    /// Quantiles or intervals of the modes that have them
+    #[arg(long, default_value_t = 10)]
+    groups: u32,
+    /// Tokens in a window
+    #[arg(long, default_value_t = 32)]
+    window: u32,
+    /// Where the window lies around its peak
+    #[arg(long, value_enum, default_value_t)]
+    centring: CentringArg,
+    /// Seed of random choices
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ModeArg {
+    /// The highest peaks, strongest first
+    #[default]
+    Top,
+    /// From slices of equal count, 0 the strongest: delphi's quantiles
+    Quantile,
+    /// From intervals of equal width, 0 the strongest: SAEDashboard's intervals
+    Bins,
+    /// Where the latent fires, at random
+    Random,
+    /// Where it does not fire, at random
+    NonActivating,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum CentringArg {
+    /// Three quarters into the window
+    #[default]
+    Peak,
+    /// Wherever the row's windows begin
+    Grid,
+    /// In the middle
+    Middle,
+}
+
+/// Streams and shows.
+pub(super) async fn run(args: ExamplesArgs, session: &Session) -> anyhow::Result<()> {
+    let client = session.client().await?;
+    let sae = args.sae.clone().unwrap_or_default();
+    let cache = args.cache.clone().unwrap_or_default();
+    let (request, listed) = match choose(&args.latents).map_err(Usage)? {
+        Chosen::Range(start, end) => {
+            let listed = (start..end).take(MAX_STATS + 1).collect();
+            (ExamplesRequest::range(&sae, start..end), listed)
+        }
+        Chosen::List(latents) => (ExamplesRequest::new(&sae, latents.clone()), latents),
+    };
+    let request = options(request.cache(&cache), &args);
+    if session.out.json {
+        let mut examples = client.examples(request).await?;
+        while let Some(latent) = examples.try_next().await? {
+            session.out.json(&latent)?;
+        }
+        return Ok(());
+    }
+    // No list at all is a range up to the last latent.
+    let stats = if listed.is_empty() || listed.len() > MAX_STATS {
+        HashMap::new()
+    } else {
+        statistics(
+            &client,
+            LatentStatsRequest::new(cache)
+                .sae(sae)
+                .latents(unique(listed)),
+        )
+        .await?
+    };
+    show(&client, request, &stats, &session.out).await
+}
+
+fn options(request: ExamplesRequest, args: &ExamplesArgs) -> ExamplesRequest {
+    request
+        .count(args.count)
+        .groups(args.groups)
+        .window(args.window)
+        .seed(args.seed)
+        .mode(match args.mode {
+            ModeArg::Top => ExampleMode::Top,
+            ModeArg::Quantile => ExampleMode::Quantile,
+            ModeArg::Bins => ExampleMode::Bins,
+            ModeArg::Random => ExampleMode::Random,
+            ModeArg::NonActivating => ExampleMode::NonActivating,
+        })
+        .centring(match args.centring {
+            CentringArg::Peak => Centring::Peak,
+            CentringArg::Grid => Centring::Grid,
+            CentringArg::Middle => Centring::Middle,
+        })
+}
+
+fn unique(mut latents: Vec<u32>) -> Vec<u32> {
+    latents.sort_unstable();
+    latents.dedup();
+    latents
+}
+
+/// Statistics by latent.
+pub(super) async fn statistics(
+    client: &Client,
+    request: LatentStatsRequest,
+) -> latentd_client::Result<HashMap<u32, LatentStats>> {
+    let stats = client.latent_stats(request).to_vec().await?;
+    Ok(stats
+        .into_iter()
+        .map(|stats| (stats.latent, stats))
+        .collect())
+}
+
+/// Streams examples and prints each latent as it comes.
+pub(super) async fn show(
+    client: &Client,
+    request: ExamplesRequest,
+    stats: &HashMap<u32, LatentStats>,
+    out: &Output,
+) -> anyhow::Result<()> {
+    let mut examples = client.examples(request).await?;
+    while let Some(latent) = examples.try_next().await? {
+        out.text(&describe(&latent, stats.get(&latent.latent), out))?;
+    }
+    if let Some(summary) = examples.summary() {
+        let silent = match summary.silent_latents {
+            0 => String::new(),
+            silent => format!(", {silent} never fire"),
+        };
+        let line = format!(
+            "{} examples of {} latents{silent}",
+            count(summary.examples),
+            count(summary.latents.into())
+        );
+        out.line(out.style.dim(&line))?;
+    }
+    Ok(())
+}
+
+fn describe(latent: &LatentExamples, stats: Option<&LatentStats>, out: &Output) -> String {
+    let style = out.style;
+    let mut text = style.bold(&format!("latent {}", latent.latent));
+    let facts = match stats {
+        _ if latent.firing_tokens == 0 => "  never fires".to_owned(),
+        None => format!(
+            "  fires on {} tokens, max {:.2}",
+            count(latent.firing_tokens),
+            latent.max_activation
+        ),
+        Some(stats) => format!(
+            "  fires on {} tokens ({}), mean {:.2}, max {:.2}  {}",
+            count(stats.count),
+            percent(stats.density),
+            stats.mean,
+            stats.max,
+            sparkline(&stats.histogram)
+        ),
+    };
+    text.push_str(&style.dim(&facts));
+    text.push('\n');
+    for example in &latent.examples {
+        text.push_str(&line(example, latent.max_activation, out));
+        text.push('\n');
+    }
+    text.push('\n');
+    text
+}
+
+fn line(example: &Example, max: f32, out: &Output) -> String {
+    let window = warm(
+        &example.tokens,
+        &example.activations,
+        max,
+        example.peak_index,
+        out.style,
+    );
+    let group = match (example.quantile, example.bin) {
+        (Some(group), Some((low, high))) => format!("  {group} [{low:.2}, {high:.2}]"),
+        (Some(group), None) => format!("  {group}"),
+        (None, _) => String::new(),
+    };
+    let place = format!("  {:>3}{group}", format!("#{}", example.document));
+    format!("{:>8.2}{}  {window}", example.peak, out.style.dim(&place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::style::Style, *};
+
+    fn output() -> Output {
+        let style = Style::new(false);
+        Output {
+            json: false,
+            style,
+            remarks: style,
+            width: 80,
+            interactive: false,
+        }
+    }
+
+    fn latent() -> LatentExamples {
+        LatentExamples {
+            latent: 7,
+            firing_tokens: 1200,
+            max_activation: 3.5,
+            examples: vec![Example {
+                document: 4,
+                row: 9,
+                start: 0,
+                ids: vec![1, 2],
+                tokens: vec![" in".into(), " Paris".into()],
+                activations: vec![0.5, 3.5],
+                peak: 3.5,
+                peak_index: Some(1),
+                quantile: Some(0),
+                bin: Some((3.0, 3.5)),
+            }],
+        }
+    }
+
+    #[test]
+    fn examples_mark_their_peak() {
+        assert_eq!(
+            describe(&latent(), None, &output()),
+            "latent 7  fires on 1 200 tokens, max 3.50\n    3.50   #4  0 [3.00, 3.50]   in« Paris»\n\n"
+        );
+    }
+
+    #[test]
+    fn statistics_are_shown_where_known() {
+        let stats = LatentStats {
+            latent: 7,
+            count: 1200,
+            density: 0.006,
+            max: 3.5,
+            mean: 1.25,
+            mean_square: 2.0,
+            histogram: vec![0, 1, 2, 0],
+        };
+        let text = describe(&latent(), Some(&stats), &output());
+        assert!(
+            text.starts_with(
+                "latent 7  fires on 1 200 tokens (0.600 %), mean 1.25, max 3.50  ▄█\n"
+            ),
+            "{text}"
+        );
+        let silent = LatentExamples {
+            firing_tokens: 0,
+            examples: vec![],
+            ..latent()
+        };
+        assert_eq!(
+            describe(&silent, Some(&stats), &output()),
+            "latent 7  never fires\n\n"
+        );
+    }
+}

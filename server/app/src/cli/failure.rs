@@ -1,0 +1,139 @@
+//! What a failure says, and the code that the process ends with.
+
+use std::{io, process::ExitCode};
+
+use latentd_client::{Code, Error};
+
+use super::{output::Output, style::Style};
+use crate::config;
+
+/// The command cannot be carried out as it was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
+/// Tells about the failure and returns the exit code.
+pub(super) fn report(out: &Output, error: &anyhow::Error) -> ExitCode {
+    // The reader of a pipe has seen enough.
+    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(broken_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    let client = error.downcast_ref::<Error>();
+    match client {
+        Some(error) if out.json => {
+            let json = serde_json::json!({ "error": error });
+            out.remark(json);
+        }
+        _ if out.json => {
+            let json = serde_json::json!({ "error": { "message": format!("{error:#}") } });
+            out.remark(json);
+        }
+        Some(error) => out.remark(describe(error, out.remarks)),
+        None => out.remark(format!("{} {error:#}", out.remarks.bad("error:"))),
+    }
+    ExitCode::from(code(error))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    let address = error
+        .downcast_ref::<Error>()
+        .is_some_and(|error| error.code == Code::InvalidArgument && error.reason.is_empty());
+    let usage = error.is::<Usage>() || error.is::<config::Error>();
+    if usage || address { 2 } else { 1 }
+}
+
+/// A client's error with everything that it carries.
+pub(super) fn describe(error: &Error, style: Style) -> String {
+    let reason = if error.reason.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", error.reason)
+    };
+    let mut text = format!(
+        "{} {}{}",
+        style.bad("error:"),
+        style.bold(&reason),
+        error.message
+    );
+    for violation in &error.violations {
+        text.push_str(&format!(
+            "\n  {}: {}",
+            style.bold(&violation.field),
+            violation.description
+        ));
+    }
+    for (name, value) in error
+        .metadata
+        .iter()
+        .filter(|(name, _)| name.as_str() != "page")
+    {
+        text.push_str(&format!("\n  {} {value}", style.dim(&format!("{name}:"))));
+    }
+    if let Some(page) = error.page() {
+        text.push_str(&format!("\n  {} {page}", style.dim("see")));
+    }
+    if error.is_connection() {
+        text.push_str("\n  Is the server up? `latentd serve` starts one; --address or LATENTD_ADDRESS names it.");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use latentd_client::Violation;
+
+    use super::*;
+
+    fn refused() -> Error {
+        Error {
+            code: Code::InvalidArgument,
+            reason: "INVALID_REQUEST".into(),
+            message: "two things are wrong".into(),
+            metadata: BTreeMap::from([
+                ("page".into(), "proto/errors/INVALID_REQUEST.md".into()),
+                ("request_id".into(), "abc".into()),
+            ]),
+            violations: vec![
+                Violation {
+                    field: "saes".into(),
+                    description: "is empty".into(),
+                },
+                Violation {
+                    field: "top_k".into(),
+                    description: "must be positive".into(),
+                },
+            ],
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn an_error_tells_all_it_knows() {
+        assert_eq!(
+            describe(&refused(), Style::new(false)),
+            "error: INVALID_REQUEST: two things are wrong\n  saes: is empty\n  top_k: must be positive\n  \
+             request_id: abc\n  see proto/errors/INVALID_REQUEST.md"
+        );
+    }
+
+    #[test]
+    fn exit_codes_tell_usage_from_failure() {
+        assert_eq!(code(&refused().into()), 1);
+        let local = Error {
+            reason: String::new(),
+            metadata: BTreeMap::new(),
+            ..refused()
+        };
+        assert_eq!(code(&local.into()), 2);
+        assert_eq!(code(&Usage("no prompt".into()).into()), 2);
+        assert_eq!(code(&config::Error { problems: vec![] }.into()), 2);
+        assert_eq!(code(&anyhow::anyhow!("no")), 1);
+    }
+}

@@ -1,0 +1,173 @@
+//! `latentd job`: long work, wherever it was started from.
+
+use std::time::SystemTime;
+
+use clap::{Subcommand, ValueEnum};
+use futures::{StreamExt as _, TryStreamExt as _};
+use latentd_client::{Job, JobFilter, JobState};
+
+use super::{
+    Session, failure,
+    format::{ago, duration},
+    output::Output,
+    progress,
+    style::Style,
+    table::{Table, pairs},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JobCommand {
+    /// List jobs, newest first
+    List {
+        /// Only jobs in these states
+        #[arg(long, value_enum, value_delimiter = ',')]
+        state: Vec<StateArg>,
+        /// Only jobs of this kind
+        #[arg(long)]
+        kind: Option<String>,
+        /// Jobs to list at most
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Describe one
+    Get {
+        /// JOB, or jobs/JOB
+        name: String,
+    },
+    /// Ask a job to stop
+    Cancel {
+        /// JOB, or jobs/JOB
+        name: String,
+    },
+    /// Follow a job until it ends
+    Watch {
+        /// JOB, or jobs/JOB
+        name: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum StateArg {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl From<StateArg> for JobState {
+    fn from(state: StateArg) -> Self {
+        match state {
+            StateArg::Queued => Self::Queued,
+            StateArg::Running => Self::Running,
+            StateArg::Succeeded => Self::Succeeded,
+            StateArg::Failed => Self::Failed,
+            StateArg::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// Carries out one of the commands.
+pub(super) async fn run(command: JobCommand, session: &Session) -> anyhow::Result<()> {
+    let client = session.client().await?;
+    let out = &session.out;
+    match command {
+        JobCommand::List { state, kind, limit } => {
+            let mut filter = JobFilter::new().states(state.into_iter().map(JobState::from));
+            if let Some(kind) = kind {
+                filter = filter.kind(kind);
+            }
+            let jobs: Vec<Job> = client.jobs(filter).take(limit).try_collect().await?;
+            out.show(&jobs, |jobs| list(jobs, out, SystemTime::now()))?;
+        }
+        JobCommand::Get { name } => {
+            let job = client.job(&name).await?;
+            out.show(&job, |job| describe(job, out.style, SystemTime::now()))?;
+        }
+        JobCommand::Cancel { name } => {
+            let job = client.cancel_job(&name).await?;
+            out.show(&job, |job| match job.state {
+                JobState::Cancelled => format!("{} is cancelled", job.name),
+                _ => format!("{} was asked to stop", job.name),
+            })?;
+        }
+        JobCommand::Watch { name } => {
+            let job = progress::follow(&client, &name, out).await?;
+            if !out.json {
+                out.text(&describe(&job, out.style, SystemTime::now()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The word for a state.
+pub(super) fn state(state: JobState) -> &'static str {
+    match state {
+        JobState::Unknown => "unknown",
+        JobState::Queued => "queued",
+        JobState::Running => "running",
+        JobState::Succeeded => "succeeded",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "cancelled",
+    }
+}
+
+fn coloured(job: &Job, style: Style) -> String {
+    let text = state(job.state);
+    match job.state {
+        JobState::Succeeded => style.good(text),
+        JobState::Failed => style.bad(text),
+        JobState::Unknown | JobState::Queued | JobState::Running | JobState::Cancelled => {
+            text.to_owned()
+        }
+    }
+}
+
+fn list(jobs: &[Job], out: &Output, now: SystemTime) -> String {
+    if jobs.is_empty() {
+        return out.style.dim("no jobs");
+    }
+    let mut table = Table::new(["job", "kind", "state", "created", "result", "progress"]);
+    for job in jobs {
+        table.row([
+            job.name.clone(),
+            job.kind.clone(),
+            coloured(job, out.style),
+            ago(job.created, now),
+            job.result.clone(),
+            progress::numbers(&job.progress),
+        ]);
+    }
+    table.render(out.style, out.width)
+}
+
+fn describe(job: &Job, style: Style, now: SystemTime) -> String {
+    let mut rows = vec![
+        ("job", style.bold(&job.name)),
+        ("kind", job.kind.clone()),
+        ("state", coloured(job, style)),
+        ("result", job.result.clone()),
+        ("progress", progress::numbers(&job.progress)),
+        ("created", ago(job.created, now)),
+    ];
+    if let Some((start, end)) = job.started.zip(job.ended) {
+        rows.push((
+            "took",
+            duration(end.duration_since(start).unwrap_or_default()),
+        ));
+    }
+    if job.attempts > 1 {
+        rows.push(("attempts", job.attempts.to_string()));
+    }
+    if job.cancel_requested && !job.state.has_ended() {
+        rows.push(("asked to stop", "yes".to_owned()));
+    }
+    rows.push(("request", job.spec_json.clone()));
+    let mut text = pairs(rows, style);
+    if let Some(error) = &job.error {
+        text.push_str(&failure::describe(error, style));
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,184 @@
+//! The command line: `serve` and `demo` run a server in this process, the other commands speak gRPC to a running one.
+//!
+//! A command is a file. It gets what was asked and a [`Session`], and returns an error or nothing; only `output` writes to the
+//! terminal. Exit codes: 0 done, 1 failed, 2 not understood.
+
+mod cache;
+mod decode;
+mod demo;
+mod encode;
+mod examples;
+mod failure;
+mod format;
+mod info;
+mod job;
+mod latents;
+mod model;
+mod output;
+mod progress;
+mod sae;
+mod serve;
+mod style;
+mod table;
+mod tokens;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use latentd_client::Client;
+
+use crate::{bench, config::Environment};
+use failure::Usage;
+use output::{Colour, Output};
+
+/// A server for sparse-autoencoder work on language models, and its client.
+#[derive(Debug, Parser)]
+#[command(
+    name = "latentd",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Debug)]
+struct Global {
+    /// Address of the server, as HOST, HOST:PORT or a URL
+    #[arg(
+        long,
+        global = true,
+        env = "LATENTD_ADDRESS",
+        default_value = "127.0.0.1:50051"
+    )]
+    address: String,
+    /// Print JSON: one document, or one for each entry of a stream
+    #[arg(long, global = true)]
+    json: bool,
+    /// Colours: by default on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: Colour,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(Box<serve::ServeArgs>),
+    /// See it all at work on a small model: fetches what it needs
+    Demo(demo::DemoArgs),
+    /// Describe a running server: versions, device, limits, health
+    Info,
+    /// Load, list and unload models
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Load, list and unload SAEs, and look at their latents
+    #[command(subcommand)]
+    Sae(sae::SaeCommand),
+    /// Encode prompts into latents
+    Encode(encode::EncodeArgs),
+    /// Turn latents back into vectors
+    Decode(decode::DecodeArgs),
+    /// Build, list and delete caches, and look at statistics of their latents
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
+    /// Show the text that makes latents fire
+    Examples(examples::ExamplesArgs),
+    /// Follow and cancel long work
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Measure what calls cost
+    Bench(bench::BenchArgs),
+}
+
+/// What every command needs.
+struct Session {
+    out: Output,
+    address: String,
+}
+
+impl Session {
+    async fn client(&self) -> latentd_client::Result<Client> {
+        Client::connect(&self.address).await
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are such errors too, and have the code 0.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let environment = Environment::of_process();
+    let out = Output::of_process(cli.global.json, cli.global.color, &environment);
+    let session = Session {
+        out,
+        address: cli.global.address,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&session.out, &error.into()),
+    };
+    let done = runtime.block_on(Box::pin(run(cli.command, &session, &environment)));
+    // What still runs, such as a read from a terminal, does not hold the process.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&session.out, &error),
+    }
+}
+
+async fn run(command: Command, session: &Session, environment: &Environment) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(&args, session, environment).await,
+        Command::Demo(args) => demo::run(args, session, environment).await,
+        Command::Info => info::run(session).await,
+        Command::Model(command) => model::run(command, session).await,
+        Command::Sae(command) => sae::run(command, session).await,
+        Command::Encode(args) => encode::run(args, session).await,
+        Command::Decode(args) => decode::run(args, session).await,
+        Command::Cache(command) => cache::run(command, session).await,
+        Command::Examples(args) => examples::run(args, session).await,
+        Command::Job(command) => job::run(command, session).await,
+        Command::Bench(args) => bench::bench(args, &session.address, session.out.json).await,
+    }
+}
+
+/// A path of this machine as the server's, which has another current folder.
+fn absolute(path: &std::path::Path) -> anyhow::Result<String> {
+    let path = std::path::absolute(path)?;
+    let text = path
+        .to_str()
+        .ok_or_else(|| Usage(format!("{} is not UTF-8", path.display())))?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_go_anywhere() {
+        let cli = Cli::try_parse_from(["latentd", "cache", "list", "--json", "--address", "h:1"])
+            .unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.address, "h:1");
+    }
+}

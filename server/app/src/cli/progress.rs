@@ -1,0 +1,177 @@
+//! Following a job: a bar on a terminal, a line now and then elsewhere, events for scripts.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use latentd_client::{Client, Job, JobState, Progress};
+
+use super::{
+    format::{count, duration},
+    output::Output,
+};
+
+/// Time between two lines where no bar can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Follows a job from its first event until it ends well; Ctrl-C leaves the job at work.
+///
+/// # Errors
+///
+/// Those of [`watch`], and one that says how to go on after Ctrl-C.
+pub(super) async fn follow(client: &Client, name: &str, out: &Output) -> anyhow::Result<Job> {
+    tokio::select! {
+        job = watch(client, name, out) => job,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!(
+            "stopped watching; the job goes on (`latentd job watch {name}`, `latentd job cancel {name}`)"
+        ),
+    }
+}
+
+/// Shows how a job goes until it ends well.
+///
+/// # Errors
+///
+/// The job's own error if it failed, and one that says so if it was cancelled.
+pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::Result<Job> {
+    let mut events = client.watch_job(name, 0);
+    let mut view = View::new(out);
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        let event = event?;
+        if out.json {
+            out.json(&event)?;
+        }
+        view.show(&event.job);
+        last = Some(event.job);
+    }
+    view.clear();
+    let job = last.ok_or_else(|| anyhow::anyhow!("{name} has no events"))?;
+    match (job.state, &job.error) {
+        (JobState::Succeeded, _) => Ok(job),
+        (JobState::Cancelled, _) => anyhow::bail!("{} was cancelled", job.name),
+        (_, Some(error)) => Err(error.clone().into()),
+        (_, None) => anyhow::bail!("{} failed", job.name),
+    }
+}
+
+/// What is seen of a job.
+enum View {
+    Bar(ProgressBar),
+    Lines {
+        out: Output,
+        phase: String,
+        at: Option<Instant>,
+    },
+    Nothing,
+}
+
+impl View {
+    fn new(out: &Output) -> Self {
+        if out.json {
+            Self::Nothing
+        } else if out.interactive {
+            Self::Bar(bar("{prefix:12} {bar:32} {percent:>3} %  {msg}"))
+        } else {
+            Self::Lines {
+                out: out.clone(),
+                phase: String::new(),
+                at: None,
+            }
+        }
+    }
+
+    fn show(&mut self, job: &Job) {
+        let progress = &job.progress;
+        match self {
+            Self::Nothing => {}
+            Self::Bar(bar) => {
+                bar.set_prefix(title(job));
+                bar.set_length(progress.total.max(1));
+                bar.set_position(progress.done);
+                bar.set_message(numbers(progress));
+                bar.tick();
+            }
+            Self::Lines { out, phase, at } => {
+                let due = at.is_none_or(|at| at.elapsed() >= LINE_EVERY);
+                if (due || *phase != title(job)) && !job.state.has_ended() {
+                    out.remark(format!("{}: {}", title(job), numbers(progress)));
+                    *phase = title(job);
+                    *at = Some(Instant::now());
+                }
+            }
+        }
+    }
+
+    fn clear(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A bar on standard error.
+pub(super) fn bar(template: &str) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(1).with_style(style.progress_chars("━╸─"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn title(job: &Job) -> String {
+    if job.state == JobState::Queued || job.progress.phase.is_empty() {
+        return super::job::state(job.state).to_owned();
+    }
+    job.progress.phase.clone()
+}
+
+/// `120 000 of 200 000 tokens, 3 200 a second, 25 s to go`
+pub(super) fn numbers(progress: &Progress) -> String {
+    if progress.unit.is_empty() {
+        return String::new();
+    }
+    let mut text = match progress.total {
+        0 => format!("{} {}", count(progress.done), progress.unit),
+        total => format!(
+            "{} of {} {}",
+            count(progress.done),
+            count(total),
+            progress.unit
+        ),
+    };
+    if progress.rate >= 1.0 {
+        text.push_str(&format!(
+            ", {} a second",
+            count(progress.rate.round() as u64)
+        ));
+    }
+    if let Some(eta) = progress.eta {
+        text.push_str(&format!(
+            ", {} to go",
+            duration(Duration::from_secs(eta.as_secs()))
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_say_what_is_known() {
+        let mut progress = Progress::default();
+        assert_eq!(numbers(&progress), "");
+        progress.unit = "tokens".into();
+        progress.done = 1200;
+        assert_eq!(numbers(&progress), "1 200 tokens");
+        progress.total = 200_000;
+        progress.rate = 3210.4;
+        progress.eta = Some(Duration::from_millis(61_900));
+        assert_eq!(
+            numbers(&progress),
+            "1 200 of 200 000 tokens, 3 210 a second, 1 min 1 s to go"
+        );
+    }
+}

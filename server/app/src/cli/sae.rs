@@ -1,0 +1,257 @@
+//! `latentd sae`: SAEs resident on the device, and what can be read from their weights.
+
+use std::{path::PathBuf, time::SystemTime};
+
+use clap::Subcommand;
+use latentd_client::{Latent, LoadSaeRequest, Sae, SelfTest};
+
+use super::{
+    Session, absolute,
+    failure::Usage,
+    format::{ago, bytes, count},
+    style::Style,
+    table::{Table, pairs},
+    tokens::quoted,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SaeCommand {
+    /// List resident SAEs
+    List {
+        /// Of this model alone
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Describe one, with its self-test
+    Get {
+        /// MODEL/SAE
+        name: String,
+    },
+    /// Make an SAE resident beside its model
+    Load {
+        /// MODEL/SAE: a resident model, and the id to give the SAE
+        name: String,
+        /// SAELens folder on the server's disk
+        path: PathBuf,
+        /// Factor of expected_average_only_in, where the file does not carry it
+        #[arg(long)]
+        norm_scaling_factor: Option<f32>,
+        /// Hook point to use in place of the one in the file
+        #[arg(long)]
+        hook_point: Option<String>,
+    },
+    /// Remove an SAE from the device
+    Unload {
+        /// MODEL/SAE
+        name: String,
+    },
+    /// Describe a latent: norms, logits, nearest latents
+    Latent {
+        /// MODEL/SAE/LATENT
+        name: String,
+        /// Tokens at each end, and neighbours
+        #[arg(long, default_value_t = 10)]
+        count: u32,
+    },
+}
+
+/// Carries out one of the commands.
+pub(super) async fn run(command: SaeCommand, session: &Session) -> anyhow::Result<()> {
+    let client = session.client().await?;
+    let out = &session.out;
+    match command {
+        SaeCommand::List { model } => {
+            let saes = client.saes(model.as_deref()).to_vec().await?;
+            out.show(&saes, |saes| list(saes, out.style, out.width))?;
+        }
+        SaeCommand::Get { name } => {
+            let sae = client.sae(&name).await?;
+            out.show(&sae, |sae| describe(sae, out.style))?;
+        }
+        SaeCommand::Load {
+            name,
+            path,
+            norm_scaling_factor,
+            hook_point,
+        } => {
+            let (model, id) = split(&name)?;
+            let mut request = LoadSaeRequest::new(model, id, absolute(&path)?);
+            if let Some(factor) = norm_scaling_factor {
+                request = request.norm_scaling_factor(factor);
+            }
+            if let Some(hook_point) = hook_point {
+                request = request.hook_point(hook_point);
+            }
+            let sae = client.load_sae(request).await?;
+            out.show(&sae, |sae| describe(sae, out.style))?;
+        }
+        SaeCommand::Unload { name } => {
+            let freed = client.unload_sae(&name).await?;
+            let reply = serde_json::json!({ "freed_bytes": freed });
+            out.show(&reply, |_| {
+                format!("unloaded {name}: {} given back", bytes(freed))
+            })?;
+        }
+        SaeCommand::Latent { name, count } => {
+            let latent = client.latent(&name, count).await?;
+            out.show(&latent, |latent| {
+                describe_latent(latent, out.style, out.width)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The model and the id of `MODEL/SAE` or `models/MODEL/saes/SAE`.
+fn split(name: &str) -> Result<(&str, &str), Usage> {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        [model, sae] | ["models", model, "saes", sae] => Ok((model, sae)),
+        _ => Err(Usage(format!("`{name}` is not of the form MODEL/SAE"))),
+    }
+}
+
+fn list(saes: &[Sae], style: Style, width: usize) -> String {
+    if saes.is_empty() {
+        return style.dim("no SAE is resident; `latentd sae load MODEL/SAE PATH` loads one");
+    }
+    let mut table = Table::new([
+        "SAE",
+        "architecture",
+        "hook point",
+        ">d_sae",
+        ">L0",
+        ">FVU",
+        ">resident",
+    ]);
+    for sae in saes {
+        let measured =
+            |value: fn(&SelfTest) -> String| sae.self_test.as_ref().map_or("-".to_owned(), value);
+        table.row([
+            sae.name.clone(),
+            sae.architecture.clone(),
+            sae.hook_point.clone(),
+            sae.d_sae.to_string(),
+            measured(|test| format!("{:.1}", test.l0)),
+            measured(|test| format!("{:.3}", test.fvu)),
+            bytes(sae.resident_bytes),
+        ]);
+    }
+    table.render(style, width)
+}
+
+fn describe(sae: &Sae, style: Style) -> String {
+    let mut hook_point = sae.hook_point.clone();
+    if sae.declared_hook_point != sae.hook_point {
+        hook_point.push_str(&format!(" (declared as {})", sae.declared_hook_point));
+    }
+    let k = sae.k.map_or(String::new(), |k| format!(", k {k}"));
+    let bos = if sae.prepend_bos { "with" } else { "without" };
+    let mut rows = vec![
+        ("SAE", style.bold(&sae.name)),
+        ("architecture", format!("{}{k}", sae.architecture)),
+        ("hook point", hook_point),
+        (
+            "shape",
+            format!("{} → {}", sae.d_in, count(sae.d_sae.into())),
+        ),
+        ("input", sae.normalize_activations.clone()),
+        (
+            "trained on",
+            format!(
+                "{}, {bos} BOS",
+                if sae.trained_on_model.is_empty() {
+                    "-"
+                } else {
+                    &sae.trained_on_model
+                }
+            ),
+        ),
+        (
+            "path",
+            format!("{} ({}, {})", sae.path, sae.format, sae.stored_dtype),
+        ),
+        ("resident", bytes(sae.resident_bytes)),
+        ("digest", sae.digest.clone()),
+        ("loaded", ago(sae.loaded, SystemTime::now())),
+    ];
+    if let Some(test) = &sae.self_test {
+        let declared = test
+            .declared_l0
+            .map_or(String::new(), |l0| format!(", declared {l0:.1}"));
+        rows.push((
+            "self-test",
+            format!(
+                "{} tokens: L0 {:.1}{declared}, FVU {:.3}",
+                test.tokens, test.l0, test.fvu
+            ),
+        ));
+        rows.extend(
+            test.warnings
+                .iter()
+                .map(|warning| ("warning", style.bad(warning))),
+        );
+    }
+    pairs(rows, style)
+}
+
+fn describe_latent(latent: &Latent, style: Style, width: usize) -> String {
+    let mut rows = vec![
+        ("latent", style.bold(&latent.name)),
+        ("encoder norm", format!("{:.4}", latent.encoder_norm)),
+        ("decoder norm", format!("{:.4}", latent.decoder_norm)),
+        (
+            "cosine of the two",
+            format!("{:.4}", latent.encoder_decoder_cosine),
+        ),
+        ("encoder bias", format!("{:.4}", latent.encoder_bias)),
+    ];
+    if let Some(threshold) = latent.threshold {
+        rows.push(("threshold", format!("{threshold:.4}")));
+    }
+    let mut text = pairs(rows, style);
+    let lines = latent
+        .top_logits
+        .len()
+        .max(latent.bottom_logits.len())
+        .max(latent.neighbours.len());
+    let mut table = Table::new([
+        ">logit",
+        "promotes",
+        ">logit",
+        "suppresses",
+        ">cosine",
+        "neighbour",
+    ]);
+    for line in 0..lines {
+        let logit = |logits: &[latentd_client::TokenLogit]| match logits.get(line) {
+            Some(entry) => [format!("{:+.3}", entry.logit), quoted(&entry.token)],
+            None => [String::new(), String::new()],
+        };
+        let neighbour = match latent.neighbours.get(line) {
+            Some(entry) => [format!("{:.3}", entry.cosine), entry.latent.to_string()],
+            None => [String::new(), String::new()],
+        };
+        let cells = [
+            logit(&latent.top_logits),
+            logit(&latent.bottom_logits),
+            neighbour,
+        ];
+        table.row(cells.into_iter().flatten());
+    }
+    text.push('\n');
+    text.push_str(&table.render(style, width));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_saes_have_two_parts() {
+        assert_eq!(split("m/s").unwrap(), ("m", "s"));
+        assert_eq!(split("models/m/saes/s").unwrap(), ("m", "s"));
+        assert!(split("m").is_err() && split("a/b/c").is_err());
+    }
+}
