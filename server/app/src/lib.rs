@@ -1,4 +1,18 @@
-//! latentd, the library behind the binary.
+//! latentd, the library behind the binary: configuration, the life of the server, the gRPC surface, jobs, the command line.
+//!
+//! [`server::Server::start`] runs a whole server inside a process. Only this crate of the server knows tonic, and only
+//! [`config`] reads the environment.
+
+mod app;
+mod bench;
+mod caches;
+pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod grpc;
+mod health;
+mod jobs;
 pub mod lifecycle;
 pub mod observability;
+mod residency;
+pub mod server;

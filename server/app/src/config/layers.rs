@@ -171,7 +171,7 @@ impl Builder {
             }
         }
         let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
-        let others = ["LATENTD_CONFIG", "LATENTD_SERVER"];
+        let others = ["LATENTD_CONFIG", "LATENTD_ADDRESS"];
         environment
             .0
             .keys()

@@ -1,9 +1,14 @@
 //! The one place that turns a failure into what a client sees: a gRPC code, an `ErrorInfo` with the reason, the fields that
 //! are wrong, and when to try again. What is of no use to a client is logged here, once, and withheld.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    time::Duration,
+};
 
 use latentd_domain::{HasReason, Reason};
+use latentd_store::jobs::JobFailure;
 use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -160,32 +165,61 @@ impl Error {
         self.reason
     }
 
-    /// What the client sees; what it does not see is logged.
-    fn into_status(self) -> Status {
-        let message = match withheld(self.reason) {
-            Some(message) => {
-                tracing::error!(reason = %self.reason, error = %self.message, "a request failed");
-                message.to_owned()
+    /// What clients may see; the rest is logged here, in the span of the call, and withheld.
+    pub fn disclose(self) -> Disclosed {
+        let Self { reason, message, metadata, violations } = self;
+        let message = match withheld(reason) {
+            Some(public) => {
+                tracing::error!(%reason, error = %message, "a call or job failed");
+                public.to_owned()
             }
-            None => self.message,
+            None => message,
         };
-        let mut metadata: std::collections::HashMap<String, String> =
-            self.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        metadata.insert("page".to_owned(), format!("proto/errors/{}.md", self.reason));
+        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        Disclosed { reason, message, metadata, violations }
+    }
+}
+
+/// A failure without what is withheld from clients.
+#[derive(Clone, Debug)]
+pub struct Disclosed {
+    reason: Reason,
+    message: String,
+    metadata: BTreeMap<String, String>,
+    violations: Vec<Violation>,
+}
+
+impl Disclosed {
+    fn into_status(self) -> Status {
         let mut details = ErrorDetails::new();
+        let page = ("page".to_owned(), format!("proto/errors/{}.md", self.reason));
+        let metadata = self.metadata.into_iter().chain([page]).collect::<HashMap<_, _>>();
         details.set_error_info(self.reason.as_str(), DOMAIN, metadata);
         if !self.violations.is_empty() {
-            details.set_bad_request(self.violations.into_iter().map(field_violation).collect::<Vec<_>>());
+            let violations: Vec<_> = self.violations.into_iter().map(field_violation).collect();
+            details.set_bad_request(violations);
         }
         if let Some(delay) = retry_after(self.reason) {
             details.set_retry_info(Some(delay));
         }
-        Status::with_error_details(code(self.reason), message, details)
+        Status::with_error_details(code(self.reason), self.message, details)
     }
 
     /// As `google.rpc.Status`, for replies that carry an error inside.
     pub fn into_proto(self) -> tonic_types::Status {
         proto_of(&self.into_status())
+    }
+
+    /// As a job keeps it.
+    pub fn into_failure(self) -> JobFailure {
+        JobFailure { reason: self.reason, message: self.message, metadata: self.metadata }
+    }
+}
+
+impl From<JobFailure> for Disclosed {
+    fn from(failure: JobFailure) -> Self {
+        let JobFailure { reason, message, metadata } = failure;
+        Self { reason, message, metadata, violations: Vec::new() }
     }
 }
 
@@ -224,7 +258,7 @@ fn chain(error: &dyn HasReason) -> String {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Status {
-        error.into_status()
+        error.disclose().into_status()
     }
 }
 
@@ -253,6 +287,16 @@ mod tests {
             let info = status.get_details_error_info().unwrap();
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason.as_str(), DOMAIN));
             assert_eq!(info.metadata["key"], "1");
+        }
+    }
+
+    #[test]
+    fn every_page_names_the_code() {
+        let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/errors");
+        for &reason in Reason::ALL {
+            let page = fs_err::read_to_string(pages.join(format!("{reason}.md"))).unwrap();
+            let code = super::super::layers::name(code(reason));
+            assert!(page.starts_with(&format!("# {reason}\n\ngRPC code: `{code}`\n")), "{reason}");
         }
     }
 
@@ -296,7 +340,7 @@ mod tests {
 
     #[test]
     fn an_error_inside_a_reply_has_the_same_details() {
-        let proto = Error::new(Reason::UnknownSae, "no SAE").into_proto();
+        let proto = Error::new(Reason::UnknownSae, "no SAE").disclose().into_proto();
         assert_eq!(proto.code, Code::NotFound as i32);
         assert_eq!(proto.details.len(), 1);
     }

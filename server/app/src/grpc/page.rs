@@ -49,17 +49,18 @@ impl Page {
         let token = page.last().filter(|_| more).map(|item| token(&key(item))).unwrap_or_default();
         (page, token)
     }
+}
 
-    /// `after`, read as a number.
-    pub(crate) fn after_number(&self) -> Result<Option<u64>, Error> {
-        let Some(after) = &self.after else { return Ok(None) };
-        let mut violations = Violations::default();
-        let number = after.parse().ok();
-        if number.is_none() {
-            violations.invalid("page_token", "is not a token of this call");
-        }
-        violations.check().map(|()| number)
-    }
+/// The page of a list that the database keeps, whose tokens are the store's own.
+pub(crate) fn store_page(
+    page_size: i32,
+    page_token: String,
+    max: usize,
+) -> Result<latentd_store::page::Page, Error> {
+    let mut violations = Violations::default();
+    let page = Page::parse(&mut violations, page_size, "", max);
+    violations.check()?;
+    Ok(latentd_store::page::Page { size: page.size as u32, token: page_token })
 }
 
 /// The token that goes on after `key`. Hexadecimal, so that nobody takes it for something to write by hand.

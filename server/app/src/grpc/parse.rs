@@ -1,6 +1,6 @@
 //! Reading requests: every field is looked at, and all that is wrong comes back at once.
 
-use std::{collections::HashSet, fmt::Display, hash::Hash, str::FromStr};
+use std::{collections::HashSet, fmt::Display, hash::Hash, path::PathBuf, str::FromStr};
 
 use latentd_domain::{IdError, Reason, Scale, SpecialTokens};
 use latentd_proto::v1 as pb;
@@ -36,6 +36,17 @@ impl Violations {
         text.parse().map_err(|error: T::Err| self.invalid(field, error.to_string())).ok()
     }
 
+    /// Reads a path on the server's disk and makes it absolute, so that it means the same after a restart.
+    pub(crate) fn path(&mut self, field: &str, text: &str) -> Option<PathBuf> {
+        match std::path::absolute(text) {
+            Ok(path) => Some(path),
+            Err(_) => {
+                self.invalid(field, "must be set");
+                None
+            }
+        }
+    }
+
     /// Parses what may be left out.
     pub(crate) fn optional<T: FromStr<Err: Display>>(
         &mut self,
@@ -68,11 +79,6 @@ impl Violations {
             let description = format!("{given} is over the limit {name} of {limit}");
             self.add(field, Reason::BatchTooLarge, description);
         }
-    }
-
-    /// Whether nothing is wrong so far.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Ends a check: nothing was wrong, or all of it.
@@ -134,7 +140,7 @@ mod tests {
         let names: Vec<SaeName> = violations.names("saes", &texts);
         assert_eq!(names.len(), 2);
         let error = violations.check().unwrap_err();
-        let fields: Vec<String> = tonic_types::StatusExt::get_details_bad_request(&error.into())
+        let fields: Vec<String> = tonic_types::StatusExt::get_details_bad_request(&tonic::Status::from(error))
             .unwrap()
             .field_violations
             .into_iter()
@@ -148,7 +154,7 @@ mod tests {
         let mut violations = Violations::default();
         violations.scale("scale", 99);
         violations.special_tokens("special_tokens", -1);
-        assert!(!violations.is_empty());
+        assert!(violations.check().is_err());
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Drop for AccessLog {
     }
 }
 
-const fn name(code: Code) -> &'static str {
+/// The name that the gRPC specification gives the code.
+pub(crate) const fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

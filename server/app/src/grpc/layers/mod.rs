@@ -23,6 +23,8 @@ use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+#[cfg(test)]
+pub(crate) use access_log::name;
 pub(crate) use context::Context;
 
 use self::{access_log::AccessLog, body::GuardedBody, context::REQUEST_ID};

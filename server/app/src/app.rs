@@ -1,0 +1,33 @@
+//! What every handler and job needs: the engine, the database, open caches, the limits, and the life of the server.
+
+use std::{sync::Arc, time::SystemTime};
+
+use latentd_engine::Handle;
+use latentd_store::Store;
+
+use crate::{
+    caches::OpenCaches, config::Config, health::Health, jobs::RunningJobs, lifecycle::Lifecycle,
+};
+
+/// The parts of a running server, shared by everything that works for it.
+pub(crate) type Shared = Arc<App>;
+
+/// The parts of a running server.
+pub(crate) struct App {
+    /// What the server was told from outside.
+    pub(crate) config: Config,
+    /// The way to the device.
+    pub(crate) engine: Handle,
+    /// The database.
+    pub(crate) store: Store,
+    /// Caches that are open for reading.
+    pub(crate) caches: OpenCaches,
+    /// Jobs that this process works on.
+    pub(crate) jobs: RunningJobs,
+    /// State of the parts.
+    pub(crate) health: Health,
+    /// How the server ends.
+    pub(crate) life: Lifecycle,
+    /// When the server started.
+    pub(crate) start_time: SystemTime,
+}

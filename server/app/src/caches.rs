@@ -1,0 +1,83 @@
+//! Caches that are open for reading: a cache is mapped once and then shared by every call that reads it.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use latentd_cache::Cache;
+use latentd_domain::{CacheId, Reason};
+use latentd_store::{Store, caches::CacheState};
+
+use crate::grpc::{blocking, error::Error};
+
+/// Caches that are kept open. Each costs address space and a few descriptors, not memory.
+const KEPT: usize = 32;
+
+/// Caches that are open, the one that was used last at the end.
+pub(crate) struct OpenCaches {
+    dir: PathBuf,
+    open: Mutex<Vec<(CacheId, Arc<Cache>)>>,
+}
+
+impl OpenCaches {
+    /// None open yet; their folders are in `dir`.
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self { dir, open: Mutex::default() }
+    }
+
+    /// The folder of a cache.
+    pub(crate) fn dir(&self, id: &CacheId) -> PathBuf {
+        self.dir.join(id.id())
+    }
+
+    /// The cache, opened if it is not.
+    pub(crate) async fn get(&self, store: &Store, id: &CacheId) -> Result<Arc<Cache>, Error> {
+        if let Some(cache) = self.opened(id) {
+            return Ok(cache);
+        }
+        let record = store.caches().get(id).await?;
+        match record.state {
+            CacheState::Ready => {}
+            CacheState::Building => {
+                let message = format!("{id} is still being built by {}", record.job);
+                return Err(Error::new(Reason::CacheNotReady, message).with("job", record.job));
+            }
+            CacheState::Failed => {
+                let message = format!("{id} was not finished: {} failed or was cancelled", record.job);
+                return Err(Error::new(Reason::CacheNotReady, message).with("job", record.job));
+            }
+        }
+        let dir = self.dir(id);
+        let cache = Arc::new(blocking(move || Ok(Cache::open(&dir)?)).await?);
+        self.keep(id, Arc::clone(&cache));
+        Ok(cache)
+    }
+
+    /// Forgets a cache. Calls that read it go on until they end.
+    pub(crate) fn forget(&self, id: &CacheId) {
+        self.lock().retain(|(open, _)| open != id);
+    }
+
+    fn opened(&self, id: &CacheId) -> Option<Arc<Cache>> {
+        let mut open = self.lock();
+        let at = open.iter().position(|(open, _)| open == id)?;
+        let entry = open.remove(at);
+        let cache = Arc::clone(&entry.1);
+        open.push(entry);
+        Some(cache)
+    }
+
+    fn keep(&self, id: &CacheId, cache: Arc<Cache>) {
+        let mut open = self.lock();
+        open.retain(|(other, _)| other != id);
+        if open.len() >= KEPT {
+            open.remove(0);
+        }
+        open.push((id.clone(), cache));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(CacheId, Arc<Cache>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,65 @@
+//! CacheService: activations of a corpus, stored, and the examples in them.
+
+mod build_cache;
+mod delete_cache;
+mod get_cache;
+mod list_caches;
+mod list_latent_stats;
+mod source;
+mod stream_examples;
+
+use latentd_proto::v1 as pb;
+use tonic::{Request, Response, Status, async_trait};
+
+pub(crate) use self::delete_cache::remove_files;
+use super::{Streaming, streaming, unary};
+use crate::app::Shared;
+
+pub(super) struct Service(pub(super) Shared);
+
+#[async_trait]
+impl pb::cache_service_server::CacheService for Service {
+    type StreamExamplesStream = Streaming<pb::StreamExamplesResponse>;
+
+    async fn build_cache(
+        &self,
+        request: Request<pb::BuildCacheRequest>,
+    ) -> Result<Response<pb::Job>, Status> {
+        unary(&self.0, request, build_cache::handle).await
+    }
+
+    async fn list_caches(
+        &self,
+        request: Request<pb::ListCachesRequest>,
+    ) -> Result<Response<pb::ListCachesResponse>, Status> {
+        unary(&self.0, request, list_caches::handle).await
+    }
+
+    async fn get_cache(
+        &self,
+        request: Request<pb::GetCacheRequest>,
+    ) -> Result<Response<pb::Cache>, Status> {
+        unary(&self.0, request, get_cache::handle).await
+    }
+
+    async fn delete_cache(
+        &self,
+        request: Request<pb::DeleteCacheRequest>,
+    ) -> Result<Response<pb::DeleteCacheResponse>, Status> {
+        unary(&self.0, request, delete_cache::handle).await
+    }
+
+    async fn stream_examples(
+        &self,
+        request: Request<pb::StreamExamplesRequest>,
+    ) -> Result<Response<Self::StreamExamplesStream>, Status> {
+        streaming(&self.0, request, stream_examples::handle).await
+    }
+
+    async fn list_latent_stats(
+        &self,
+        request: Request<pb::ListLatentStatsRequest>,
+    ) -> Result<Response<pb::ListLatentStatsResponse>, Status> {
+        unary(&self.0, request, list_latent_stats::handle).await
+    }
+}

@@ -1,0 +1,90 @@
+//! Which cache and SAE a read is about: both may be left to the server where there is only one answer.
+
+use std::sync::Arc;
+
+use latentd_cache::Cache;
+use latentd_domain::{CacheId, Reason, SaeName};
+use latentd_store::{caches::CacheState, page::Page};
+
+use crate::{
+    app::App,
+    grpc::{convert, error::Error, parse::Violations},
+};
+
+/// What a read names; at least one of the two.
+#[derive(Debug)]
+pub(super) struct Named {
+    cache: Option<CacheId>,
+    sae: Option<SaeName>,
+}
+
+/// An open cache and one of its SAEs.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) cache: Arc<Cache>,
+    pub(super) sae: SaeName,
+    pub(super) d_sae: u32,
+}
+
+impl Named {
+    /// Reads the fields `cache` and `sae`.
+    pub(super) fn parse(violations: &mut Violations, cache: &str, sae: &str) -> Self {
+        if cache.is_empty() && sae.is_empty() {
+            violations.invalid("cache", "one of cache and sae must be set");
+        }
+        Self { cache: violations.optional("cache", cache), sae: violations.optional("sae", sae) }
+    }
+
+    /// Opens what is named.
+    pub(super) async fn open(self, app: &App) -> Result<Source, Error> {
+        let id = match (self.cache, &self.sae) {
+            (Some(id), _) => id,
+            (None, Some(sae)) => newest_with(app, sae).await?,
+            (None, None) => return Err(Error::internal("a read without a cache or an SAE")),
+        };
+        let cache = app.caches.get(&app.store, &id).await?;
+        let sae = match self.sae {
+            Some(sae) => sae,
+            None => only_sae(&id, &cache)?,
+        };
+        let unknown = || latentd_cache::Error::UnknownSae { sae: sae.clone() };
+        let d_sae = convert::cached_d_sae(&cache, &sae).ok_or_else(unknown)?;
+        Ok(Source { cache, sae, d_sae })
+    }
+}
+
+fn only_sae(id: &CacheId, cache: &Cache) -> Result<SaeName, Error> {
+    match cache.manifest().saes.as_slice() {
+        [record] => Ok(record.name.clone()),
+        records => {
+            let names: Vec<String> = records.iter().map(|record| record.name.to_string()).collect();
+            let mut violations = Violations::default();
+            violations.invalid("sae", format!("{id} holds several: {}", names.join(", ")));
+            violations.check()?;
+            Err(Error::internal("no violation"))
+        }
+    }
+}
+
+/// The newest ready cache that holds the SAE.
+async fn newest_with(app: &App, sae: &SaeName) -> Result<CacheId, Error> {
+    let mut page = Page::default();
+    let mut newest = None;
+    loop {
+        let listed = app.store.caches().list(&page).await?;
+        let holding = listed.items.into_iter().filter(|cache| {
+            cache.state == CacheState::Ready && cache.spec.saes.contains(sae)
+        });
+        for cache in holding {
+            if newest.as_ref().is_none_or(|(time, _)| *time < cache.create_time) {
+                newest = Some((cache.create_time, cache.id));
+            }
+        }
+        if listed.next_page_token.is_empty() {
+            break;
+        }
+        page.token = listed.next_page_token;
+    }
+    let none = || Error::new(Reason::UnknownCache, format!("no ready cache holds {sae}"));
+    newest.map(|(_, id)| id).ok_or_else(none)
+}

@@ -1,0 +1,43 @@
+//! Tokenize: the tokens that Encode would see. On its own threads, never behind the device.
+
+use latentd_domain::ModelId;
+use latentd_proto::v1 as pb;
+
+use super::get_model::resident;
+use crate::{
+    app::Shared,
+    grpc::{blocking, convert, error::Error, layers::Context, parse::Violations},
+};
+
+pub(super) async fn handle(
+    app: Shared,
+    _: Context,
+    request: pb::TokenizeRequest,
+) -> Result<pb::TokenizeResponse, Error> {
+    let id = parse(&request, app.config.limits.max_prompts)?;
+    let entry = resident(&app, &id)?;
+    let has_bos = entry.tokenizer.bos().is_some();
+    if request.prepend_bos == Some(true) && !has_bos {
+        let mut violations = Violations::default();
+        violations.invalid("prepend_bos", format!("{id} has no beginning-of-sequence token"));
+        violations.check()?;
+    }
+    let prepend_bos = request.prepend_bos.unwrap_or(has_bos);
+    blocking(move || {
+        let tokenizer = &entry.tokenizer;
+        let tokenize = |text: &String| {
+            let sequence = tokenizer.encode(text, prepend_bos).map_err(|error| Error::from_reason(&error))?;
+            Ok(convert::token_sequence(tokenizer, sequence))
+        };
+        let sequences = request.texts.iter().map(tokenize).collect::<Result<_, Error>>()?;
+        Ok(pb::TokenizeResponse { sequences })
+    })
+    .await
+}
+
+fn parse(request: &pb::TokenizeRequest, max_prompts: usize) -> Result<ModelId, Error> {
+    let mut violations = Violations::default();
+    let id = violations.parsed("name", &request.name);
+    violations.at_most("texts", request.texts.len() as u64, (max_prompts as u64, "max_prompts"));
+    violations.finish(id)
+}

@@ -1,0 +1,151 @@
+//! Builds a cache: the corpus becomes rows of tokens, the rows become shards, and the manifest ends it.
+//!
+//! What is committed stays: the table of tokens once its file is in place, each shard once its work item is done. A build that
+//! was killed goes on from there and gives the same bytes, because the plan of shards and batches is a function of the table.
+
+use std::{path::PathBuf, sync::Arc};
+
+use latentd_cache::{
+    BuildRecord, BuiltSae, Manifest, ModelRecord, SHARD_TOKENS, Settings, ShardSummary, TokenTable,
+};
+use latentd_domain::{BuildCacheSpec, SaeName, SpecialTokens};
+use latentd_engine::{ModelEntry, SaeEntry, Tokenizer};
+use latentd_store::{
+    caches::{CacheTotals, CachedSae},
+    leases::{JobLease, Outcome, Owner},
+};
+
+use super::{Halt, Stopper, progress::Tracker, runner::persist, shards, tokenize};
+use crate::{
+    app::Shared,
+    grpc::{blocking, error::Error},
+    residency,
+};
+
+/// One attempt at a build.
+#[derive(Clone)]
+pub(super) struct Build {
+    pub(super) app: Shared,
+    pub(super) owner: Owner,
+    pub(super) lease: JobLease,
+    pub(super) spec: Arc<BuildCacheSpec>,
+    pub(super) stopper: Stopper,
+    pub(super) tracker: Tracker,
+}
+
+/// What a build runs on.
+pub(super) struct Residents {
+    pub(super) model: Arc<ModelEntry>,
+    pub(super) saes: Vec<Arc<SaeEntry>>,
+}
+
+impl Build {
+    /// Builds what is not built yet.
+    pub(super) async fn run(self) -> Result<Outcome, Halt> {
+        residency::ensure(&self.app, &self.spec.saes).await?;
+        let residents = Arc::new(self.residents()?);
+        let dir = self.app.caches.dir(&self.spec.cache);
+        let table = tokenize::run(&self, &residents, dir.clone()).await?;
+        shards::run(&self, &residents, Arc::clone(&table)).await?;
+        let manifest = self.finish(&residents, dir, &table).await?;
+        Ok(Outcome::CacheReady { cache: self.spec.cache.clone(), totals: totals(&self.spec, manifest) })
+    }
+
+    fn residents(&self) -> Result<Residents, Halt> {
+        let catalog = self.app.engine.catalog();
+        let sae = |name: &SaeName| {
+            let unknown = || latentd_engine::Error::UnknownSae { sae: name.clone() };
+            catalog.saes.get(name).cloned().ok_or_else(unknown)
+        };
+        let saes: Vec<Arc<SaeEntry>> = self.spec.saes.iter().map(sae).collect::<Result<_, _>>()?;
+        let model = saes.first().and_then(|sae| catalog.models.get(sae.name.model())).cloned();
+        let model = model.ok_or_else(|| Error::internal("a build without a model"))?;
+        Ok(Residents { model, saes })
+    }
+
+    async fn finish(
+        &self,
+        residents: &Arc<Residents>,
+        dir: PathBuf,
+        table: &TokenTable,
+    ) -> Result<Manifest, Halt> {
+        self.tracker.begin("finishing", table.tokens(), table.tokens());
+        let done = persist(&self.app, || self.app.store.caches().shards(&self.spec.cache)).await?;
+        let built = |sae: &Arc<SaeEntry>| {
+            let mut shards: Vec<_> = done.iter().filter(|shard| shard.sae == sae.name).collect();
+            shards.sort_by_key(|shard| shard.ord);
+            let summary = |shard: &latentd_store::caches::CacheShard| ShardSummary {
+                digest: shard.digest.clone(),
+                entries: shard.entries,
+                bytes: shard.size_bytes,
+            };
+            BuiltSae {
+                name: sae.name.clone(),
+                hook_point: sae.info.hook_point,
+                d_sae: sae.info.d_sae as u32,
+                digest: sae.info.digest.clone(),
+                shards: shards.into_iter().map(summary).collect(),
+            }
+        };
+        let record = BuildRecord {
+            model: ModelRecord {
+                name: residents.model.id.clone(),
+                digest: residents.model.info.digest.clone(),
+                tokenizer_digest: residents.model.info.tokenizer_digest.clone(),
+            },
+            settings: settings(&self.spec, &residents.model.tokenizer),
+            saes: residents.saes.iter().map(built).collect(),
+        };
+        Ok(blocking(move || Ok(latentd_cache::finish(&dir, record)?)).await?)
+    }
+}
+
+fn settings(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Settings {
+    Settings {
+        context_length: spec.context_length,
+        max_tokens: spec.max_tokens,
+        seed: spec.seed,
+        bos: bos(spec, tokenizer),
+        special_tokens: spec.special_tokens,
+        masked_ids: masked_ids(spec, tokenizer),
+        activation_dtype: spec.activation_dtype,
+        shard_tokens: SHARD_TOKENS,
+    }
+}
+
+/// The token in front of each row.
+pub(super) fn bos(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Option<u32> {
+    tokenizer.bos().filter(|_| spec.prepend_bos)
+}
+
+/// Token ids on which nothing fires, ascending.
+pub(super) fn masked_ids(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Vec<u32> {
+    match spec.special_tokens {
+        SpecialTokens::Keep => Vec::new(),
+        SpecialTokens::Mask => {
+            (0..tokenizer.vocab() as u32).filter(|&id| tokenizer.is_special(id)).collect()
+        }
+    }
+}
+
+/// What the database keeps of a manifest; SAEs in the order of the request.
+fn totals(spec: &BuildCacheSpec, manifest: Manifest) -> CacheTotals {
+    let records = |name: &SaeName| manifest.saes.iter().find(|record| record.name == *name);
+    let cached = |record: &latentd_cache::SaeRecord| CachedSae {
+        sae: record.name.clone(),
+        hook_point: record.hook_point,
+        d_sae: record.d_sae,
+        digest: record.digest.clone(),
+        activations: record.activations,
+        firing_latents: record.firing_latents,
+    };
+    CacheTotals {
+        model_digest: manifest.model.digest.clone(),
+        manifest_digest: manifest.digest.clone(),
+        tokens: manifest.tokens.tokens,
+        rows: manifest.tokens.rows,
+        documents: manifest.tokens.documents,
+        size_bytes: manifest.bytes(),
+        saes: spec.saes.iter().filter_map(records).map(cached).collect(),
+    }
+}

@@ -1,0 +1,128 @@
+//! How far a job is: counted by those who do the work, sent to the database a few times a second by [`Tracker::report`].
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use latentd_store::{
+    Store,
+    jobs::Progress,
+    leases::JobLease,
+};
+
+use super::{Stop, Stopper};
+
+/// Time between two reports: each is an event that every watcher receives.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// The rate is that of the last so much time.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Counts the work of one job; clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Tracker(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    phase: &'static str,
+    done: u64,
+    total: u64,
+    samples: VecDeque<(Instant, u64)>,
+}
+
+impl Tracker {
+    /// Nothing done yet.
+    pub(super) fn new() -> Self {
+        let state = State { phase: "starting", done: 0, total: 0, samples: VecDeque::new() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// Begins a phase with `done` of `total` tokens behind it; `total` is 0 while it is not known.
+    pub(super) fn begin(&self, phase: &'static str, done: u64, total: u64) {
+        self.with(|state| {
+            *state = State { phase, done, total, samples: VecDeque::new() };
+        });
+    }
+
+    /// Sets the tokens that are done.
+    pub(super) fn set(&self, done: u64) {
+        self.with(|state| state.done = done);
+    }
+
+    /// Adds tokens that are done.
+    pub(super) fn add(&self, tokens: u64) {
+        self.with(|state| state.done += tokens);
+    }
+
+    /// The progress now, with the rate over the last seconds.
+    fn sample(&self, now: Instant) -> Progress {
+        self.with(|state| {
+            while state.samples.front().is_some_and(|(time, _)| now - *time > WINDOW) {
+                state.samples.pop_front();
+            }
+            let rate = state.samples.front().map_or(0.0, |&(time, done)| {
+                let seconds = (now - time).as_secs_f64();
+                if seconds > 0.0 { state.done.saturating_sub(done) as f64 / seconds } else { 0.0 }
+            });
+            state.samples.push_back((now, state.done));
+            let left = state.total.saturating_sub(state.done) as f64;
+            Progress {
+                phase: state.phase.to_owned(),
+                unit: "tokens".to_owned(),
+                done: state.done,
+                total: state.total,
+                rate,
+                eta_seconds: (rate > 0.0 && state.total > 0).then(|| left / rate),
+            }
+        })
+    }
+
+    /// Sends the progress to the database, forever. What was reported before a restart is not gone back on: work that is
+    /// repeated counts when it gets further.
+    pub(super) async fn report(&self, store: &Store, lease: &JobLease, stopper: &Stopper) -> Infallible {
+        let mut last = lease.job.progress.clone();
+        loop {
+            let progress = self.sample(Instant::now());
+            let further = progress.phase != last.phase || progress.done > last.done;
+            if further && progress.phase != "starting" {
+                match store.leases().set_progress(lease, &progress).await {
+                    Ok(()) => last = progress,
+                    Err(latentd_store::Error::LeaseLost { .. }) => stopper.stop(Stop::LeaseLost),
+                    // Progress is no result: the next report makes up for this one.
+                    Err(error) => tracing::debug!(%error, "progress was not recorded"),
+                }
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// The last word, for the record of a job that ends well.
+    pub(super) fn now(&self) -> Progress {
+        self.sample(Instant::now())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_and_eta_are_those_of_the_last_seconds() {
+        let tracker = Tracker::new();
+        tracker.begin("encoding", 1000, 5000);
+        let start = Instant::now();
+        assert_eq!(tracker.sample(start).eta_seconds, None);
+        tracker.add(1000);
+        let progress = tracker.sample(start + Duration::from_secs(2));
+        assert_eq!((progress.done, progress.rate), (2000, 500.0));
+        assert_eq!(progress.eta_seconds, Some(6.0));
+        let idle = tracker.sample(start + Duration::from_secs(60));
+        assert_eq!((idle.rate, idle.eta_seconds), (0.0, None));
+    }
+}

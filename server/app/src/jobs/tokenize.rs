@@ -1,0 +1,59 @@
+//! The first phase of a build: documents of the corpus become `tokens.safetensors`, on one blocking thread, in bounded memory.
+
+use std::{path::PathBuf, sync::Arc};
+
+use latentd_cache::{Documents, RowSpec, TokenTable, TokenWriter, tokens_path};
+use latentd_engine::Tokenizer;
+
+use super::{
+    Halt,
+    build_cache::{Build, Residents, bos},
+};
+use crate::grpc::error::Error;
+
+/// The rows of tokens: those of an earlier attempt if they are complete, else made now.
+pub(super) async fn run(
+    build: &Build,
+    residents: &Arc<Residents>,
+    dir: PathBuf,
+) -> Result<Arc<TokenTable>, Halt> {
+    let build = build.clone();
+    let tokenizer = Arc::clone(&residents.model.tokenizer);
+    let span = tracing::Span::current();
+    let work = move || span.in_scope(|| table(&build, &tokenizer, &dir));
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| Err(Error::internal(format!("tokenizing failed: {panic}")).into()))
+}
+
+fn table(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<Arc<TokenTable>, Halt> {
+    if !tokens_path(dir).exists() {
+        write(build, tokenizer, dir)?;
+    }
+    Ok(Arc::new(TokenTable::open(dir)?))
+}
+
+fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<(), Halt> {
+    let spec = &build.spec;
+    build.tracker.begin("tokenizing", 0, spec.max_tokens.unwrap_or_default());
+    let rows = RowSpec {
+        context_length: spec.context_length,
+        bos: bos(spec, tokenizer),
+        max_tokens: spec.max_tokens,
+    };
+    let mut writer = TokenWriter::create(dir, rows)?;
+    let mut documents = Documents::open(&spec.corpus, spec.seed)?;
+    let mut digest = latentd_cache::CorpusDigest::new();
+    for document in &mut documents {
+        build.stopper.check()?;
+        let document = document?;
+        digest.add(&document.text);
+        let ids = tokenizer.encode_ids(&document.text, false).map_err(|error| Error::from_reason(&error))?;
+        let room = writer.push_document(&ids)?;
+        build.tracker.set(writer.tokens());
+        if !room {
+            break;
+        }
+    }
+    writer.finish(&digest.finish())?;
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Residency that survives restarts: what LoadModel and LoadSae were told is kept in the database and loaded again at the
+//! start, then what the configuration names.
+
+use std::{path::PathBuf, sync::Arc};
+
+use latentd_domain::{Dtype, ModelId, Reason, SaeName};
+use latentd_engine::{ModelEntry, SaeEntry, SaeOptions};
+use latentd_store::{
+    models::NewModel,
+    saes::{LoadOptions, NewSae},
+};
+
+use crate::{app::App, config, grpc::error::Error};
+
+/// Loads a model and remembers it.
+pub(crate) async fn load_model(
+    app: &App,
+    id: ModelId,
+    path: PathBuf,
+    dtype: Option<Dtype>,
+) -> Result<Arc<ModelEntry>, Error> {
+    let entry = app.engine.load_model(id, path, dtype).await?;
+    app.store.models().put(&remembered(&entry, dtype)).await?;
+    Ok(entry)
+}
+
+fn remembered(entry: &ModelEntry, dtype: Option<Dtype>) -> NewModel {
+    NewModel {
+        id: entry.id.clone(),
+        path: entry.info.path.clone(),
+        dtype,
+        digest: entry.info.digest.clone(),
+    }
+}
+
+/// Loads an SAE and remembers it, and its model if that came from the configuration.
+pub(crate) async fn load_sae(
+    app: &App,
+    name: SaeName,
+    path: PathBuf,
+    options: SaeOptions,
+) -> Result<Arc<SaeEntry>, Error> {
+    let (norm_scaling_factor, hook_point) = (options.norm_scaling_factor, options.hook_point);
+    let entry = app.engine.load_sae(name, path, options).await?;
+    let sae = NewSae {
+        name: entry.name.clone(),
+        path: entry.info.path.clone(),
+        options: LoadOptions { norm_scaling_factor, hook_point },
+        digest: entry.info.digest.clone(),
+    };
+    match app.store.saes().put(&sae).await {
+        Err(latentd_store::Error::UnknownModel(model)) => {
+            let catalog = app.engine.catalog();
+            let Some(resident) = catalog.models.get(&model) else {
+                return Err(latentd_engine::Error::UnknownModel { model }.into());
+            };
+            app.store.models().put(&remembered(resident, Some(resident.info.dtype))).await?;
+            app.store.saes().put(&sae).await?;
+        }
+        outcome => outcome?,
+    }
+    Ok(entry)
+}
+
+/// Forgets and unloads a model, and with `force` its SAEs. Returns the bytes that this gives back.
+pub(crate) async fn unload_model(app: &App, id: &ModelId, force: bool) -> Result<u64, Error> {
+    if let Some(job) = app.jobs.user_of(|spec| spec.saes.iter().any(|sae| sae.model() == id)) {
+        return Err(in_use(id, &job));
+    }
+    let catalog = app.engine.catalog();
+    if !catalog.models.contains_key(id) {
+        return Err(latentd_engine::Error::UnknownModel { model: id.clone() }.into());
+    }
+    let saes = catalog.saes_of(id).count();
+    if saes > 0 && !force {
+        return Err(latentd_engine::Error::ResourceInUse { model: id.clone(), saes }.into());
+    }
+    // First the database: after a crash between the two the model is gone, as it was asked for.
+    app.store.models().remove(id).await?;
+    Ok(app.engine.unload_model(id, force).await?)
+}
+
+/// Forgets and unloads an SAE. Returns the bytes that this gives back.
+pub(crate) async fn unload_sae(app: &App, name: &SaeName) -> Result<u64, Error> {
+    if let Some(job) = app.jobs.user_of(|spec| spec.saes.contains(name)) {
+        return Err(in_use(name, &job));
+    }
+    if !app.engine.catalog().saes.contains_key(name) {
+        return Err(latentd_engine::Error::UnknownSae { sae: name.clone() }.into());
+    }
+    app.store.saes().remove(name).await?;
+    Ok(app.engine.unload_sae(name).await?)
+}
+
+fn in_use(name: &dyn std::fmt::Display, job: &dyn std::fmt::Display) -> Error {
+    Error::new(Reason::ResourceInUse, format!("{name} is in use by {job}")).with("user", job)
+}
+
+/// Loads what was resident when the server stopped, then what the configuration names. What cannot be loaded is logged and
+/// shown by GetServerInfo; it does not keep the server from starting.
+pub(crate) async fn restore(app: &App) {
+    if let Err(error) = restore_remembered(app).await {
+        failed(app, "what was resident", &error);
+    }
+    for model in &app.config.models {
+        restore_configured(app, model).await;
+    }
+}
+
+async fn restore_remembered(app: &App) -> Result<(), Error> {
+    let resident = app.engine.catalog();
+    for model in app.store.models().list().await? {
+        if resident.models.contains_key(&model.id) {
+            continue;
+        }
+        let loaded = app.engine.load_model(model.id.clone(), model.path.into(), model.dtype).await;
+        match loaded {
+            Ok(entry) if entry.info.digest != model.digest => {
+                let message = "the files have changed since it was loaded first";
+                tracing::warn!(model = %model.id, path = %entry.info.path, "{message}");
+            }
+            Ok(entry) => tracing::info!(model = %entry.id, "resident again"),
+            Err(error) => failed(app, &model.id, &error.into()),
+        }
+    }
+    for sae in app.store.saes().list().await? {
+        if resident.saes.contains_key(&sae.name) {
+            continue;
+        }
+        let LoadOptions { norm_scaling_factor, hook_point } = sae.options;
+        let options = SaeOptions { norm_scaling_factor, hook_point };
+        match app.engine.load_sae(sae.name.clone(), sae.path.into(), options).await {
+            Ok(entry) if entry.info.digest != sae.digest => {
+                let message = "the files have changed since it was loaded first";
+                tracing::warn!(sae = %sae.name, path = %entry.info.path, "{message}");
+            }
+            Ok(entry) => tracing::info!(sae = %entry.name, "resident again"),
+            Err(error) => failed(app, &sae.name, &error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn restore_configured(app: &App, model: &config::Model) {
+    let loaded = app.engine.load_model(model.id.clone(), model.path.clone(), model.dtype).await;
+    if let Err(error) = loaded {
+        return failed(app, &model.id, &error.into());
+    }
+    tracing::info!(model = %model.id, "resident");
+    for sae in &model.saes {
+        let Ok(name) = SaeName::new(model.id.clone(), &sae.id) else { continue };
+        let options = SaeOptions {
+            norm_scaling_factor: sae.norm_scaling_factor,
+            hook_point: sae.hook_point,
+        };
+        match app.engine.load_sae(name.clone(), sae.path.clone(), options).await {
+            Ok(_) => tracing::info!(sae = %name, "resident"),
+            Err(error) => failed(app, &name, &error.into()),
+        }
+    }
+}
+
+fn failed(app: &App, what: &(impl std::fmt::Display + ?Sized), error: &Error) {
+    tracing::error!(what = %what, reason = %error.reason(), %error, "not loaded at the start");
+    app.health.startup_failed(format!("{what}: {error}"));
+}
+
+/// Waits for nothing: tells what of `saes` is not resident, after trying once more to load what is remembered of it.
+pub(crate) async fn ensure(app: &App, saes: &[SaeName]) -> Result<(), Error> {
+    let missing = || {
+        let catalog = app.engine.catalog();
+        saes.iter().find(|name| !catalog.saes.contains_key(name)).cloned()
+    };
+    if missing().is_some() {
+        restore_remembered(app).await?;
+    }
+    match missing() {
+        None => Ok(()),
+        Some(sae) => Err(latentd_engine::Error::UnknownSae { sae }.into()),
+    }
+}

@@ -1,0 +1,314 @@
+//! The life of a server: bind, start the engine and the database, load what was resident, serve, drain, stop.
+//!
+//! [`Server::start`] is the whole server inside a process, for the binary and for tests; [`run`] adds the signals.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use latentd_engine::{Engine, Options as EngineOptions};
+use latentd_store::{
+    Database, Store,
+    embedded::{self, Embedded},
+};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::transport::server::TcpIncoming;
+
+use crate::{
+    app::{App, Shared},
+    caches::OpenCaches,
+    config::Config,
+    grpc::{self, layers::EdgeLayer},
+    health::{self, Health},
+    jobs::{self, RunningJobs},
+    lifecycle::{Lifecycle, Signals},
+    residency,
+};
+
+/// Time that background tasks have to end once everything was told to stop at once.
+const LAST_ORDERS: Duration = Duration::from_secs(5);
+/// Calls that one connection may have under way.
+const STREAMS: u32 = 1024;
+/// Time between two pings of an idle connection: a client that is gone is noticed, and its work dropped.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken or not this machine's.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is no such device, or no thread for it.
+    #[error("cannot start the engine")]
+    Engine(#[source] latentd_engine::Error),
+    /// The private Postgres does not start.
+    #[error("cannot start the private database")]
+    Embedded(#[source] Box<embedded::Error>),
+    /// The database cannot be used.
+    #[error("cannot use the database")]
+    Database(#[source] latentd_store::Error),
+    /// Signals cannot be handled.
+    #[error("cannot handle signals")]
+    Signals(#[source] std::io::Error),
+    /// Reflection refused the API's own description.
+    #[error("cannot describe the API")]
+    Reflection(#[source] tonic_reflection::server::Error),
+}
+
+/// Why a server that ran ended badly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server crashed: {0}")]
+pub struct Crashed(String);
+
+/// Starts servers.
+#[derive(Debug)]
+pub struct Server;
+
+/// A running server. Dropping it stops it at once.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    life: Lifecycle,
+    end: Option<JoinHandle<Result<(), Crashed>>>,
+}
+
+impl Server {
+    /// Starts a server and returns once it answers. What is configured to be loaded is loaded before; a failure of that does
+    /// not keep the server from starting and is shown by GetServerInfo.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        let address = config.listen;
+        let bind = |source| StartError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let addr = listener.local_addr().map_err(bind)?;
+        let life = Lifecycle::default();
+        let (engine, handle) = Engine::start(engine_options(&config)).map_err(StartError::Engine)?;
+        let (store, embedded) = database(&config).await?;
+        let app = Arc::new(App {
+            caches: OpenCaches::new(config.caches_dir()),
+            jobs: RunningJobs::default(),
+            health: Health::new(handle.health()),
+            engine: handle,
+            store,
+            life: life.clone(),
+            start_time: SystemTime::now(),
+            config,
+        });
+        prepare(&app).await;
+        let closing = CancellationToken::new();
+        let reporter = serve(&app, listener, closing.clone())?;
+        work(&app, embedded.as_ref());
+        tracing::info!(address = %addr, "listening");
+        let parts = Parts { app, engine, embedded, closing, reporter };
+        let end = TaskTracker::new().spawn(parts.supervise());
+        Ok(Running { addr, life, end: Some(end) })
+    }
+}
+
+impl Running {
+    /// The address that is served, its port chosen if it was 0.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Asks the server to end: no new calls, those in progress finish. Returns at once.
+    pub fn drain(&self) {
+        self.life.drain();
+    }
+
+    /// Ends the server without waiting for calls in progress. Returns at once.
+    pub fn abort(&self) {
+        self.life.abort();
+    }
+
+    /// Waits until the server has ended, however that comes about. Fails if it crashed.
+    pub async fn ended(&mut self) -> Result<(), Crashed> {
+        match self.end.as_mut() {
+            None => Ok(()),
+            Some(end) => {
+                let ended = end.await;
+                self.end = None;
+                ended.unwrap_or_else(|panic| Err(Crashed(panic.to_string())))
+            }
+        }
+    }
+
+    /// Drains and waits for the end.
+    pub async fn stop(mut self) -> Result<(), Crashed> {
+        self.drain();
+        self.ended().await
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.end.is_some() {
+            self.life.abort();
+        }
+    }
+}
+
+/// How a server that had signals ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It crashed.
+    #[error(transparent)]
+    Crashed(#[from] Crashed),
+}
+
+/// Serves until SIGTERM or Ctrl-C: the first drains, the second does not wait.
+pub async fn run(config: Config) -> Result<(), RunError> {
+    let mut signals = Signals::install().map_err(StartError::Signals)?;
+    let drain_seconds = config.shutdown.drain_seconds;
+    let mut running = tokio::select! {
+        running = Server::start(config) => running?,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before the start was complete");
+            return Ok(());
+        }
+    };
+    tokio::select! {
+        ended = running.ended() => return Ok(ended?),
+        signal = signals.next() => tracing::info!(signal, drain_seconds, "shutting down"),
+    }
+    running.drain();
+    tokio::select! {
+        ended = running.ended() => return Ok(ended?),
+        signal = signals.next() => tracing::warn!(signal, "shutting down without waiting"),
+    }
+    running.abort();
+    Ok(running.ended().await?)
+}
+
+fn engine_options(config: &Config) -> EngineOptions {
+    EngineOptions {
+        device: config.device.index,
+        dtype: config.device.dtype,
+        batch_tokens: config.engine.batch_tokens,
+        max_queued: config.engine.max_queued,
+        threads: (config.device.threads > 0).then_some(config.device.threads),
+    }
+}
+
+async fn database(config: &Config) -> Result<(Store, Option<Embedded>), StartError> {
+    if let Some(url) = &config.database.url {
+        let database = Database::from_url(url).map_err(StartError::Database)?;
+        tracing::info!(%database, "connecting to the database");
+        return Ok((Store::connect(&database).await.map_err(StartError::Database)?, None));
+    }
+    let options = embedded::Options {
+        binaries: config.database.binaries.clone(),
+        ..embedded::Options::new(&config.data_dir)
+    };
+    let embedded =
+        embedded::start(options).await.map_err(|error| StartError::Embedded(Box::new(error)))?;
+    let store = Store::connect(&embedded.database()).await.map_err(StartError::Database)?;
+    Ok((store, Some(embedded)))
+}
+
+/// What comes before the first call: residency, and deletions that a crash interrupted.
+async fn prepare(app: &App) {
+    residency::restore(app).await;
+    match app.store.caches().deleting().await {
+        Ok(caches) => {
+            for id in caches {
+                if let Err(error) = grpc::remove_files(app, &id).await {
+                    tracing::warn!(cache = %id, %error, "an interrupted deletion was not finished");
+                }
+            }
+        }
+        Err(error) => tracing::warn!(%error, "interrupted deletions were not looked for"),
+    }
+}
+
+/// Answers calls until `closing`.
+fn serve(
+    app: &Shared,
+    listener: TcpListener,
+    closing: CancellationToken,
+) -> Result<tonic_health::server::HealthReporter, StartError> {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    let routes = grpc::routes(app, service).map_err(StartError::Reflection)?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let server = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .max_concurrent_streams(STREAMS)
+        .layer(EdgeLayer { life: app.life.clone() })
+        .add_routes(routes);
+    app.life.spawn_essential("grpc", async move {
+        let closed = closing.cancelled_owned();
+        if let Err(error) = server.serve_with_incoming_shutdown(incoming, closed).await {
+            tracing::error!(%error, "the listener failed");
+        }
+    });
+    Ok(reporter)
+}
+
+/// Starts what works in the background.
+fn work(app: &Shared, embedded: Option<&Embedded>) {
+    let alone = embedded.is_some_and(Embedded::is_owner);
+    let runner = jobs::run(Arc::clone(app), alone);
+    app.life.spawn_essential("jobs", runner);
+    let pinging = Arc::clone(app);
+    app.life.spawn_essential("database ping", async move {
+        tokio::select! {
+            () = pinging.life.draining() => {}
+            () = pinging.health.ping(&pinging.store) => {}
+        }
+    });
+    let listening = Arc::clone(app);
+    app.life.spawn_essential("database notifications", async move {
+        tokio::select! {
+            () = listening.life.draining() => {}
+            () = listening.store.clone().listen() => {}
+        }
+    });
+}
+
+/// What has to be ended, in this order: calls and tasks, the engine, the store, the database.
+struct Parts {
+    app: Shared,
+    engine: Engine,
+    embedded: Option<Embedded>,
+    closing: CancellationToken,
+    reporter: tonic_health::server::HealthReporter,
+}
+
+impl Parts {
+    async fn supervise(self) -> Result<(), Crashed> {
+        let Self { app, engine, embedded, closing, reporter } = self;
+        // Returns when the server drains, with everything NOT_SERVING.
+        health::report(&app, &reporter).await;
+        closing.cancel();
+        let drain = app.config.shutdown.drain();
+        let drained = tokio::select! {
+            () = app.life.aborted() => false,
+            drained = timeout(drain, app.life.finished()) => drained.is_ok(),
+        };
+        if !drained {
+            tracing::warn!(drain_seconds = drain.as_secs(), "calls or jobs in progress are cut off");
+            app.life.abort();
+            let _ = timeout(LAST_ORDERS, app.life.finished()).await;
+        }
+        let stopped = tokio::task::spawn_blocking(move || engine.shutdown());
+        if timeout(LAST_ORDERS, stopped).await.is_err() {
+            tracing::warn!("the engine is still at work");
+        }
+        let _ = timeout(LAST_ORDERS, app.store.close()).await;
+        if let Some(embedded) = embedded {
+            embedded.stop().await;
+        }
+        tracing::info!("stopped");
+        app.life.crash().map_or(Ok(()), |what| Err(Crashed(what.to_owned())))
+    }
+}
