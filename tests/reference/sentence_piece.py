@@ -1,6 +1,6 @@
 """Writes a GGUF file with a SentencePiece tokenizer (tokens and scores, no merges), and the ids that transformers gives.
 
-usage: sentencepiece.py OUT_DIR
+usage: sentence_piece.py OUT_DIR
 
 Needs transformers 5 and gguf. The model around the tokenizer is as small as a llama can be.
 """
