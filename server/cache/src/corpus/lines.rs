@@ -129,3 +129,33 @@ impl Iterator for Lines {
         self.read().transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_at_the_limit_is_read_and_one_beyond_it_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        for (content, fits) in [("12345", true), ("123456", false)] {
+            for ending in ["", "\n", "\r\n"] {
+                fs_err::write(&path, format!("{content}{ending}next{ending}")).unwrap();
+                let first = each(&path, if ending.is_empty() { 9 } else { 5 })
+                    .unwrap()
+                    .next()
+                    .unwrap();
+                match first {
+                    Ok(_) => assert!(fits),
+                    Err(error) => {
+                        assert!(
+                            !fits && matches!(error, Error::DocumentTooLarge { line: Some(1), .. })
+                        );
+                    }
+                }
+            }
+            fs_err::write(&path, content).unwrap();
+            assert_eq!(whole(&path, 5).next().unwrap().is_ok(), fits);
+        }
+    }
+}

@@ -1,1 +1,8 @@
-//! Tests of the whole crate against a dense model.
+//! Tests of the whole crate: caches built from dense activations, and read back against a naive reading of these.
+
+mod build;
+mod corpora;
+mod damage;
+mod dense;
+mod examples;
+mod shards;
