@@ -34,6 +34,13 @@ pub use engine::{DeviceInfo, Engine, Options};
 pub use error::Error;
 pub use handle::Handle;
 pub use health::Health;
+/// The goldens of `tests/golden` against a device, without an engine.
+pub mod golden {
+    pub use latentd_nn::{
+        Device,
+        golden::{Comparison, Error, TOLERANCE, compare},
+    };
+}
 pub use latentd_nn::{
     sae::{LatentReport, SaeOptions},
     tokenizer::Tokenizer,
