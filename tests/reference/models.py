@@ -7,6 +7,7 @@ Needs torch, transformers 5, tokenizers, safetensors and gguf. Each model is a H
 dequantized weights are those of the folder, bit for bit, so that one file of expected values serves both.
 """
 
+import copy
 import json
 import pathlib
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 PROMPTS = ["The cat sat.", "Déjà vu 42\n"]
 TEXT = ["the cat sat on the mat", "the rat and the hat that the cat ate", "an answer in time", "on and on in the end"]
@@ -107,20 +108,19 @@ def run(model: torch.nn.Module, ids: list[int]) -> dict[str, torch.Tensor]:
     return values
 
 
-def save_expected(model: torch.nn.Module, folder: pathlib.Path, prompts: list[list[int]]) -> None:
+def save_expected(folder: pathlib.Path, prompts: list[list[int]]) -> None:
+    """Of the model as it is read back: what was written may be rounded."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     tensors = {f"{i}.{name}": value for i, ids in enumerate(prompts) for name, value in run(model, ids).items()}
     save_file(tensors, folder / "expected.safetensors")
 
 
 def save_folder(model: torch.nn.Module, folder: pathlib.Path, made: Tokenizer, dtype: torch.dtype, shard: str) -> None:
-    """A folder as `save_pretrained` makes it. The weights are rounded to `dtype` in the model too."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.to(dtype).float())
+    """A folder as `save_pretrained` makes it. The weights of the model are rounded to `dtype` too."""
     fast = PreTrainedTokenizerFast(tokenizer_object=made, bos_token=BOS, eos_token=BOS)
     fast.save_pretrained(folder)
     model.to(dtype).save_pretrained(folder, max_shard_size=shard)
-    model.float()
+    model.to(torch.float32)
     (folder / "generation_config.json").unlink(missing_ok=True)
     tokenizer_json = json.loads((folder / "tokenizer.json").read_text())
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json, ensure_ascii=False, separators=(",", ":")))
@@ -265,7 +265,6 @@ def llama(rope: dict, **more) -> LlamaForCausalLM:
         rope_parameters=rope,
         bos_token_id=0,
         eos_token_id=0,
-        attn_implementation="eager",
         **more,
     )
     return LlamaForCausalLM(config).eval()
@@ -284,24 +283,22 @@ def main(out: pathlib.Path) -> None:
         if (kind := LLAMA_KINDS.get(name.split(".")[-2])) is not None:
             round_through(parameter, kind)
     save_folder(tied, out / "llama", made, torch.float32, "1GB")
-    save_expected(tied, out / "llama", prompts)
+    save_expected(out / "llama", prompts)
     write_llama(tied, made, out / "llama.gguf")
 
     scaling = {"factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
     untied = llama({"rope_type": "llama3", "rope_theta": 500.0, **scaling}, attention_bias=True, head_dim=16)
     randomise(untied, 2)
     save_folder(untied, out / "llama-sharded", made, torch.bfloat16, "40KB")
-    save_expected(untied, out / "llama-sharded", prompts)
+    save_expected(out / "llama-sharded", prompts)
 
     config = GPT2Config(
         vocab_size=VOCAB, n_embd=32, n_layer=2, n_head=4, n_inner=64, n_positions=64, bos_token_id=0, eos_token_id=0
     )
-    config._attn_implementation = "eager"
     gpt2 = GPT2LMHeadModel(config).eval()
     randomise(gpt2, 3)
     save_folder(gpt2, out / "gpt2", made, torch.float16, "1GB")
-    with torch.no_grad():  # 1-dimensional parameters are f32 in the GGUF, and rounded to f16 already
-        save_expected(gpt2, out / "gpt2", prompts)
+    save_expected(out / "gpt2", prompts)
     write_gpt2(gpt2, made, out / "gpt2.gguf")
 
 
