@@ -8,7 +8,6 @@ use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duratio
 use futures::FutureExt;
 use latentd_domain::{BuildCacheSpec, Reason};
 use latentd_store::leases::{JobLease, Outcome, Owner};
-use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{BUILD_CACHE, Halt, Stop, Stopper, build_cache, progress::Tracker};
@@ -27,24 +26,21 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Works on jobs until the server drains. `alone` says that no other process works on this database, so that leases of
 /// earlier ones can be ended at once.
 pub(crate) async fn run(app: Shared, alone: bool) {
-    let tasks = TaskTracker::new();
     tokio::select! {
         () = app.life.draining() => {}
-        () = claim_forever(&app, &tasks, alone) => {}
+        () = claim_forever(&app, alone) => {}
     }
     app.jobs.each(|stopper| stopper.stop(Stop::Draining));
-    tasks.close();
-    tasks.wait().await;
 }
 
-async fn claim_forever(app: &Shared, tasks: &TaskTracker, alone: bool) {
+async fn claim_forever(app: &Shared, alone: bool) {
     let mut signals = app.store.signals();
     if alone && let Err(error) = app.store.leases().expire_others(Owner::new()).await {
         tracing::debug!(%error, "leases of earlier processes were not ended");
     }
     let mut away = false;
     loop {
-        match claim(app, tasks).await {
+        match claim(app).await {
             Ok(()) => {
                 away = false;
                 signals.any().await;
@@ -59,7 +55,7 @@ async fn claim_forever(app: &Shared, tasks: &TaskTracker, alone: bool) {
     }
 }
 
-async fn claim(app: &Shared, tasks: &TaskTracker) -> Result<(), latentd_store::Error> {
+async fn claim(app: &Shared) -> Result<(), latentd_store::Error> {
     let leases = app.store.leases();
     leases.reap().await?;
     while app.jobs.count() < app.config.jobs.max_running {
@@ -69,7 +65,7 @@ async fn claim(app: &Shared, tasks: &TaskTracker) -> Result<(), latentd_store::E
         let span = tracing::info_span!("job", job = %lease.job.id);
         let attempt = Attempt { app: Arc::clone(app), owner, lease, stopper: Stopper::default() };
         app.jobs.begin(attempt.lease.job.id.clone(), attempt.stopper.clone());
-        tasks.spawn(attempt.run().instrument(span));
+        app.life.spawn(attempt.run().instrument(span));
     }
     Ok(())
 }

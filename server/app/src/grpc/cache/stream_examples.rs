@@ -314,7 +314,7 @@ mod tests {
             ..pb::StreamExamplesRequest::default()
         };
         let error = parse(request, &limits()).unwrap_err();
-        let status = tonic::Status::from(error);
+        let status = Status::from(error);
         let details = tonic_types::StatusExt::get_details_bad_request(&status).unwrap();
         let names: Vec<&str> =
             details.field_violations.iter().map(|violation| violation.field.as_str()).collect();
