@@ -30,13 +30,22 @@ struct Arguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
     let device = Device::new(0)?;
-    println!("{} rows, d_in {}, top {}, {} threads", arguments.rows, arguments.d_in, arguments.k, device.threads());
+    println!(
+        "{} rows, d_in {}, top {}, {} threads",
+        arguments.rows,
+        arguments.d_in,
+        arguments.k,
+        device.threads()
+    );
     for d_sae in [8 * arguments.d_in, 32 * arguments.d_in] {
         let folder = tempfile::tempdir()?;
         for architecture in ["topk", "jumprelu"] {
             write_sae(folder.path(), &arguments, (architecture, d_sae))?;
             let sae = Sae::open(folder.path(), &SaeOptions::default(), &device)?;
-            let input = device.from_host(noise(1, arguments.rows * arguments.d_in), [arguments.rows, arguments.d_in]);
+            let input = device.from_host(
+                noise(1, arguments.rows * arguments.d_in),
+                [arguments.rows, arguments.d_in],
+            );
             let (mut ours, mut theirs) = (f64::INFINITY, f64::INFINITY);
             for _ in 0..ROUNDS {
                 ours = ours.min(time(&sae, &input)?);
@@ -46,9 +55,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             let work = 2.0 * (arguments.rows * arguments.d_in * d_sae) as f64;
             let rate = |milliseconds: f64| work / milliseconds / 1e6;
-            print!("{architecture:9} {} -> {d_sae:6}: {ours:7.1} ms {:6.0} GF/s", arguments.d_in, rate(ours));
+            print!(
+                "{architecture:9} {} -> {d_sae:6}: {ours:7.1} ms {:6.0} GF/s",
+                arguments.d_in,
+                rate(ours)
+            );
             if theirs.is_finite() {
-                print!("   SAELens {theirs:7.1} ms {:6.0} GF/s   {:.2} times as fast", rate(theirs), theirs / ours);
+                print!(
+                    "   SAELens {theirs:7.1} ms {:6.0} GF/s   {:.2} times as fast",
+                    rate(theirs),
+                    theirs / ours
+                );
             }
             println!();
         }
@@ -58,7 +75,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 impl Arguments {
     fn parse() -> Result<Self, Box<dyn Error>> {
-        let mut out = Self { rows: 2048, d_in: 576, k: 32, peer: None };
+        let mut out = Self {
+            rows: 2048,
+            d_in: 576,
+            k: 32,
+            peer: None,
+        };
         let mut words = std::env::args().skip(1);
         while let Some(name) = words.next() {
             let value = words.next().ok_or("an option needs a value")?;
@@ -89,17 +111,32 @@ fn time(sae: &Sae, input: &Tensor<2>) -> Result<f64, Box<dyn Error>> {
 
 fn time_peer(python: &str, folder: &Path, rows: usize) -> Result<f64, Box<dyn Error>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bench_sae.py");
-    let output = Command::new(python).arg(script).arg(folder).arg(rows.to_string()).output()?;
+    let output = Command::new(python)
+        .arg(script)
+        .arg(folder)
+        .arg(rows.to_string())
+        .output()?;
     let text = String::from_utf8(output.stdout)?;
-    let line = text.lines().last().ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let line = text
+        .lines()
+        .last()
+        .ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
     let reply: serde_json::Value = serde_json::from_str(line)?;
-    Ok(reply.get("ms").and_then(serde_json::Value::as_f64).ok_or("no `ms`")?)
+    Ok(reply
+        .get("ms")
+        .and_then(serde_json::Value::as_f64)
+        .ok_or("no `ms`")?)
 }
 
 /// A SAELens folder with random weights. Of a jumprelu about 1 latent in 300 fires, as in real ones.
-fn write_sae(folder: &Path, arguments: &Arguments, (architecture, d_sae): (&str, usize)) -> Result<(), Box<dyn Error>> {
+fn write_sae(
+    folder: &Path,
+    arguments: &Arguments,
+    (architecture, d_sae): (&str, usize),
+) -> Result<(), Box<dyn Error>> {
     let d_in = arguments.d_in;
-    let metadata = serde_json::json!({"sae_lens_version": "6.54.12", "hook_name": "blocks.0.hook_resid_post"});
+    let metadata =
+        serde_json::json!({"sae_lens_version": "6.54.12", "hook_name": "blocks.0.hook_resid_post"});
     let config = serde_json::json!({
         "architecture": architecture, "d_in": d_in, "d_sae": d_sae, "k": arguments.k, "dtype": "float32",
         "device": "cpu", "rescale_acts_by_decoder_norm": false, "metadata": metadata,
@@ -114,13 +151,21 @@ fn write_sae(folder: &Path, arguments: &Arguments, (architecture, d_sae): (&str,
         ("b_dec", vec![d_in], noise(5, d_in)),
         ("threshold", vec![d_sae], vec![threshold; d_sae]),
     ];
-    let views = tensors.iter().filter(|(name, ..)| architecture == "jumprelu" || *name != "threshold");
+    let views = tensors
+        .iter()
+        .filter(|(name, ..)| architecture == "jumprelu" || *name != "threshold");
     let views = views
         .map(|(name, shape, values)| {
-            Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))?))
+            Ok((
+                *name,
+                TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))?,
+            ))
         })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
-    fs_err::write(folder.join("sae_weights.safetensors"), safetensors::serialize(views, None)?)?;
+    fs_err::write(
+        folder.join("sae_weights.safetensors"),
+        safetensors::serialize(views, None)?,
+    )?;
     Ok(())
 }
 

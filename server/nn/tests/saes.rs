@@ -45,20 +45,29 @@ fn expected(folder: &Path) -> Expected {
 
 fn options(name: &str) -> SaeOptions {
     let folds = name.contains("average");
-    SaeOptions { norm_scaling_factor: folds.then_some(NORM_FACTOR), hook_point: None }
+    SaeOptions {
+        norm_scaling_factor: folds.then_some(NORM_FACTOR),
+        hook_point: None,
+    }
 }
 
 fn encode(sae: &Sae, expected: &Expected, selection: &Selection) -> SparseActivations {
     let input = device().from_host(expected.input.clone(), [expected.rows, sae.info().d_in]);
-    sae.encode(&input, &vec![true; expected.rows], selection, Scale::Raw).unwrap()
+    sae.encode(&input, &vec![true; expected.rows], selection, Scale::Raw)
+        .unwrap()
 }
 
 fn close(found: &[f32], expected: &[f32], what: &str) {
     assert_eq!(found.len(), expected.len());
-    let scale = expected.iter().fold(1e-6f32, |largest, value| largest.max(value.abs()));
+    let scale = expected
+        .iter()
+        .fold(1e-6f32, |largest, value| largest.max(value.abs()));
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let difference = (found - expected).abs();
-        assert!(difference <= TOLERANCE * scale, "{what}: {found} at {i}, not {expected}");
+        assert!(
+            difference <= TOLERANCE * scale,
+            "{what}: {found} at {i}, not {expected}"
+        );
     }
 }
 
@@ -90,7 +99,10 @@ fn activations_and_reconstructions_are_saelens() {
             // The same latents fire, but for those on the edge.
             for (latent, (a, b)) in found.iter().zip(expected).enumerate() {
                 let same = (*a > 0.0) == (*b > 0.0);
-                assert!(same || a.max(*b) < 1e-5, "{name}: row {row}, latent {latent}");
+                assert!(
+                    same || a.max(*b) < 1e-5,
+                    "{name}: row {row}, latent {latent}"
+                );
             }
         }
         let decoded = sae.decode(&sparse, Scale::Raw).unwrap();
@@ -114,15 +126,25 @@ fn selections_are_parts_of_what_fires() {
         let some = encode(&sae, &expected, &Selection::Latents(set.clone().into()));
         for row in 0..expected.rows {
             let (latents, values) = all.row(row);
-            let mut entries: Vec<(u32, f32)> =
-                latents.iter().copied().zip(values.iter().copied()).collect();
-            let chosen: Vec<_> =
-                entries.iter().copied().filter(|(latent, _)| set.contains(latent)).collect();
+            let mut entries: Vec<(u32, f32)> = latents
+                .iter()
+                .copied()
+                .zip(values.iter().copied())
+                .collect();
+            let chosen: Vec<_> = entries
+                .iter()
+                .copied()
+                .filter(|(latent, _)| set.contains(latent))
+                .collect();
             entries.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             entries.truncate(5);
             for (part, entries) in [(&top, entries), (&some, chosen)] {
                 let (latents, values): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-                assert_eq!(part.row(row), (&latents[..], &values[..]), "{name}, row {row}");
+                assert_eq!(
+                    part.row(row),
+                    (&latents[..], &values[..]),
+                    "{name}, row {row}"
+                );
             }
         }
     }
@@ -136,11 +158,16 @@ fn scaling_by_decoder_norm_keeps_the_reconstruction() {
         let expected = expected(&folder);
         let input = device().from_host(expected.input.clone(), [expected.rows, sae.info().d_in]);
         let mask = vec![true; expected.rows];
-        let scaled = sae.encode(&input, &mask, &Selection::AllFiring, Scale::DecoderNorm).unwrap();
+        let scaled = sae
+            .encode(&input, &mask, &Selection::AllFiring, Scale::DecoderNorm)
+            .unwrap();
         let raw = encode(&sae, &expected, &Selection::AllFiring);
         assert_eq!(scaled.latents, raw.latents);
         // Where the activations carry the norm already, there is nothing left to scale.
-        assert_eq!(scaled.activations == raw.activations, name == "topk-rescale");
+        assert_eq!(
+            scaled.activations == raw.activations,
+            name == "topk-rescale"
+        );
         let decoded = sae.decode(&scaled, Scale::DecoderNorm).unwrap();
         close(&decoded, &sae.decode(&raw, Scale::Raw).unwrap(), name);
     }
@@ -172,14 +199,26 @@ fn masked_rows_do_not_count() {
 #[test]
 fn the_info_says_what_the_file_says() {
     let info = |name: &str| {
-        Sae::open(&goldens().join(name), &options(name), &device()).unwrap().info().clone()
+        Sae::open(&goldens().join(name), &options(name), &device())
+            .unwrap()
+            .info()
+            .clone()
     };
     let topk = info("topk-rescale");
-    assert_eq!((topk.architecture, topk.k), (SaeArchitecture::TopK, Some(8)));
-    assert_eq!((topk.declared_l0, topk.context_length), (Some(8.0), Some(32)));
+    assert_eq!(
+        (topk.architecture, topk.k),
+        (SaeArchitecture::TopK, Some(8))
+    );
+    assert_eq!(
+        (topk.declared_l0, topk.context_length),
+        (Some(8.0), Some(32))
+    );
     assert!(topk.rescale_acts_by_decoder_norm && topk.prepend_bos && topk.apply_b_dec_to_input);
     assert_eq!(topk.hook_point.to_string(), "blocks.1.hook_resid_post");
-    assert_eq!((topk.trained_on_model.as_str(), topk.digest.len()), ("tiny", 64));
+    assert_eq!(
+        (topk.trained_on_model.as_str(), topk.digest.len()),
+        ("tiny", 64)
+    );
     assert_eq!(info("batchtopk").architecture, SaeArchitecture::JumpRelu);
     assert_eq!(info("standard-f16").stored_dtype, "f16");
     assert_eq!(info("standard-bf16").stored_dtype, "bf16");
@@ -211,10 +250,16 @@ fn with_tensor(folder: &Path, name: &str, tensor: Option<(Vec<usize>, Vec<f32>)>
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let replaced: Option<(Vec<usize>, Vec<u8>)> =
         tensor.map(|(shape, values)| (shape, bytemuck::cast_slice(&values).to_vec()));
-    let mut views: Vec<_> =
-        file.tensors().into_iter().filter(|(other, _)| other != name).collect();
+    let mut views: Vec<_> = file
+        .tensors()
+        .into_iter()
+        .filter(|(other, _)| other != name)
+        .collect();
     if let Some((shape, data)) = &replaced {
-        views.push((name.to_owned(), TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+        views.push((
+            name.to_owned(),
+            TensorView::new(Dtype::F32, shape.clone(), data).unwrap(),
+        ));
     }
     fs_err::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
@@ -223,37 +268,132 @@ fn with_tensor(folder: &Path, name: &str, tensor: Option<(Vec<usize>, Vec<f32>)>
 fn refused(result: Result<Sae, LoadError>, reason: Reason, words: &str) {
     let error = result.map(|sae| sae.info().clone()).expect_err("refused");
     assert_eq!(error.reason(), reason, "{error}");
-    assert!(error.to_string().contains(words), "`{error}` does not say `{words}`");
+    assert!(
+        error.to_string().contains(words),
+        "`{error}` does not say `{words}`"
+    );
 }
 
 #[test]
 fn what_is_not_supported_is_refused() {
-    use Reason::{MalformedConfig, MissingNormFactor, ShapeMismatch, UnknownHookPoint, UnsupportedSae};
+    use Reason::{
+        MalformedConfig, MissingNormFactor, ShapeMismatch, UnknownHookPoint, UnsupportedSae,
+    };
     let (architecture, normalise) = ("/architecture", "/normalize_activations");
     let (reshape, hook_name) = ("/reshape_activations", "/metadata/hook_name");
     for (name, path, value, reason, words) in [
-        ("standard", architecture, json!("transcoder"), UnsupportedSae, "jumprelu"),
-        ("standard", architecture, json!("batchtopk"), UnsupportedSae, "for inference"),
-        ("standard", architecture, Value::Null, MalformedConfig, "architecture"),
-        ("standard", normalise, json!("covariance_whitening"), UnsupportedSae, "layer_norm"),
-        ("standard", normalise, json!("expected_average_only_in"), MissingNormFactor, "factor"),
-        ("standard", reshape, json!("hook_z"), UnsupportedSae, "attn.hook_z"),
+        (
+            "standard",
+            architecture,
+            json!("transcoder"),
+            UnsupportedSae,
+            "jumprelu",
+        ),
+        (
+            "standard",
+            architecture,
+            json!("batchtopk"),
+            UnsupportedSae,
+            "for inference",
+        ),
+        (
+            "standard",
+            architecture,
+            Value::Null,
+            MalformedConfig,
+            "architecture",
+        ),
+        (
+            "standard",
+            normalise,
+            json!("covariance_whitening"),
+            UnsupportedSae,
+            "layer_norm",
+        ),
+        (
+            "standard",
+            normalise,
+            json!("expected_average_only_in"),
+            MissingNormFactor,
+            "factor",
+        ),
+        (
+            "standard",
+            reshape,
+            json!("hook_z"),
+            UnsupportedSae,
+            "attn.hook_z",
+        ),
         ("standard", reshape, json!("heads"), UnsupportedSae, "heads"),
-        ("standard", hook_name, json!("blocks.1.hook_nothing"), UnknownHookPoint, "hook_nothing"),
-        ("standard", hook_name, Value::Null, MalformedConfig, "hook_name"),
-        ("standard", "/metadata/hook_head_index", json!(2), UnsupportedSae, "head 2"),
+        (
+            "standard",
+            hook_name,
+            json!("blocks.1.hook_nothing"),
+            UnknownHookPoint,
+            "hook_nothing",
+        ),
+        (
+            "standard",
+            hook_name,
+            Value::Null,
+            MalformedConfig,
+            "hook_name",
+        ),
+        (
+            "standard",
+            "/metadata/hook_head_index",
+            json!(2),
+            UnsupportedSae,
+            "head 2",
+        ),
         ("standard", "/d_in", json!(0), MalformedConfig, "d_in"),
-        ("standard", "/d_sae", json!(4294967296u64), MalformedConfig, "d_sae"),
+        (
+            "standard",
+            "/d_sae",
+            json!(4294967296u64),
+            MalformedConfig,
+            "d_sae",
+        ),
         ("standard", "/d_sae", json!(63), ShapeMismatch, "W_enc"),
         ("standard", "/d_in", json!(17), ShapeMismatch, "W_enc"),
-        ("standard-expected-average", normalise, json!("none"), UnsupportedSae, "takes none"),
+        (
+            "standard-expected-average",
+            normalise,
+            json!("none"),
+            UnsupportedSae,
+            "takes none",
+        ),
         ("topk", "/k", Value::Null, MalformedConfig, "`k` is missing"),
         ("topk", "/k", json!(65), MalformedConfig, "between 1 and"),
         ("topk", "/k", json!(0), MalformedConfig, "between 1 and"),
-        ("topk", architecture, json!("jumprelu"), Reason::MissingTensor, "threshold"),
-        ("jumprelu", architecture, json!("standard"), UnsupportedSae, "threshold"),
-        ("pre6-topk", "/activation_fn_kwargs", json!({}), MalformedConfig, "kwargs.k"),
-        ("pre6-topk", "/activation_fn", json!("tanh-relu"), UnsupportedSae, "tanh-relu"),
+        (
+            "topk",
+            architecture,
+            json!("jumprelu"),
+            Reason::MissingTensor,
+            "threshold",
+        ),
+        (
+            "jumprelu",
+            architecture,
+            json!("standard"),
+            UnsupportedSae,
+            "threshold",
+        ),
+        (
+            "pre6-topk",
+            "/activation_fn_kwargs",
+            json!({}),
+            MalformedConfig,
+            "kwargs.k",
+        ),
+        (
+            "pre6-topk",
+            "/activation_fn",
+            json!("tanh-relu"),
+            UnsupportedSae,
+            "tanh-relu",
+        ),
     ] {
         let change = |config: &mut Value, _: &Path| *config.pointer_mut(path).unwrap() = value;
         refused(mutated(name, change), reason, words);
@@ -264,10 +404,17 @@ fn what_is_not_supported_is_refused() {
 fn a_norm_factor_must_be_given_and_possible() {
     let folder = goldens().join("standard-expected-average");
     let open = |factor| {
-        let options = SaeOptions { norm_scaling_factor: factor, hook_point: None };
+        let options = SaeOptions {
+            norm_scaling_factor: factor,
+            hook_point: None,
+        };
         Sae::open(&folder, &options, &device())
     };
-    refused(open(None), Reason::MissingNormFactor, "expected_average_only_in");
+    refused(
+        open(None),
+        Reason::MissingNormFactor,
+        "expected_average_only_in",
+    );
     for factor in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         refused(open(Some(factor)), Reason::UnsupportedSae, "above 0");
     }
@@ -276,23 +423,43 @@ fn a_norm_factor_must_be_given_and_possible() {
 #[test]
 fn the_hook_point_can_be_given() {
     let hook_point = Some("model.layers.4".parse().unwrap());
-    let options = SaeOptions { norm_scaling_factor: None, hook_point };
+    let options = SaeOptions {
+        norm_scaling_factor: None,
+        hook_point,
+    };
     let sae = Sae::open(&goldens().join("standard"), &options, &device()).unwrap();
-    assert_eq!(sae.info().hook_point.to_string(), "blocks.4.hook_resid_post");
+    assert_eq!(
+        sae.info().hook_point.to_string(),
+        "blocks.4.hook_resid_post"
+    );
     assert_eq!(sae.info().declared_hook_point, "blocks.1.hook_resid_post");
 }
 
 #[test]
 fn wrong_tensors_are_refused() {
     let change = |name: &'static str, tensor| {
-        mutated("standard", move |_, folder| with_tensor(folder, name, tensor))
+        mutated("standard", move |_, folder| {
+            with_tensor(folder, name, tensor)
+        })
     };
     refused(change("b_enc", None), Reason::MissingTensor, "b_enc");
-    refused(change("b_dec", Some((vec![4, 4], vec![0.0; 16]))), Reason::ShapeMismatch, "b_dec");
-    refused(change("W_skip", Some((vec![1], vec![1.0]))), Reason::UnsupportedSae, "W_skip");
+    refused(
+        change("b_dec", Some((vec![4, 4], vec![0.0; 16]))),
+        Reason::ShapeMismatch,
+        "b_dec",
+    );
+    refused(
+        change("W_skip", Some((vec![1], vec![1.0]))),
+        Reason::UnsupportedSae,
+        "W_skip",
+    );
     let mut nan = vec![0.0; 64];
     nan[7] = f32::NAN;
-    refused(change("b_enc", Some((vec![64], nan))), Reason::NonFiniteWeights, "element 7");
+    refused(
+        change("b_enc", Some((vec![64], nan))),
+        Reason::NonFiniteWeights,
+        "element 7",
+    );
     let twos = change("scaling_factor", Some((vec![64], vec![2.0; 64])));
     refused(twos, Reason::UnsupportedSae, "scaling_factor");
     assert!(change("scaling_factor", Some((vec![64], vec![1.0; 64]))).is_ok());

@@ -3,7 +3,7 @@
 use latentd_domain::{Selection, SparseActivations};
 
 use super::select::{Candidates, Key, strongest_first};
-use crate::error::ComputeError;
+use crate::{error::ComputeError, sae::LatentVector};
 
 /// Candidates of rows that follow each other, cut into segments of ascending latents.
 pub(super) struct Block {
@@ -18,7 +18,7 @@ pub(super) struct Finish<'a> {
     /// Most that fire, strongest first, where the encoder chose the strongest; `None` where it kept all.
     pub(super) strongest: Option<usize>,
     /// Factors of the activations, by latent, where the encoder has not applied them.
-    pub(super) factors: Option<&'a [f32]>,
+    pub(super) factors: Option<&'a LatentVector>,
     /// What was asked for.
     pub(super) selection: &'a Selection,
     /// The latent of each column, where the encoder saw a part of them.
@@ -33,9 +33,14 @@ impl Finish<'_> {
     /// [`ComputeError::Failed`] if there are more entries than 32-bit offsets can count.
     pub(super) fn assemble(&self, blocks: &[Block]) -> Result<SparseActivations, ComputeError> {
         let rows: usize = blocks.iter().map(|block| block.rows).sum();
-        let bound: usize = blocks.iter().flat_map(|block| &block.segments).map(Candidates::entries).sum();
+        let bound: usize = blocks
+            .iter()
+            .flat_map(|block| &block.segments)
+            .map(Candidates::entries)
+            .sum();
         if u32::try_from(bound).is_err() {
-            let detail = format!("{bound} activations do not fit one result; ask for fewer rows or latents");
+            let detail =
+                format!("{bound} activations do not fit one result; ask for fewer rows or latents");
             return Err(ComputeError::Failed { detail });
         }
         let mut out = SparseActivations {
@@ -98,9 +103,9 @@ impl Finish<'_> {
 }
 
 /// Multiplies activations by the factors of their latents. One that is 0 after that does not fire.
-fn rescale(keys: &mut Vec<Key>, factors: &[f32]) {
+fn rescale(keys: &mut Vec<Key>, factors: &LatentVector) {
     keys.retain_mut(|key| {
-        let factor = factors.get(key.latent() as usize).copied().unwrap_or_default();
+        let factor = factors.get(key.latent() as usize).unwrap_or_default();
         let activation = key.activation() * factor;
         *key = Key::new(key.latent(), activation);
         activation > 0.0

@@ -38,7 +38,9 @@ impl Candidates {
     /// What was kept of row `row`.
     pub(super) fn row(&self, row: usize) -> &[Key] {
         let bounds = self.offsets.get(row).zip(self.offsets.get(row + 1));
-        bounds.and_then(|(&start, &end)| self.keys.get(start..end)).unwrap_or_default()
+        bounds
+            .and_then(|(&start, &end)| self.keys.get(start..end))
+            .unwrap_or_default()
     }
 
     /// Number of entries of all rows.
@@ -69,7 +71,10 @@ pub(super) struct Firing {
 impl Firing {
     /// A collector for `rows` rows.
     pub(super) fn new(rows: usize) -> Self {
-        Self { rows, entries: Vec::new() }
+        Self {
+            rows,
+            entries: Vec::new(),
+        }
     }
 }
 
@@ -81,11 +86,15 @@ impl Collector for Firing {
 
     #[inline(always)]
     fn offer(&mut self, row: usize, latent: u32, activation: f32) {
-        self.entries.push((row as u32, Key::new(latent, activation)));
+        self.entries
+            .push((row as u32, Key::new(latent, activation)));
     }
 
     /// A counting sort by row, which leaves the latents of a row in their order.
-    #[expect(clippy::indexing_slicing, reason = "rows are below `rows`, as the blocks are cut")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "rows are below `rows`, as the blocks are cut"
+    )]
     fn finish(self) -> Candidates {
         let mut offsets = vec![0; self.rows + 1];
         for (row, _) in &self.entries {
@@ -136,7 +145,10 @@ impl Strongest {
     }
 }
 
-#[expect(clippy::indexing_slicing, reason = "rows are below the number that the collector was made for")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "rows are below the number that the collector was made for"
+)]
 impl Collector for Strongest {
     #[inline(always)]
     fn threshold(&self, row: usize) -> f32 {
@@ -156,7 +168,10 @@ impl Collector for Strongest {
     }
 
     fn finish(mut self) -> Candidates {
-        let mut out = Candidates { offsets: vec![0], keys: Vec::new() };
+        let mut out = Candidates {
+            offsets: vec![0],
+            keys: Vec::new(),
+        };
         for (row, &length) in self.lengths.iter().enumerate() {
             let keys = &mut self.keys[row * self.capacity..row * self.capacity + length];
             strongest_first(keys, self.k);
@@ -210,7 +225,9 @@ mod tests {
     }
 
     fn entries(keys: &[Key]) -> Vec<(u32, f32)> {
-        keys.iter().map(|key| (key.latent(), key.activation())).collect()
+        keys.iter()
+            .map(|key| (key.latent(), key.activation()))
+            .collect()
     }
 
     /// Few distinct values, so that ties are the rule.

@@ -27,7 +27,13 @@ fn cases() -> impl Strategy<Value = Case> {
     let sizes = (0usize..260, 1usize..12, 1usize..700);
     let modes = (0u8..4, 0u8..3, 0usize..90, any::<bool>());
     (sizes, modes, 0u8..8, 1usize..5, any::<u32>()).prop_map(
-        |((rows, d_in, d_sae), (architecture, selection, k, with_factors), negative, threads, seed)| Case {
+        |(
+            (rows, d_in, d_sae),
+            (architecture, selection, k, with_factors),
+            negative,
+            threads,
+            seed,
+        )| Case {
             rows,
             d_in,
             d_sae,
@@ -62,21 +68,44 @@ struct Made {
 impl Case {
     fn make(&self) -> Made {
         let mut seed = self.seed;
-        let &Self { rows, d_in, d_sae, k, .. } = self;
+        let &Self {
+            rows,
+            d_in,
+            d_sae,
+            k,
+            ..
+        } = self;
         let weights = whole(&mut seed, d_in * d_sae, -2, 2);
         let inputs = whole(&mut seed, rows * d_in, -3, 3);
         let low = if self.all_negative { -1000 } else { -3 };
-        let bias = whole(&mut seed, d_sae, low, if self.all_negative { -900 } else { 2 });
+        let bias = whole(
+            &mut seed,
+            d_sae,
+            low,
+            if self.all_negative { -900 } else { 2 },
+        );
         let second = whole(&mut seed, d_sae, 1, 3);
         let rule = match self.architecture {
-            0 => Rule::Standard(Standard { bias }),
-            1 => Rule::JumpRelu(JumpRelu { bias, threshold: whole(&mut seed, d_sae, -1, 4) }),
-            2 => Rule::Gated(Gated {
-                gate_bias: bias.clone(),
-                magnitude_scale: second,
-                magnitude_bias: if self.all_negative { bias } else { whole(&mut seed, d_sae, -3, 3) },
+            0 => Rule::Standard(Standard { bias: bias.into() }),
+            1 => Rule::JumpRelu(JumpRelu {
+                bias: bias.into(),
+                threshold: whole(&mut seed, d_sae, -1, 4).into(),
             }),
-            _ => Rule::TopK(TopK { bias, factor: second, k: k.max(1) }),
+            2 => Rule::Gated(Gated {
+                gate_bias: bias.clone().into(),
+                magnitude_scale: second.into(),
+                magnitude_bias: if self.all_negative {
+                    bias
+                } else {
+                    whole(&mut seed, d_sae, -3, 3)
+                }
+                .into(),
+            }),
+            _ => Rule::TopK(TopK {
+                bias: bias.into(),
+                factor: second.into(),
+                k: k.max(1),
+            }),
         };
         let factors = self.with_factors.then(|| whole(&mut seed, d_sae, 0, 3));
         let selection = match self.selection {
@@ -84,28 +113,41 @@ impl Case {
             1 => Selection::TopK(k as u32 % 41),
             _ => {
                 let chosen = whole(&mut seed, d_sae, 0, 2);
-                let set = (0..d_sae as u32).zip(chosen).filter(|(_, chosen)| *chosen == 0.0);
+                let set = (0..d_sae as u32)
+                    .zip(chosen)
+                    .filter(|(_, chosen)| *chosen == 0.0);
                 Selection::Latents(set.map(|(latent, _)| latent).collect::<Vec<_>>().into())
             }
         };
-        Made { weights, inputs, rule, factors, selection }
+        Made {
+            weights,
+            inputs,
+            rule,
+            factors,
+            selection,
+        }
     }
 }
 
 /// Activation of one latent by the formula of its architecture.
 fn activation(rule: &Rule, latent: usize, product: f32) -> f32 {
     match rule {
-        Rule::Standard(rule) => (product + rule.bias[latent]).max(0.0),
+        Rule::Standard(rule) => (product + rule.bias.values()[latent]).max(0.0),
         Rule::JumpRelu(rule) => {
-            let h = product + rule.bias[latent];
-            if h > rule.threshold[latent] { h.max(0.0) } else { 0.0 }
+            let h = product + rule.bias.values()[latent];
+            if h > rule.threshold.values()[latent] {
+                h.max(0.0)
+            } else {
+                0.0
+            }
         }
         Rule::Gated(rule) => {
-            let open = product + rule.gate_bias[latent] > 0.0;
-            let magnitude = product * rule.magnitude_scale[latent] + rule.magnitude_bias[latent];
+            let open = product + rule.gate_bias.values()[latent] > 0.0;
+            let magnitude = product * rule.magnitude_scale.values()[latent]
+                + rule.magnitude_bias.values()[latent];
             if open { magnitude.max(0.0) } else { 0.0 }
         }
-        Rule::TopK(rule) => (product + rule.bias[latent]) * rule.factor[latent],
+        Rule::TopK(rule) => (product + rule.bias.values()[latent]) * rule.factor.values()[latent],
     }
 }
 
@@ -119,7 +161,11 @@ fn reference(made: &Made, d_in: usize, d_sae: usize) -> SparseActivations {
     for x in made.inputs.chunks_exact(d_in) {
         let mut row: Vec<(u32, f32)> = (0..d_sae)
             .map(|latent| {
-                let product = x.iter().enumerate().map(|(i, x)| x * made.weights[i * d_sae + latent]).sum();
+                let product = x
+                    .iter()
+                    .enumerate()
+                    .map(|(i, x)| x * made.weights[i * d_sae + latent])
+                    .sum();
                 (latent as u32, activation(&made.rule, latent, product))
             })
             .collect();
@@ -129,7 +175,8 @@ fn reference(made: &Made, d_in: usize, d_sae: usize) -> SparseActivations {
         }
         row.retain(|(_, value)| *value > 0.0);
         if let Some(factors) = &made.factors {
-            row.iter_mut().for_each(|(latent, value)| *value *= factors[*latent as usize]);
+            row.iter_mut()
+                .for_each(|(latent, value)| *value *= factors[*latent as usize]);
             row.retain(|(_, value)| *value > 0.0);
         }
         row.sort_by_key(|(latent, _)| *latent);
@@ -141,7 +188,8 @@ fn reference(made: &Made, d_in: usize, d_sae: usize) -> SparseActivations {
             }
             Selection::Latents(set) => row.retain(|(latent, _)| set.contains(latent)),
         }
-        row.iter().for_each(|&(latent, value)| out.push(latent, value));
+        row.iter()
+            .for_each(|&(latent, value)| out.push(latent, value));
         out.end_row();
     }
     out
@@ -150,8 +198,10 @@ fn reference(made: &Made, d_in: usize, d_sae: usize) -> SparseActivations {
 fn encode(case: &Case, made: &Made) -> SparseActivations {
     let device = Device::with_threads(0, case.threads).unwrap();
     let encoder = Encoder::new(made.weights.clone(), case.d_in, made.rule.clone(), &device);
-    let factors = made.factors.as_deref();
-    device.install(|| encoder.encode(&made.inputs, case.rows, &made.selection, factors)).unwrap()
+    let factors = made.factors.clone().map(LatentVector::from);
+    device
+        .install(|| encoder.encode(&made.inputs, case.rows, &made.selection, factors.as_ref()))
+        .unwrap()
 }
 
 proptest! {
@@ -181,15 +231,61 @@ proptest! {
     }
 }
 
+/// The same candidates, whichever code finds them.
+fn assemble(blocks: &[finish::Block], keep: Keep) -> SparseActivations {
+    let (strongest, selection) = match keep {
+        Keep::Firing => (None, Selection::AllFiring),
+        Keep::Strongest(k) => (Some(k), Selection::TopK(k as u32)),
+    };
+    Finish {
+        strongest,
+        factors: None,
+        selection: &selection,
+        columns: None,
+    }
+    .assemble(blocks)
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn other_devices_find_the_same(case in cases()) {
+        let made = case.make();
+        let device = Device::with_threads(0, 1).unwrap();
+        let &Case { rows, d_in, d_sae, k, .. } = &case;
+        let tiles = Columns::new(&made.weights, d_in, d_sae, &device);
+        let portable = portable::Columns::new(&made.weights, d_in, d_sae, &device);
+        let factors = made.factors.clone().map(LatentVector::from);
+        for keep in [Keep::Firing, Keep::Strongest((k % 41).clamp(1, d_sae))] {
+            let how = (keep, factors.as_ref());
+            let expected = tiles.candidates(&made.rule, &made.inputs, rows, how).unwrap();
+            let found = portable.candidates(&made.rule, &made.inputs, rows, how).unwrap();
+            prop_assert_eq!(assemble(&found, keep), assemble(&expected, keep));
+        }
+        let set = [0, d_sae as u32 - 1];
+        let (one, other) = (tiles.subset(&set), portable.subset(&set));
+        prop_assert_eq!(one.column(1), other.column(1));
+        prop_assert_eq!(tiles.column(set[1]), other.column(1));
+        prop_assert_eq!(other.bytes(), d_in * set.len() * size_of::<f32>());
+    }
+}
+
 #[test]
 fn unknown_latents_are_refused() {
     let device = Device::with_threads(0, 1).unwrap();
-    let rule = Rule::Standard(Standard { bias: vec![0.0; 3] });
+    let rule = Rule::Standard(Standard {
+        bias: vec![0.0; 3].into(),
+    });
     let encoder = Encoder::new(vec![1.0; 6], 2, rule, &device);
     let selection = Selection::Latents(Arc::new([1, 3]));
     assert_eq!(
         encoder.encode(&[1.0, 1.0], 1, &selection, None),
-        Err(ComputeError::UnknownLatent { latent: 3, d_sae: 3 })
+        Err(ComputeError::UnknownLatent {
+            latent: 3,
+            d_sae: 3
+        })
     );
     assert_eq!(encoder.column(1), [1.0, 1.0]);
 }

@@ -1,6 +1,8 @@
 //! The encoder on the CPU: blocks of rows and segments of latents over the threads, and in each of them tile after tile with a
 //! running selection.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -13,22 +15,27 @@ use crate::{
     device::Device,
     error::ComputeError,
     kernels::cpu::{Epilogue, Layout, PackedMatrix, PackedRows},
-    sae::{ActivationRule, Rule},
+    sae::{ActivationRule, LANES, LatentVector, Rule},
 };
 
-/// Rows of a block, at most: a multiple of what the matrix kernel takes at once. More rows read the weights less often; these
-/// keep the rows, a panel of weights and the scratch in the second-level cache.
-const BLOCK_ROWS: usize = 96;
+/// Rows of a block, at most: whole strips of the matrix kernel. More rows read the weights less often, and the scratch still
+/// fits the first-level cache: 192 rows × 32 columns × 4 bytes.
+const BLOCK_ROWS: usize = 192;
 
-/// Panels of columns that are computed before their rows are looked through: 96 rows × 64 columns × 4 bytes fit the first-level
-/// cache beside the strips.
-const TILE_PANELS: usize = 2;
+/// Bytes of inputs in a block, so that they stay in the second-level cache while the weights stream past.
+const BLOCK_BYTES: usize = 512 << 10;
+
+/// A block is not cut below this, however wide the inputs.
+const LEAST_BLOCK_ROWS: usize = 48;
+
+/// Columns that are computed before their rows are looked through: one panel, which is one chunk of the rules' vectors.
+const _: () = assert!(PackedMatrix::PANEL == LANES, "a panel is a chunk");
 
 /// Tasks for each thread, at least, so that a slow one does not hold up the rest.
 const TASKS_A_THREAD: usize = 4;
 
-/// Tiles that a segment of latents has, at least: fewer are not worth a task.
-const LEAST_TILES: usize = 4;
+/// Panels that a segment of latents has, at least: fewer are not worth a task.
+const LEAST_PANELS: usize = 8;
 
 /// `W_enc`, packed for the matrix kernel.
 #[derive(Debug)]
@@ -41,12 +48,18 @@ impl Columns {
     /// Packs `weights`, `[d_in, d_sae]`, row-major.
     pub(super) fn new(weights: &[f32], d_in: usize, d_sae: usize, device: &Device) -> Self {
         let weights = PackedMatrix::pack(weights, d_in, d_sae, Layout::InOut);
-        Self { weights, threads: device.threads() }
+        Self {
+            weights,
+            threads: device.threads(),
+        }
     }
 
     /// The columns of `latents` alone.
     pub(super) fn subset(&self, latents: &[u32]) -> Self {
-        Self { weights: self.weights.select(latents), threads: self.threads }
+        Self {
+            weights: self.weights.select(latents),
+            threads: self.threads,
+        }
     }
 
     /// Column `latent`, `[d_in]`.
@@ -60,16 +73,29 @@ impl Columns {
     }
 
     /// What `keep` says of each row of `inputs`, `[rows, d_in]`, in blocks of rows.
-    #[expect(clippy::unnecessary_wraps, reason = "the same shape as on a device that can run out of memory")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same shape as on a device that can run out of memory"
+    )]
     pub(super) fn candidates(
         &self,
         rule: &Rule,
         inputs: &[f32],
         rows: usize,
-        (keep, factors): (Keep, Option<&[f32]>),
+        (keep, factors): (Keep, Option<&LatentVector>),
     ) -> Result<Vec<Block>, ComputeError> {
-        let pass = Pass { weights: &self.weights, inputs, factors, keep, arch: Arch::new() };
-        let cut = Cut::new(rows, self.weights.panels(), self.threads);
+        let pass = Pass {
+            weights: &self.weights,
+            inputs,
+            factors,
+            keep,
+            arch: Arch::new(),
+        };
+        let cut = Cut::new(
+            rows,
+            (self.weights.k(), self.weights.panels()),
+            self.threads,
+        );
         Ok(match rule {
             Rule::Standard(rule) => pass.run(rule, &cut),
             Rule::Gated(rule) => pass.run(rule, &cut),
@@ -90,12 +116,21 @@ struct Cut {
 
 impl Cut {
     /// Blocks as large as they may be; segments only where there are too few blocks for the threads.
-    fn new(rows: usize, panels: usize, threads: usize) -> Self {
-        let blocks = rows.div_ceil(BLOCK_ROWS).max(1);
-        let segments = if threads == 1 { 1 } else { (TASKS_A_THREAD * threads).div_ceil(blocks) };
-        let least = TILE_PANELS * LEAST_TILES;
-        let segment_panels = panels.div_ceil(segments).max(least).next_multiple_of(TILE_PANELS);
-        Self { rows, block_rows: rows.div_ceil(blocks).max(1), panels, segment_panels }
+    fn new(rows: usize, (d_in, panels): (usize, usize), threads: usize) -> Self {
+        let most = (BLOCK_BYTES / (size_of::<f32>() * d_in)).clamp(LEAST_BLOCK_ROWS, BLOCK_ROWS);
+        let blocks = rows.div_ceil(most).max(1);
+        let segments = if threads == 1 {
+            1
+        } else {
+            (TASKS_A_THREAD * threads).div_ceil(blocks)
+        };
+        let segment_panels = panels.div_ceil(segments).max(LEAST_PANELS);
+        Self {
+            rows,
+            block_rows: rows.div_ceil(blocks).max(1),
+            panels,
+            segment_panels,
+        }
     }
 
     fn blocks(&self) -> usize {
@@ -111,7 +146,7 @@ impl Cut {
 struct Pass<'a> {
     weights: &'a PackedMatrix,
     inputs: &'a [f32],
-    factors: Option<&'a [f32]>,
+    factors: Option<&'a LatentVector>,
     keep: Keep,
     arch: Arch,
 }
@@ -127,15 +162,21 @@ impl Pass<'_> {
                 let (block, segment) = (task / segments, task % segments);
                 let start = block * cut.block_rows;
                 let end = (start + cut.block_rows).min(cut.rows);
-                let inputs = self.inputs.get(start * d_in..end * d_in).unwrap_or_default();
+                let inputs = self
+                    .inputs
+                    .get(start * d_in..end * d_in)
+                    .unwrap_or_default();
                 let first = segment * cut.segment_panels;
                 let panels = first..(first + cut.segment_panels).min(cut.panels);
                 let latents = panels.len() * PackedMatrix::PANEL;
                 match self.keep {
                     Keep::Firing => self.segment(rule, inputs, panels, Firing::new(end - start)),
-                    Keep::Strongest(k) => {
-                        self.segment(rule, inputs, panels, Strongest::new(end - start, k, latents))
-                    }
+                    Keep::Strongest(k) => self.segment(
+                        rule,
+                        inputs,
+                        panels,
+                        Strongest::new(end - start, k, latents),
+                    ),
                 }
             })
             .collect();
@@ -153,22 +194,25 @@ impl Pass<'_> {
         &self,
         rule: &R,
         inputs: &[f32],
-        panels: std::ops::Range<usize>,
+        panels: Range<usize>,
         mut collector: C,
     ) -> Candidates {
         let mut rows = PackedRows::default();
         rows.pack(inputs, self.weights.k());
-        let mut scratch = vec![0.0; rows.rows() * TILE_PANELS * PackedMatrix::PANEL];
-        for first in panels.clone().step_by(TILE_PANELS) {
-            let tile = first..(first + TILE_PANELS).min(panels.end);
-            let columns = self.weights.tile(&rows, tile, Epilogue::default(), &mut scratch);
-            let products = scratch.get_mut(..rows.rows() * columns.len()).unwrap_or_default();
+        let mut scratch = vec![0.0; rows.rows() * PackedMatrix::PANEL];
+        for panel in panels {
+            let tile = panel..panel + 1;
+            let columns = self
+                .weights
+                .tile(&rows, tile, Epilogue::default(), &mut scratch);
             self.arch.dispatch(Scan {
                 rule,
                 factors: self.factors,
                 first: columns.start,
                 width: columns.len(),
-                products,
+                products: scratch
+                    .get(..rows.rows() * columns.len())
+                    .unwrap_or_default(),
                 collector: &mut collector,
             });
         }
@@ -179,13 +223,13 @@ impl Pass<'_> {
 /// Looks one tile of products through: applies the rule, and offers what exceeds the row's threshold.
 struct Scan<'a, R, C> {
     rule: &'a R,
-    factors: Option<&'a [f32]>,
+    factors: Option<&'a LatentVector>,
     /// Latent of the first column.
     first: usize,
-    /// Columns of the tile.
+    /// Columns of the tile; fewer than a panel has at the end.
     width: usize,
     /// `[rows, width]`.
-    products: &'a mut [f32],
+    products: &'a [f32],
     collector: &'a mut C,
 }
 
@@ -194,35 +238,75 @@ impl<R: ActivationRule, C: Collector> WithSimd for Scan<'_, R, C> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { rule, factors, first, width, products, collector } = self;
-        for (row, values) in products.chunks_exact_mut(width).enumerate() {
-            rule.activate(first, values);
-            if let Some(factors) = factors.and_then(|factors| factors.get(first..first + width)) {
-                for (value, factor) in values.iter_mut().zip(factors) {
+        let Self {
+            rule,
+            factors,
+            first,
+            width,
+            products,
+            collector,
+        } = self;
+        let chunk = first / LANES;
+        for (row, products) in products.chunks_exact(width).enumerate() {
+            let Chunk(values) = &mut padded(products);
+            rule.activate(chunk, values);
+            if let Some(factors) = factors {
+                for (value, factor) in values.iter_mut().zip(factors.chunk(chunk)) {
                     *value *= factor;
                 }
             }
-            let (vectors, rest) = S::as_simd_f32s(values);
-            let mut latent = first;
-            for (vector, lanes) in vectors.iter().zip(values.chunks_exact(S::F32_LANES)) {
-                let threshold = simd.splat_f32s(collector.threshold(row));
-                let above = simd.greater_than_f32s(*vector, threshold);
-                if simd.first_true_m32s(above) < S::F32_LANES {
-                    offer(collector, row, latent, lanes);
-                }
-                latent += S::F32_LANES;
+            if exceeds(simd, values, collector.threshold(row)) {
+                offer(collector, row, first, values);
             }
-            offer(collector, row, latent, rest);
         }
     }
 }
 
-/// Offers those of `activations`, of the latents from `first` on, that exceed the threshold of `row`.
+/// A row of a tile, on a cache line of its own.
+#[repr(align(64))]
+struct Chunk([f32; LANES]);
+
+/// A row of a tile as a whole chunk. What is filled up meets the NaN of the rule's vectors, and does not fire.
 #[inline(always)]
-fn offer<C: Collector>(collector: &mut C, row: usize, first: usize, activations: &[f32]) {
-    for (latent, &activation) in (first..).zip(activations) {
+fn padded(products: &[f32]) -> Chunk {
+    Chunk(products.first_chunk().copied().unwrap_or_else(|| {
+        let mut out = [0.0; LANES];
+        out.iter_mut()
+            .zip(products)
+            .for_each(|(out, product)| *out = *product);
+        out
+    }))
+}
+
+/// Whether any value exceeds the threshold: two comparisons with AVX-512.
+#[inline(always)]
+fn exceeds<S: Simd>(simd: S, values: &[f32; LANES], threshold: f32) -> bool {
+    let threshold = simd.splat_f32s(threshold);
+    let (vectors, _) = S::as_simd_f32s(values);
+    let none = simd.less_than_f32s(threshold, threshold);
+    let above = vectors.iter().fold(none, |above, vector| {
+        simd.or_m32s(above, simd.greater_than_f32s(*vector, threshold))
+    });
+    simd.first_true_m32s(above) < S::F32_LANES
+}
+
+/// Offers those of the activations of the latents `first ..` that exceed the threshold of `row`.
+#[inline(always)]
+fn offer<C: Collector>(collector: &mut C, row: usize, first: usize, activations: &[f32; LANES]) {
+    let threshold = collector.threshold(row);
+    let mut above = activations
+        .iter()
+        .enumerate()
+        .fold(0u32, |above, (lane, activation)| {
+            above | (u32::from(*activation > threshold) << lane)
+        });
+    while above != 0 {
+        let lane = above.trailing_zeros();
+        above &= above - 1;
+        let activation = activations.get(lane as usize).copied().unwrap_or_default();
+        // The threshold rises when the row's buffer is cut back.
         if activation > collector.threshold(row) {
-            collector.offer(row, latent as u32, activation);
+            collector.offer(row, first as u32 + lane, activation);
         }
     }
 }
@@ -235,13 +319,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cut_covers_everything_once(rows in 1usize..3000, panels in 1usize..700, threads in 1usize..70) {
-            let cut = Cut::new(rows, panels, threads);
+        fn a_cut_covers_everything_once(
+            rows in 1usize..3000, panels in 1usize..700, threads in 1usize..70, d_in in 1usize..9000,
+        ) {
+            let cut = Cut::new(rows, (d_in, panels), threads);
             prop_assert!(cut.block_rows <= BLOCK_ROWS);
             prop_assert!((cut.blocks() - 1) * cut.block_rows < rows && rows <= cut.blocks() * cut.block_rows);
             prop_assert!((cut.segments() - 1) * cut.segment_panels < panels);
             prop_assert!(panels <= cut.segments() * cut.segment_panels);
-            prop_assert!(cut.segment_panels.is_multiple_of(TILE_PANELS));
         }
     }
 }

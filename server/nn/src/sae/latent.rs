@@ -3,11 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Sae, arch::decoder::euclidean_norm};
-use crate::{
-    device::host_view,
-    error::ComputeError,
-    model::Model,
-};
+use crate::{device::host_view, error::ComputeError, model::Model};
 
 /// Decoder rows that one thread compares at a time.
 const ROWS_A_BLOCK: usize = 256;
@@ -50,7 +46,10 @@ impl Sae {
     ) -> Result<LatentReport, ComputeError> {
         let index = latent as usize;
         if index >= self.info.d_sae {
-            return Err(ComputeError::UnknownLatent { latent, d_sae: self.info.d_sae });
+            return Err(ComputeError::UnknownLatent {
+                latent,
+                d_sae: self.info.d_sae,
+            });
         }
         let (column, row) = (self.encoder.column(latent), self.decoder.row(index));
         let encoder_norm = euclidean_norm(&column);
@@ -93,13 +92,19 @@ impl Sae {
                 })
                 .collect()
         });
-        greatest(cosines.into_iter(), count.min(norms.len().saturating_sub(1)))
+        greatest(
+            cosines.into_iter(),
+            count.min(norms.len().saturating_sub(1)),
+        )
     }
 }
 
 /// The `count` greatest values with their positions, greatest first, equal ones by position.
 fn greatest(values: impl Iterator<Item = f32>, count: usize) -> Vec<(u32, f32)> {
-    let mut all: Vec<(u32, f32)> = values.enumerate().map(|(i, value)| (i as u32, value)).collect();
+    let mut all: Vec<(u32, f32)> = values
+        .enumerate()
+        .map(|(i, value)| (i as u32, value))
+        .collect();
     let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
     if count > 0 && count < all.len() {
         all.select_nth_unstable_by(count - 1, order);
@@ -110,7 +115,11 @@ fn greatest(values: impl Iterator<Item = f32>, count: usize) -> Vec<(u32, f32)> 
 }
 
 fn cosine(product: f32, norms: f32) -> f32 {
-    if norms > 0.0 { (product / norms).clamp(-1.0, 1.0) } else { 0.0 }
+    if norms > 0.0 {
+        (product / norms).clamp(-1.0, 1.0)
+    } else {
+        0.0
+    }
 }
 
 /// The dot product, in 16 partial sums.
@@ -134,7 +143,10 @@ mod tests {
     #[test]
     fn greatest_breaks_ties_by_position() {
         let values = [1.0, 3.0, -2.0, 3.0, 0.5];
-        assert_eq!(greatest(values.into_iter(), 3), [(1, 3.0), (3, 3.0), (0, 1.0)]);
+        assert_eq!(
+            greatest(values.into_iter(), 3),
+            [(1, 3.0), (3, 3.0), (0, 1.0)]
+        );
         assert_eq!(greatest(values.into_iter(), 0), []);
         assert_eq!(greatest(values.into_iter(), 9).len(), 5);
     }

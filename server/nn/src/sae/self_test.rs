@@ -3,7 +3,7 @@
 //! An SAE that is read wrongly (another activation function, another hook point, a norm left out) still gives numbers. Its L0
 //! and the share of variance that its reconstruction leaves unexplained tell.
 
-use latentd_domain::{SelfTest, Selection, SparseActivations, Scale};
+use latentd_domain::{Scale, Selection, SelfTest, SparseActivations};
 
 use super::Sae;
 use crate::{
@@ -40,9 +40,14 @@ impl Sae {
     /// [`LoadError::Compute`] if the model or the device fails.
     pub fn self_test(&mut self, model: &Model) -> Result<(), LoadError> {
         let measured = self.measure(model)?;
-        let failed = |detail| LoadError::SelfTestFailed { path: self.info.path.clone().into(), detail };
+        let failed = |detail| LoadError::SelfTestFailed {
+            path: self.info.path.clone().into(),
+            detail,
+        };
         if measured.tokens == 0 {
-            return Err(failed("the model's tokenizer gives no tokens for the built-in text".to_owned()));
+            return Err(failed(
+                "the model's tokenizer gives no tokens for the built-in text".to_owned(),
+            ));
         }
         if !measured.fvu.is_finite() || !measured.l0.is_finite() {
             return Err(failed(format!(
@@ -52,11 +57,20 @@ impl Sae {
         }
         if let Some(k) = self.info.k.filter(|&k| measured.most_on_one_token > k) {
             let most = measured.most_on_one_token;
-            return Err(failed(format!("{most} latents fire on one token, and k is {k}")));
+            return Err(failed(format!(
+                "{most} latents fire on one token, and k is {k}"
+            )));
         }
         let warnings = self.findings(&measured, model);
-        let Measured { tokens, l0, fvu, .. } = measured;
-        self.info.self_test = Some(SelfTest { tokens, l0, fvu, warnings });
+        let Measured {
+            tokens, l0, fvu, ..
+        } = measured;
+        self.info.self_test = Some(SelfTest {
+            tokens,
+            l0,
+            fvu,
+            warnings,
+        });
         Ok(())
     }
 
@@ -99,7 +113,10 @@ impl Sae {
         let width = self.info.d_in;
         let rows = || {
             let wanted = mask.iter().copied();
-            input.chunks_exact(width).zip(wanted).filter_map(|(row, wanted)| wanted.then_some(row))
+            input
+                .chunks_exact(width)
+                .zip(wanted)
+                .filter_map(|(row, wanted)| wanted.then_some(row))
         };
         let count = mask.iter().filter(|&&wanted| wanted).count() as f64;
         let mut mean = vec![0.0f64; width];
@@ -110,7 +127,10 @@ impl Sae {
         }
         let (mut error, mut variance) = (0.0f64, 0.0f64);
         let (mut prepared, mut restored) = (vec![0.0; width], vec![0.0; width]);
-        let wanted = reconstruction.chunks_exact(width).zip(mask).filter(|(_, wanted)| **wanted);
+        let wanted = reconstruction
+            .chunks_exact(width)
+            .zip(mask)
+            .filter(|(_, wanted)| **wanted);
         for (row, (decoded, _)) in rows().zip(wanted) {
             let statistics = self.input.prepare(row, &mut prepared);
             restored.copy_from_slice(decoded);
@@ -156,7 +176,9 @@ impl Sae {
 
 fn measured(activations: &SparseActivations, mask: &[bool], fvu: f64) -> Measured {
     let tokens = mask.iter().filter(|&&wanted| wanted).count();
-    let most = (0..activations.rows()).map(|row| activations.row(row).0.len()).max();
+    let most = (0..activations.rows())
+        .map(|row| activations.row(row).0.len())
+        .max();
     Measured {
         tokens,
         l0: activations.entries() as f64 / tokens.max(1) as f64,

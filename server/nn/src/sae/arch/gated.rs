@@ -5,36 +5,36 @@
 //! Source: Rajamanoharan et al., "Improving Dictionary Learning with Gated Sparse Autoencoders" (2024), equations 6 and 7;
 //! SAELens `gated_sae.py`, `GatedSAE.encode`.
 
-use super::{ActivationRule, pick, span};
+use super::{ActivationRule, LANES, LatentVector};
 
 /// A gate that decides, and a magnitude that says how strongly.
 #[derive(Clone, Debug)]
 pub(crate) struct Gated {
     /// `b_gate`, `[d_sae]`.
-    pub(crate) gate_bias: Vec<f32>,
+    pub(crate) gate_bias: LatentVector,
     /// `e^{r_mag}`, `[d_sae]`.
-    pub(crate) magnitude_scale: Vec<f32>,
+    pub(crate) magnitude_scale: LatentVector,
     /// `b_mag`, `[d_sae]`.
-    pub(crate) magnitude_bias: Vec<f32>,
+    pub(crate) magnitude_bias: LatentVector,
 }
 
 impl Gated {
     /// The rule for `latents` alone.
     pub(crate) fn subset(&self, latents: &[u32]) -> Self {
         Self {
-            gate_bias: pick(&self.gate_bias, latents),
-            magnitude_scale: pick(&self.magnitude_scale, latents),
-            magnitude_bias: pick(&self.magnitude_bias, latents),
+            gate_bias: self.gate_bias.pick(latents),
+            magnitude_scale: self.magnitude_scale.pick(latents),
+            magnitude_bias: self.magnitude_bias.pick(latents),
         }
     }
 }
 
 impl ActivationRule for Gated {
     #[inline(always)]
-    fn activate(&self, first: usize, products: &mut [f32]) {
-        let gate = span(&self.gate_bias, first, products.len());
-        let scale = span(&self.magnitude_scale, first, products.len());
-        let bias = span(&self.magnitude_bias, first, products.len());
+    fn activate(&self, chunk: usize, products: &mut [f32; LANES]) {
+        let gate = self.gate_bias.chunk(chunk);
+        let scale = self.magnitude_scale.chunk(chunk);
+        let bias = self.magnitude_bias.chunk(chunk);
         for (((value, gate), scale), bias) in products.iter_mut().zip(gate).zip(scale).zip(bias) {
             let product = *value;
             let magnitude = product * scale + bias;

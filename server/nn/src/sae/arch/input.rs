@@ -22,7 +22,10 @@ pub(crate) struct TokenStatistics {
 
 impl TokenStatistics {
     /// Nothing was taken out.
-    const NONE: Self = Self { scale: 1.0, shift: 0.0 };
+    const NONE: Self = Self {
+        scale: 1.0,
+        shift: 0.0,
+    };
 
     /// Brings a reconstruction back into the model's space, as SAELens' decode does.
     pub(crate) fn undo(self, reconstruction: &mut [f32]) {
@@ -43,7 +46,10 @@ pub(crate) struct InputPipeline {
 impl InputPipeline {
     /// A pipeline that normalises and then subtracts `offset`, `[d_in]`.
     pub(crate) fn new(normalisation: Normalisation, offset: Option<Vec<f32>>) -> Self {
-        Self { normalisation, offset }
+        Self {
+            normalisation,
+            offset,
+        }
     }
 
     /// Writes the prepared form of the token `x` to `out`; both have `d_in` values.
@@ -67,7 +73,11 @@ impl InputPipeline {
 
 /// Scales `x` to the norm √d_in. A token of zeros stays one, where SAELens would divide by zero.
 fn constant_norm(x: &mut [f32]) -> TokenStatistics {
-    let norm = x.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+    let norm = x
+        .iter()
+        .map(|&value| f64::from(value).powi(2))
+        .sum::<f64>()
+        .sqrt();
     if norm == 0.0 {
         return TokenStatistics::NONE;
     }
@@ -75,7 +85,10 @@ fn constant_norm(x: &mut [f32]) -> TokenStatistics {
     for value in x {
         *value *= coefficient;
     }
-    TokenStatistics { scale: coefficient.recip(), shift: 0.0 }
+    TokenStatistics {
+        scale: coefficient.recip(),
+        shift: 0.0,
+    }
 }
 
 /// Centres `x` and divides it by its standard deviation (unbiased) plus an epsilon. The way back multiplies by the deviation
@@ -83,14 +96,20 @@ fn constant_norm(x: &mut [f32]) -> TokenStatistics {
 fn layer_norm(x: &mut [f32]) -> TokenStatistics {
     let length = x.len() as f64;
     let mean = x.iter().map(|&value| f64::from(value)).sum::<f64>() / length;
-    let squares = x.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>();
+    let squares = x
+        .iter()
+        .map(|&value| (f64::from(value) - mean).powi(2))
+        .sum::<f64>();
     let deviation = (squares / (length - 1.0).max(1.0)).sqrt() as f32;
     let mean = mean as f32;
     let factor = deviation + LAYER_NORM_EPSILON;
     for value in x {
         *value = (*value - mean) / factor;
     }
-    TokenStatistics { scale: deviation, shift: mean }
+    TokenStatistics {
+        scale: deviation,
+        shift: mean,
+    }
 }
 
 #[cfg(test)]
@@ -115,14 +134,25 @@ mod tests {
     #[test]
     fn layer_norm_is_unbiased() {
         let (out, statistics) = prepared(Normalisation::LayerNorm, &[1.0, 2.0, 3.0]);
-        assert_eq!(statistics, TokenStatistics { scale: 1.0, shift: 2.0 });
+        assert_eq!(
+            statistics,
+            TokenStatistics {
+                scale: 1.0,
+                shift: 2.0
+            }
+        );
         assert!((out[2] - 1.0 / (1.0 + 1e-5)).abs() < 1e-6);
     }
 
     #[test]
     fn constant_tokens_stay_finite() {
         for normalisation in [Normalisation::ConstantNormRescale, Normalisation::LayerNorm] {
-            assert!(prepared(normalisation, &[0.0; 8]).0.iter().all(|value| *value == 0.0));
+            assert!(
+                prepared(normalisation, &[0.0; 8])
+                    .0
+                    .iter()
+                    .all(|value| *value == 0.0)
+            );
         }
     }
 

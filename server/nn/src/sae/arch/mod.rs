@@ -10,17 +10,23 @@ pub(crate) mod input;
 pub(crate) mod jumprelu;
 pub(crate) mod standard;
 pub(crate) mod topk;
+pub(crate) mod vector;
 
 pub(crate) use self::{
-    decoder::Decoder, gated::Gated, input::InputPipeline, jumprelu::JumpRelu, standard::Standard,
+    decoder::Decoder,
+    gated::Gated,
+    input::InputPipeline,
+    jumprelu::JumpRelu,
+    standard::Standard,
     topk::TopK,
+    vector::{LANES, LatentVector},
 };
 
 /// What turns products into activations, latent by latent.
 pub(crate) trait ActivationRule: Sync {
-    /// Replaces the products of the latents `first..first + products.len()` by their activations: above 0 where a latent
-    /// fires, not above 0 where it does not.
-    fn activate(&self, first: usize, products: &mut [f32]);
+    /// Replaces the products of the latents `LANES · chunk ..` by their activations: above 0 where a latent fires, not above 0
+    /// (or NaN, where there is no such latent) where it does not.
+    fn activate(&self, chunk: usize, products: &mut [f32; LANES]);
 }
 
 /// The rule of one SAE. A closed set: the encoder matches on it once a call, outside its loops.
@@ -40,10 +46,10 @@ impl Rule {
     /// Number of latents that it is for.
     pub(crate) fn d_sae(&self) -> usize {
         match self {
-            Rule::Standard(rule) => rule.bias.len(),
-            Rule::Gated(rule) => rule.gate_bias.len(),
-            Rule::JumpRelu(rule) => rule.bias.len(),
-            Rule::TopK(rule) => rule.bias.len(),
+            Rule::Standard(rule) => rule.bias.latents(),
+            Rule::Gated(rule) => rule.gate_bias.latents(),
+            Rule::JumpRelu(rule) => rule.bias.latents(),
+            Rule::TopK(rule) => rule.bias.latents(),
         }
     }
 
@@ -63,13 +69,13 @@ impl Rule {
             Rule::JumpRelu(rule) => &rule.bias,
             Rule::TopK(rule) => &rule.bias,
         };
-        biases.get(latent).copied().unwrap_or_default()
+        biases.get(latent).unwrap_or_default()
     }
 
     /// Threshold of `latent`, where the rule has thresholds.
     pub(crate) fn threshold(&self, latent: usize) -> Option<f32> {
         match self {
-            Rule::JumpRelu(rule) => rule.threshold.get(latent).copied(),
+            Rule::JumpRelu(rule) => rule.threshold.get(latent),
             Rule::Standard(_) | Rule::Gated(_) | Rule::TopK(_) => None,
         }
     }
@@ -94,15 +100,4 @@ impl Rule {
         };
         vectors * self.d_sae() * size_of::<f32>()
     }
-}
-
-/// `values[latent]` of each of `latents`. A latent that does not exist gives NaN, on which nothing fires.
-fn pick(values: &[f32], latents: &[u32]) -> Vec<f32> {
-    latents.iter().map(|&latent| values.get(latent as usize).copied().unwrap_or(f32::NAN)).collect()
-}
-
-/// `values[first..first + length]`, as far as there are so many.
-#[inline(always)]
-fn span(values: &[f32], first: usize, length: usize) -> &[f32] {
-    values.get(first..first + length).unwrap_or_default()
 }

@@ -7,15 +7,15 @@
 //! Source: Gao et al., "Scaling and evaluating sparse autoencoders" (2024), section 2.3; SAELens `topk_sae.py`, `TopK.forward`
 //! and `TopKSAE.encode`.
 
-use super::{ActivationRule, pick, span};
+use super::{ActivationRule, LANES, LatentVector};
 
 /// The pre-activation; which of them fire is decided over all latents, by the encoder's selection.
 #[derive(Clone, Debug)]
 pub(crate) struct TopK {
     /// `b_enc`, `[d_sae]`.
-    pub(crate) bias: Vec<f32>,
+    pub(crate) bias: LatentVector,
     /// `‖W_dec_i‖` where the SAE rescales by decoder norm, else 1; `[d_sae]`.
-    pub(crate) factor: Vec<f32>,
+    pub(crate) factor: LatentVector,
     /// Latents that fire on each token, at most.
     pub(crate) k: usize,
 }
@@ -23,15 +23,19 @@ pub(crate) struct TopK {
 impl TopK {
     /// The rule for `latents` alone.
     pub(crate) fn subset(&self, latents: &[u32]) -> Self {
-        Self { bias: pick(&self.bias, latents), factor: pick(&self.factor, latents), k: self.k }
+        Self {
+            bias: self.bias.pick(latents),
+            factor: self.factor.pick(latents),
+            k: self.k,
+        }
     }
 }
 
 impl ActivationRule for TopK {
     #[inline(always)]
-    fn activate(&self, first: usize, products: &mut [f32]) {
-        let bias = span(&self.bias, first, products.len());
-        let factor = span(&self.factor, first, products.len());
+    fn activate(&self, chunk: usize, products: &mut [f32; LANES]) {
+        let bias = self.bias.chunk(chunk);
+        let factor = self.factor.chunk(chunk);
         for ((value, bias), factor) in products.iter_mut().zip(bias).zip(factor) {
             *value = (*value + bias) * factor;
         }

@@ -50,20 +50,32 @@ pub(super) struct Config {
 impl Config {
     /// Reads a `cfg.json` of any version.
     pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
-        let unreadable = |source| LoadError::PathNotReadable { path: path.to_owned(), source };
-        let malformed = |detail| LoadError::MalformedConfig { path: path.to_owned(), detail };
+        let unreadable = |source| LoadError::PathNotReadable {
+            path: path.to_owned(),
+            source,
+        };
+        let malformed = |detail| LoadError::MalformedConfig {
+            path: path.to_owned(),
+            detail,
+        };
         let length = fs_err::metadata(path).map_err(unreadable)?.len();
         if length > MAX_BYTES {
-            return Err(malformed(format!("it has {length} bytes, over the limit of {MAX_BYTES}")));
+            return Err(malformed(format!(
+                "it has {length} bytes, over the limit of {MAX_BYTES}"
+            )));
         }
         let bytes = fs_err::read(path).map_err(unreadable)?;
-        let fields: Map<String, Value> =
-            serde_json::from_slice(&bytes).map_err(|error| malformed(format!("not a JSON object: {error}")))?;
+        let fields: Map<String, Value> = serde_json::from_slice(&bytes)
+            .map_err(|error| malformed(format!("not a JSON object: {error}")))?;
         Self::parse(fields, path).map_err(malformed)
     }
 
     fn parse(fields: Map<String, Value>, path: &Path) -> Result<Self, String> {
-        let fields = if pre6::is_pre6(&fields) { pre6::upgrade(fields)? } else { fields };
+        let fields = if pre6::is_pre6(&fields) {
+            pre6::upgrade(fields)?
+        } else {
+            fields
+        };
         let top = Fields { map: &fields };
         let none = Map::new();
         let metadata = match fields.get("metadata") {
@@ -74,18 +86,26 @@ impl Config {
         let metadata = Fields { map: metadata };
         Ok(Self {
             path: path.to_owned(),
-            architecture: top.string("architecture")?.ok_or("`architecture` is missing")?,
+            architecture: top
+                .string("architecture")?
+                .ok_or("`architecture` is missing")?,
             d_in: top.width("d_in")?,
             d_sae: top.width("d_sae")?,
             k: top.whole("k")?,
-            rescale_acts_by_decoder_norm: top.bool("rescale_acts_by_decoder_norm")?.unwrap_or(false),
+            rescale_acts_by_decoder_norm: top
+                .bool("rescale_acts_by_decoder_norm")?
+                .unwrap_or(false),
             apply_b_dec_to_input: top.bool("apply_b_dec_to_input")?.unwrap_or(true),
-            normalize_activations: top.string("normalize_activations")?.unwrap_or_else(|| "none".into()),
+            normalize_activations: top
+                .string("normalize_activations")?
+                .unwrap_or_else(|| "none".into()),
             norm_scaling_factor: top
                 .number("norm_scaling_factor")?
                 .or(metadata.number("norm_scaling_factor")?)
                 .map(|factor| factor as f32),
-            reshape_activations: top.string("reshape_activations")?.unwrap_or_else(|| "none".into()),
+            reshape_activations: top
+                .string("reshape_activations")?
+                .unwrap_or_else(|| "none".into()),
             hook_name: metadata.string("hook_name")?,
             model_name: metadata.string("model_name")?.unwrap_or_default(),
             prepend_bos: metadata.bool("prepend_bos")?.unwrap_or(true),
@@ -100,8 +120,16 @@ impl Config {
 
     /// Whether every option is one that is known here; if not, which one and why.
     pub(super) fn check_supported(&self) -> Result<(), String> {
-        let expected = if self.architecture == "topk" { "topk" } else { "relu" };
-        if let Some(name) = self.activation_fn.as_deref().filter(|&name| name != expected && name != "relu") {
+        let expected = if self.architecture == "topk" {
+            "topk"
+        } else {
+            "relu"
+        };
+        if let Some(name) = self
+            .activation_fn
+            .as_deref()
+            .filter(|&name| name != expected && name != "relu")
+        {
             return Err(format!(
                 "the activation function `{name}` is not supported with the architecture `{}`; supported are relu, \
                  and topk with a `k`",
@@ -109,12 +137,13 @@ impl Config {
             ));
         }
         if let Some(head) = self.hook_head_index {
-            return Err(format!("the SAE reads head {head} alone (`hook_head_index`), which is not supported"));
+            return Err(format!(
+                "the SAE reads head {head} alone (`hook_head_index`), which is not supported"
+            ));
         }
-        let changed = self
-            .model_options
-            .iter()
-            .find(|(name, value)| is_set(value) && !HARMLESS_MODEL_OPTIONS.contains(&name.as_str()));
+        let changed = self.model_options.iter().find(|(name, value)| {
+            is_set(value) && !HARMLESS_MODEL_OPTIONS.contains(&name.as_str())
+        });
         match changed {
             None => Ok(()),
             Some((name, value)) => Err(format!(
@@ -148,7 +177,9 @@ impl Fields<'_> {
     ) -> Result<Option<T>, String> {
         match self.get(name) {
             None => Ok(None),
-            Some(value) => convert(value).map(Some).ok_or_else(|| format!("`{name}` must be {kind}")),
+            Some(value) => convert(value)
+                .map(Some)
+                .ok_or_else(|| format!("`{name}` must be {kind}")),
         }
     }
 
@@ -165,18 +196,25 @@ impl Fields<'_> {
     }
 
     fn whole(&self, name: &str) -> Result<Option<usize>, String> {
-        self.typed(name, "a whole number", |value| value.as_u64().and_then(|n| usize::try_from(n).ok()))
+        self.typed(name, "a whole number", |value| {
+            value.as_u64().and_then(|n| usize::try_from(n).ok())
+        })
     }
 
     fn object(&self, name: &str) -> Result<Map<String, Value>, String> {
-        self.typed(name, "an object", |value| value.as_object().cloned()).map(Option::unwrap_or_default)
+        self.typed(name, "an object", |value| value.as_object().cloned())
+            .map(Option::unwrap_or_default)
     }
 
     /// A dimension: present, above 0, and small enough that indices fit 32 bits.
     fn width(&self, name: &str) -> Result<usize, String> {
-        let width = self.whole(name)?.ok_or_else(|| format!("`{name}` is missing"))?;
+        let width = self
+            .whole(name)?
+            .ok_or_else(|| format!("`{name}` is missing"))?;
         if width == 0 || u32::try_from(width).is_err() {
-            return Err(format!("`{name}` is {width}, which is not a possible width"));
+            return Err(format!(
+                "`{name}` is {width}, which is not a possible width"
+            ));
         }
         Ok(width)
     }
@@ -189,7 +227,9 @@ mod tests {
     use super::*;
 
     fn parse(value: Value) -> Result<Config, String> {
-        let Value::Object(fields) = value else { unreachable!("tests give objects") };
+        let Value::Object(fields) = value else {
+            unreachable!("tests give objects")
+        };
         Config::parse(fields, Path::new("cfg.json"))
     }
 
@@ -207,17 +247,41 @@ mod tests {
     #[test]
     fn defaults_are_saelens() {
         let config = parse(v6(json!({}))).unwrap();
-        assert!(config.apply_b_dec_to_input && config.prepend_bos && !config.rescale_acts_by_decoder_norm);
-        assert_eq!((config.normalize_activations.as_str(), config.reshape_activations.as_str()), ("none", "none"));
+        assert!(
+            config.apply_b_dec_to_input
+                && config.prepend_bos
+                && !config.rescale_acts_by_decoder_norm
+        );
+        assert_eq!(
+            (
+                config.normalize_activations.as_str(),
+                config.reshape_activations.as_str()
+            ),
+            ("none", "none")
+        );
         assert_eq!(config.check_supported(), Ok(()));
     }
 
     #[test]
     fn wrong_types_are_named() {
-        for (field, value) in [("d_in", json!(-1)), ("d_sae", json!(0)), ("d_sae", json!("8")), ("k", json!(1.5))] {
-            assert!(parse(v6(json!({field: value}))).unwrap_err().contains(field), "{field}");
+        for (field, value) in [
+            ("d_in", json!(-1)),
+            ("d_sae", json!(0)),
+            ("d_sae", json!("8")),
+            ("k", json!(1.5)),
+        ] {
+            assert!(
+                parse(v6(json!({field: value})))
+                    .unwrap_err()
+                    .contains(field),
+                "{field}"
+            );
         }
-        assert!(parse(v6(json!({"metadata": 3}))).unwrap_err().contains("metadata"));
+        assert!(
+            parse(v6(json!({"metadata": 3})))
+                .unwrap_err()
+                .contains("metadata")
+        );
     }
 
     #[test]
@@ -228,10 +292,17 @@ mod tests {
         let metadata = json!({"sae_lens_version": version, "hook_head_index": 3});
         assert!(refusal(json!({"metadata": metadata})).contains("head 3"));
         let options = json!({"center_writing_weights": true});
-        let metadata = json!({"sae_lens_version": version, "model_from_pretrained_kwargs": options});
+        let metadata =
+            json!({"sae_lens_version": version, "model_from_pretrained_kwargs": options});
         assert!(refusal(json!({"metadata": metadata})).contains("center_writing_weights"));
         let options = json!({"center_writing_weights": false, "fold_ln": true});
-        let metadata = json!({"sae_lens_version": version, "model_from_pretrained_kwargs": options});
-        assert_eq!(parse(v6(json!({"metadata": metadata}))).unwrap().check_supported(), Ok(()));
+        let metadata =
+            json!({"sae_lens_version": version, "model_from_pretrained_kwargs": options});
+        assert_eq!(
+            parse(v6(json!({"metadata": metadata})))
+                .unwrap()
+                .check_supported(),
+            Ok(())
+        );
     }
 }

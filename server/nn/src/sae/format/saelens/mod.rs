@@ -31,14 +31,19 @@ impl Description {
     /// Reads `cfg.json` of `folder`.
     pub(crate) fn read(folder: &Path, options: &SaeOptions) -> Result<Self, LoadError> {
         let config = Config::read(&folder.join(CONFIG_FILE))?;
-        let refuse = |detail| LoadError::UnsupportedSae { path: folder.to_owned(), detail };
+        let refuse = |detail| LoadError::UnsupportedSae {
+            path: folder.to_owned(),
+            detail,
+        };
         config.check_supported().map_err(refuse)?;
         let architecture = architecture(&config.architecture).map_err(refuse)?;
         let normalisation = normalisation(&config, options, folder)?;
         let hook_point = hook_point(&config, options, folder)?;
         let reshape_hook_z = reshape(&config, hook_point).map_err(refuse)?;
-        let k = k(&config, architecture)
-            .map_err(|detail| LoadError::MalformedConfig { path: config.path.clone(), detail })?;
+        let k = k(&config, architecture).map_err(|detail| LoadError::MalformedConfig {
+            path: config.path.clone(),
+            detail,
+        })?;
         let info = SaeInfo {
             path: folder.display().to_string(),
             format: "saelens",
@@ -63,7 +68,10 @@ impl Description {
             neuronpedia_id: config.neuronpedia_id,
             self_test: None,
         };
-        Ok(Self { info, weights: folder.join(WEIGHTS_FILE) })
+        Ok(Self {
+            info,
+            weights: folder.join(WEIGHTS_FILE),
+        })
     }
 
     /// Reads the weights.
@@ -90,7 +98,10 @@ fn k(config: &Config, architecture: SaeArchitecture) -> Result<Option<usize>, St
     }
     match config.k {
         Some(k) if (1..=config.d_sae).contains(&k) => Ok(Some(k)),
-        Some(k) => Err(format!("`k` is {k} and must lie between 1 and d_sae, {}", config.d_sae)),
+        Some(k) => Err(format!(
+            "`k` is {k} and must lie between 1 and d_sae, {}",
+            config.d_sae
+        )),
         None => Err("`k` is missing, without which a topk SAE is not defined".to_owned()),
     }
 }
@@ -100,9 +111,15 @@ fn normalisation(
     options: &SaeOptions,
     folder: &Path,
 ) -> Result<Normalisation, LoadError> {
-    let refuse = |detail| LoadError::UnsupportedSae { path: folder.to_owned(), detail };
+    let refuse = |detail| LoadError::UnsupportedSae {
+        path: folder.to_owned(),
+        detail,
+    };
     let name = config.normalize_activations.as_str();
-    if let (Some(_), true) = (options.norm_scaling_factor, name != "expected_average_only_in") {
+    if let (Some(_), true) = (
+        options.norm_scaling_factor,
+        name != "expected_average_only_in",
+    ) {
         return Err(refuse(format!(
             "a normalisation factor is given and the SAE normalises by `{name}`, which takes none"
         )));
@@ -113,7 +130,9 @@ fn normalisation(
         "layer_norm" => Ok(Normalisation::LayerNorm),
         "expected_average_only_in" => {
             match options.norm_scaling_factor.or(config.norm_scaling_factor) {
-                None => Err(LoadError::MissingNormFactor { path: folder.to_owned() }),
+                None => Err(LoadError::MissingNormFactor {
+                    path: folder.to_owned(),
+                }),
                 Some(factor) if factor.is_normal() && factor > 0.0 => {
                     Ok(Normalisation::ExpectedAverageOnlyIn { factor })
                 }
@@ -137,12 +156,17 @@ fn hook_point(
     if let Some(hook_point) = options.hook_point {
         return Ok(hook_point);
     }
-    let name = config.hook_name.as_deref().ok_or_else(|| LoadError::MalformedConfig {
-        path: config.path.clone(),
-        detail: "it does not say at which hook point the SAE belongs (`hook_name`)".to_owned(),
-    })?;
-    name.parse()
-        .map_err(|source| LoadError::UnknownHookPoint { path: folder.to_owned(), source })
+    let name = config
+        .hook_name
+        .as_deref()
+        .ok_or_else(|| LoadError::MalformedConfig {
+            path: config.path.clone(),
+            detail: "it does not say at which hook point the SAE belongs (`hook_name`)".to_owned(),
+        })?;
+    name.parse().map_err(|source| LoadError::UnknownHookPoint {
+        path: folder.to_owned(),
+        source,
+    })
 }
 
 /// Whether the input is flattened from heads. The model gives `hook_z` flattened, and nothing else has heads to flatten.

@@ -7,7 +7,7 @@ use latentd_domain::{Normalisation, SaeArchitecture, SaeInfo};
 use super::SaeParts;
 use crate::{
     error::LoadError,
-    sae::arch::{Gated, JumpRelu, Rule, Standard, TopK, decoder::euclidean_norm},
+    sae::arch::{Gated, JumpRelu, LatentVector, Rule, Standard, TopK, decoder::euclidean_norm},
     weights::Checkpoint,
 };
 
@@ -38,7 +38,13 @@ pub(super) fn read(path: &Path, mut info: SaeInfo) -> Result<SaeParts, LoadError
         Some("bf16") => "bf16",
         _ => "f32",
     };
-    Ok(SaeParts { info, w_enc, w_dec, b_dec, rule })
+    Ok(SaeParts {
+        info,
+        w_enc,
+        w_dec,
+        b_dec,
+        rule,
+    })
 }
 
 /// Names and shapes of the tensors of an architecture.
@@ -49,9 +55,17 @@ fn shapes(info: &SaeInfo) -> Vec<(String, Vec<usize>)> {
         SaeArchitecture::JumpRelu => &["b_enc", "threshold"],
         SaeArchitecture::Gated => &["b_gate", "r_mag", "b_mag"],
     };
-    let matrices = [("W_enc", vec![d_in, d_sae]), ("W_dec", vec![d_sae, d_in]), ("b_dec", vec![d_in])];
-    let matrices = matrices.into_iter().map(|(name, shape)| (name.to_owned(), shape));
-    matrices.chain(vectors.iter().map(|&name| (name.to_owned(), vec![d_sae]))).collect()
+    let matrices = [
+        ("W_enc", vec![d_in, d_sae]),
+        ("W_dec", vec![d_sae, d_in]),
+        ("b_dec", vec![d_in]),
+    ];
+    let matrices = matrices
+        .into_iter()
+        .map(|(name, shape)| (name.to_owned(), shape));
+    matrices
+        .chain(vectors.iter().map(|&name| (name.to_owned(), vec![d_sae])))
+        .collect()
 }
 
 /// What `SAE.fold_activation_norm_scaling_factor` does: the encoder sees `x · factor`, the decoder gives `x̂`.
@@ -66,32 +80,51 @@ fn fold(factor: f32, encoder: &mut [f32], decoder: [&mut Vec<f32>; 2]) {
 
 fn rule(file: &mut Checkpoint, info: &SaeInfo, w_dec: &[f32]) -> Result<Rule, LoadError> {
     let d_sae = info.d_sae;
-    let mut vector = |name: &str| file.take(name, &[d_sae]).map(|tensor| tensor.data);
+    let mut vector =
+        |name: &str| Ok::<_, LoadError>(LatentVector::from(file.take(name, &[d_sae])?.data));
     Ok(match info.architecture {
-        SaeArchitecture::Standard => Rule::Standard(Standard { bias: vector("b_enc")? }),
-        SaeArchitecture::JumpRelu => {
-            Rule::JumpRelu(JumpRelu { bias: vector("b_enc")?, threshold: vector("threshold")? })
-        }
+        SaeArchitecture::Standard => Rule::Standard(Standard {
+            bias: vector("b_enc")?,
+        }),
+        SaeArchitecture::JumpRelu => Rule::JumpRelu(JumpRelu {
+            bias: vector("b_enc")?,
+            threshold: vector("threshold")?,
+        }),
         SaeArchitecture::Gated => {
-            let mut magnitude_scale = vector("r_mag")?;
             let (gate_bias, magnitude_bias) = (vector("b_gate")?, vector("b_mag")?);
-            for value in &mut magnitude_scale {
-                *value = value.exp();
-            }
-            let overflow = magnitude_scale.iter().enumerate().find(|(_, value)| !value.is_finite());
+            let r_mag = vector("r_mag")?;
+            let magnitude_scale: LatentVector = r_mag.values().iter().map(|r| r.exp()).collect();
+            let overflow = magnitude_scale
+                .values()
+                .iter()
+                .enumerate()
+                .find(|(_, value)| !value.is_finite());
             if let Some((index, &value)) = overflow {
                 let tensor = "e^r_mag".to_owned();
-                return Err(LoadError::NonFiniteWeights { path: file.path().to_owned(), tensor, index, value });
+                return Err(LoadError::NonFiniteWeights {
+                    path: file.path().to_owned(),
+                    tensor,
+                    index,
+                    value,
+                });
             }
-            Rule::Gated(Gated { gate_bias, magnitude_scale, magnitude_bias })
+            Rule::Gated(Gated {
+                gate_bias,
+                magnitude_scale,
+                magnitude_bias,
+            })
         }
         SaeArchitecture::TopK => {
             let factor = if info.rescale_acts_by_decoder_norm {
                 w_dec.chunks_exact(info.d_in).map(euclidean_norm).collect()
             } else {
-                vec![1.0; d_sae]
+                vec![1.0; d_sae].into()
             };
-            Rule::TopK(TopK { bias: vector("b_enc")?, factor, k: info.k.unwrap_or(d_sae) })
+            Rule::TopK(TopK {
+                bias: vector("b_enc")?,
+                factor,
+                k: info.k.unwrap_or(d_sae),
+            })
         }
     })
 }
@@ -102,12 +135,17 @@ fn check_scaling_factor(file: &mut Checkpoint, d_sae: usize) -> Result<(), LoadE
         return Ok(());
     }
     let factors = file.take(SCALING_FACTOR, &[d_sae])?.data;
-    if factors.iter().all(|factor| (factor - 1.0).abs() <= ONES_TOLERANCE) {
+    if factors
+        .iter()
+        .all(|factor| (factor - 1.0).abs() <= ONES_TOLERANCE)
+    {
         return Ok(());
     }
     Err(LoadError::UnsupportedSae {
         path: file.path().to_owned(),
-        detail: format!("its `{SCALING_FACTOR}` is not all ones: SAEs with fine-tuned scales are not supported"),
+        detail: format!(
+            "its `{SCALING_FACTOR}` is not all ones: SAEs with fine-tuned scales are not supported"
+        ),
     })
 }
 
@@ -119,6 +157,9 @@ fn refuse_unused(file: &Checkpoint) -> Result<(), LoadError> {
     }
     Err(LoadError::UnsupportedSae {
         path: file.path().to_owned(),
-        detail: format!("the architecture has no use for the tensors {}", unused.join(", ")),
+        detail: format!(
+            "the architecture has no use for the tensors {}",
+            unused.join(", ")
+        ),
     })
 }
