@@ -7,7 +7,6 @@ Needs torch, transformers 5, tokenizers, safetensors and gguf. Each model is a H
 dequantized weights are those of the folder, bit for bit, so that one file of expected values serves both.
 """
 
-import copy
 import json
 import pathlib
 import sys
