@@ -24,8 +24,15 @@ async fn smollm2_splits_text_as_transformers_does() {
         let found = tokenizer.encode(line, false).unwrap();
         assert_eq!(found.ids, ids, "{line:?}");
         assert_eq!(tokenizer.encode_ids(line, false).unwrap(), ids, "{line:?}");
-        assert_eq!(found.byte_ends.last().copied().unwrap_or(0) as usize, line.len(), "{line:?}");
+        assert_eq!(
+            found.byte_ends.last().copied().unwrap_or(0) as usize,
+            line.len(),
+            "{line:?}"
+        );
     }
-    assert_eq!((tokenizer.bos(), tokenizer.eos(), tokenizer.vocab()), (Some(1), Some(2), 49_152));
+    assert_eq!(
+        (tokenizer.bos(), tokenizer.eos(), tokenizer.vocab()),
+        (Some(1), Some(2), 49_152)
+    );
     assert_eq!(tokenizer.digest(), DEFINITION);
 }
