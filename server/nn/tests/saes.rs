@@ -1,6 +1,12 @@
 //! SAELens folders against SAELens: what `tests/reference/saes.py` wrote is read and computed again, and files that are
 //! damaged or ask for what is not supported are refused with their reason.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests; what is not as it should be fails them"
+)]
+
 use std::path::{Path, PathBuf};
 
 use latentd_domain::{HasReason, Reason, SaeArchitecture, Scale, Selection, SparseActivations};

@@ -58,6 +58,20 @@ enum Keep {
     Strongest(usize),
 }
 
+/// What to encode, and what of it to return.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// `[rows, d_in]`, row-major, prepared by the SAE's input pipeline.
+    pub(crate) inputs: &'a [f32],
+    /// Number of rows.
+    pub(crate) rows: usize,
+    /// Which latents.
+    pub(crate) selection: &'a Selection,
+    /// Factors of the activations, `[d_sae]`. The strongest are the strongest after that, except that a topk SAE decides
+    /// first, without factors, which of its latents fire.
+    pub(crate) factors: Option<&'a LatentVector>,
+}
+
 /// The encoder of one SAE: its weights on the device, and its rule.
 #[derive(Debug)]
 pub(crate) struct Encoder {
@@ -89,64 +103,45 @@ impl Encoder {
         self.columns.bytes() + self.rule.bytes()
     }
 
-    /// The latents that fire on each row of `inputs`, `[rows, d_in]`, prepared by the SAE's input pipeline.
-    ///
-    /// `factors`, `[d_sae]`, multiply the activations; the strongest are then the strongest after that, except that a topk SAE
-    /// decides first, without factors, which of its latents fire.
+    /// What was asked for.
     ///
     /// # Errors
     ///
     /// [`ComputeError::UnknownLatent`] if the selection names a latent that does not exist, and what the device says.
-    pub(crate) fn encode(
-        &self,
-        inputs: &[f32],
-        rows: usize,
-        selection: &Selection,
-        factors: Option<&LatentVector>,
-    ) -> Result<SparseActivations, ComputeError> {
+    pub(crate) fn encode(&self, request: &Request<'_>) -> Result<SparseActivations, ComputeError> {
         let d_sae = self.rule.d_sae();
-        match (selection, self.rule.k()) {
-            (Selection::TopK(0), _) => Ok(empty(rows)),
-            (Selection::Latents(set), _) if set.is_empty() => Ok(empty(rows)),
+        match (request.selection, self.rule.k()) {
+            (Selection::TopK(0), _) => Ok(empty(request.rows)),
+            (Selection::Latents(set), _) if set.is_empty() => Ok(empty(request.rows)),
             (Selection::Latents(set), k) => {
                 if let Some(&latent) = set.iter().find(|&&latent| latent as usize >= d_sae) {
                     return Err(ComputeError::UnknownLatent { latent, d_sae });
                 }
                 match k {
-                    Some(k) => self.encode_strongest(inputs, rows, k, selection, factors),
-                    None => self.encode_columns(inputs, rows, selection, set, factors),
+                    Some(k) => self.encode_topk(request, k),
+                    None => self.encode_columns(request, set),
                 }
             }
-            (Selection::AllFiring | Selection::TopK(_), Some(k)) => {
-                self.encode_strongest(inputs, rows, k, selection, factors)
-            }
-            (Selection::AllFiring, None) => self.encode_all(inputs, rows, selection, factors),
+            (Selection::AllFiring | Selection::TopK(_), Some(k)) => self.encode_topk(request, k),
+            (Selection::AllFiring, None) => self.encode_all(request, Keep::Firing),
             (Selection::TopK(n), None) => {
-                let n = *n as usize;
-                let keep = Keep::Strongest(n.min(d_sae));
-                let blocks = self
-                    .columns
-                    .candidates(&self.rule, inputs, rows, (keep, factors))?;
-                Finish {
-                    strongest: Some(n),
-                    factors: None,
-                    selection,
-                    columns: None,
-                }
-                .assemble(&blocks)
+                self.encode_all(request, Keep::Strongest((*n as usize).min(d_sae)))
             }
         }
     }
 
-    /// A topk SAE: its own choice first, then what was asked for.
-    fn encode_strongest(
+    /// A topk SAE: its own choice first, without factors; then what was asked for.
+    fn encode_topk(
         &self,
-        inputs: &[f32],
-        rows: usize,
+        request: &Request<'_>,
         k: usize,
-        selection: &Selection,
-        factors: Option<&LatentVector>,
     ) -> Result<SparseActivations, ComputeError> {
+        let &Request {
+            inputs,
+            rows,
+            selection,
+            factors,
+        } = request;
         let keep = Keep::Strongest(k.min(self.rule.d_sae()));
         let blocks = self
             .columns
@@ -160,18 +155,27 @@ impl Encoder {
         .assemble(&blocks)
     }
 
+    /// All columns, where each latent fires or not by itself.
     fn encode_all(
         &self,
-        inputs: &[f32],
-        rows: usize,
-        selection: &Selection,
-        factors: Option<&LatentVector>,
+        request: &Request<'_>,
+        keep: Keep,
     ) -> Result<SparseActivations, ComputeError> {
+        let &Request {
+            inputs,
+            rows,
+            selection,
+            factors,
+        } = request;
+        let strongest = match keep {
+            Keep::Firing => None,
+            Keep::Strongest(k) => Some(k),
+        };
         let blocks = self
             .columns
-            .candidates(&self.rule, inputs, rows, (Keep::Firing, factors))?;
+            .candidates(&self.rule, inputs, rows, (keep, factors))?;
         Finish {
-            strongest: None,
+            strongest,
             factors: None,
             selection,
             columns: None,
@@ -179,15 +183,18 @@ impl Encoder {
         .assemble(&blocks)
     }
 
-    /// Computes the columns of `set` and no others.
+    /// The columns of `set` and no others.
     fn encode_columns(
         &self,
-        inputs: &[f32],
-        rows: usize,
-        selection: &Selection,
+        request: &Request<'_>,
         set: &[u32],
-        factors: Option<&LatentVector>,
     ) -> Result<SparseActivations, ComputeError> {
+        let &Request {
+            inputs,
+            rows,
+            selection,
+            factors,
+        } = request;
         let columns = self.columns.subset(set);
         let rule = self.rule.subset(set);
         let factors = factors.map(|factors| factors.pick(set));

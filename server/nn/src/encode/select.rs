@@ -214,9 +214,9 @@ mod tests {
         let width = rows.first().map_or(0, Vec::len);
         for start in (0..width).step_by(tile) {
             for (row, values) in rows.iter().enumerate() {
-                for latent in start..(start + tile).min(width) {
-                    if values[latent] > collector.threshold(row) {
-                        collector.offer(row, latent as u32, values[latent]);
+                for (latent, &value) in values.iter().enumerate().skip(start).take(tile) {
+                    if value > collector.threshold(row) {
+                        collector.offer(row, latent as u32, value);
                     }
                 }
             }

@@ -175,8 +175,9 @@ fn reference(made: &Made, d_in: usize, d_sae: usize) -> SparseActivations {
         }
         row.retain(|(_, value)| *value > 0.0);
         if let Some(factors) = &made.factors {
-            row.iter_mut()
-                .for_each(|(latent, value)| *value *= factors[*latent as usize]);
+            for (latent, value) in &mut row {
+                *value *= factors[*latent as usize];
+            }
             row.retain(|(_, value)| *value > 0.0);
         }
         row.sort_by_key(|(latent, _)| *latent);
@@ -188,8 +189,9 @@ fn reference(made: &Made, d_in: usize, d_sae: usize) -> SparseActivations {
             }
             Selection::Latents(set) => row.retain(|(latent, _)| set.contains(latent)),
         }
-        row.iter()
-            .for_each(|&(latent, value)| out.push(latent, value));
+        for (latent, value) in row {
+            out.push(latent, value);
+        }
         out.end_row();
     }
     out
@@ -199,9 +201,13 @@ fn encode(case: &Case, made: &Made) -> SparseActivations {
     let device = Device::with_threads(0, case.threads).unwrap();
     let encoder = Encoder::new(made.weights.clone(), case.d_in, made.rule.clone(), &device);
     let factors = made.factors.clone().map(LatentVector::from);
-    device
-        .install(|| encoder.encode(&made.inputs, case.rows, &made.selection, factors.as_ref()))
-        .unwrap()
+    let request = Request {
+        inputs: &made.inputs,
+        rows: made.inputs.len() / case.d_in,
+        selection: &made.selection,
+        factors: factors.as_ref(),
+    };
+    device.install(|| encoder.encode(&request)).unwrap()
 }
 
 proptest! {
@@ -280,12 +286,16 @@ fn unknown_latents_are_refused() {
     });
     let encoder = Encoder::new(vec![1.0; 6], 2, rule, &device);
     let selection = Selection::Latents(Arc::new([1, 3]));
-    assert_eq!(
-        encoder.encode(&[1.0, 1.0], 1, &selection, None),
-        Err(ComputeError::UnknownLatent {
-            latent: 3,
-            d_sae: 3
-        })
-    );
+    let request = Request {
+        inputs: &[1.0, 1.0],
+        rows: 1,
+        selection: &selection,
+        factors: None,
+    };
+    let unknown = ComputeError::UnknownLatent {
+        latent: 3,
+        d_sae: 3,
+    };
+    assert_eq!(encoder.encode(&request), Err(unknown));
     assert_eq!(encoder.column(1), [1.0, 1.0]);
 }

@@ -86,9 +86,11 @@ impl Sae {
                 .par_iter()
                 .with_min_len(ROWS_A_BLOCK)
                 .enumerate()
-                .map(|(other, other_norm)| match other == latent {
-                    true => f32::NEG_INFINITY,
-                    false => cosine(dot(self.decoder.row(other), row), norm * other_norm),
+                .map(|(other, other_norm)| {
+                    if other == latent {
+                        return f32::NEG_INFINITY;
+                    }
+                    cosine(dot(self.decoder.row(other), row), norm * other_norm)
                 })
                 .collect()
         });

@@ -25,7 +25,7 @@ use self::{
 };
 use crate::{
     device::{Device, Tensor, host_view},
-    encode::Encoder,
+    encode::{Encoder, Request},
     error::{ComputeError, LoadError},
     model::Model,
 };
@@ -158,9 +158,14 @@ impl Sae {
         let factors = self.decoder.scale_factors(scale);
         self.device.install(|| {
             let (prepared, statistics) = self.prepare(view.values(), mask)?;
-            let dense = self
-                .encoder
-                .encode(&prepared, statistics.len(), selection, factors)?;
+            let rows = statistics.len();
+            let request = Request {
+                inputs: &prepared,
+                rows,
+                selection,
+                factors,
+            };
+            let dense = self.encoder.encode(&request)?;
             Ok(spread(dense, mask))
         })
     }
