@@ -3,7 +3,9 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::too_many_lines,
     reason = "helpers of tests; what is not as it should be fails them"
 )]
 
