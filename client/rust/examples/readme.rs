@@ -17,7 +17,7 @@ async fn main() -> latentd_client::Result<()> {
 }
 
 /// What the README shows; a test runs it.
-pub async fn run(address: &str, sae: &str) -> latentd_client::Result<()> {
+pub(crate) async fn run(address: &str, sae: &str) -> latentd_client::Result<()> {
     let client = Client::connect(address).await?;
 
     // The latents of a prompt: compressed sparse rows, one row for each token.

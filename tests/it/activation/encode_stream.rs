@@ -12,17 +12,17 @@ async fn results_come_in_order_and_an_error_does_not_end_the_stream() {
         .map(|index| match index {
             7 => EncodeRequest::new(Vec::<Prompt>::new(), SAE),
             11 => EncodeRequest::new(["text"], "small/nothing"),
-            _ => EncodeRequest::new([prose(index, 3 + index as usize)], SAE),
+            _ => EncodeRequest::new([prose(index, 2 + index as usize % 5)], SAE),
         })
         .collect();
     let mut results = server.client.encode_stream(stream::iter(requests.clone())).await.unwrap();
     let mut seen = 0;
     while let Some(batch) = results.next().await {
         let batch = batch.unwrap();
-        let index = batch.id as usize;
+        let index = batch.index as usize;
         assert_eq!(index, seen);
         seen += 1;
-        match (index, batch.outcome) {
+        match (index, batch.result) {
             (7, Err(error)) => assert_eq!(error.reason, "EMPTY_BATCH"),
             (11, Err(error)) => assert_eq!(error.reason, "UNKNOWN_SAE"),
             (_, Ok(encoded)) => {

@@ -19,7 +19,7 @@ async fn encode_refuses_what_it_cannot_do() {
     assert!(long.message.contains("65") && long.message.contains("64"), "says both lengths: {long}");
     refused(encode(vec![Prompt::from(vec![272u32])], SAE).await, Reason::UnknownToken);
     refused(encode(vec![ids(3)], "small/nothing").await, Reason::UnknownSae);
-    refused(encode(vec![ids(3)], "nothing/topk").await, Reason::UnknownSae);
+    refused(encode(vec![ids(3)], "nothing/topk").await, Reason::UnknownModel);
     let latents = server.client.encode(EncodeRequest::new([ids(3)], SAE).latents([1, 96])).await;
     refused(latents, Reason::UnknownLatent);
     lives_on(&server).await;

@@ -49,11 +49,11 @@ impl ServerProcess {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "harness::process::server_process", "--nocapture"])
             .env(ROLE, dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| listening(&line));
         let address = address.expect("the server says where it listens");
         // Keep reading, or the server blocks on a full pipe.

@@ -31,7 +31,7 @@ async fn loading_again_changes_nothing_and_other_content_is_refused() {
     let server = small().await;
     let path = golden("models/llama").display().to_string();
     let again = server.client.load_model("small", &path).await.unwrap();
-    assert_eq!(again.load_time, server.client.model("small").await.unwrap().load_time);
+    assert_eq!(again.loaded, server.client.model("small").await.unwrap().loaded);
     let other = golden("models/gpt2").display().to_string();
     assert_eq!(server.client.load_model("small", &other).await.unwrap_err().reason, "ALREADY_EXISTS");
 }
@@ -42,7 +42,7 @@ async fn a_model_in_use_stays_unless_forced() {
     assert_eq!(server.client.unload_model("small", false).await.unwrap_err().reason, "RESOURCE_IN_USE");
     server.client.unload_model("small", true).await.unwrap();
     let error = server.client.encode(EncodeRequest::new(["text"], SAE)).await.unwrap_err();
-    assert_eq!(error.reason, "UNKNOWN_SAE");
+    assert_eq!(error.reason, "UNKNOWN_MODEL");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,13 +10,14 @@ async fn the_server_says_what_it_is() {
     let server = bare(&[("limits.max_prompts", "3")]).await;
     let info = server.client.server_info().await.unwrap();
     assert_eq!(info.limits.max_prompts, 3);
-    assert_eq!(info.capabilities.model_families, ["gpt2", "llama"].map(str::to_owned).to_vec());
+    assert_eq!(info.capabilities.model_families, ["llama", "gpt2"].map(str::to_owned).to_vec());
     assert!(info.components.iter().all(|component| component.serving), "{:?}", info.components);
     assert_eq!(info.device.name, "cpu");
 }
 
 async fn status(address: &str, service: &str) -> ServingStatus {
-    let mut health = HealthClient::connect(format!("http://{address}")).await.unwrap();
+    let endpoint = tonic::transport::Endpoint::new(format!("http://{address}")).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
     let request = HealthCheckRequest { service: service.to_owned() };
     health.check(request).await.unwrap().into_inner().status()
 }

@@ -16,7 +16,7 @@ use line::Lines;
 
 /// Arguments of `latentd bench`.
 #[derive(Args, Debug)]
-pub struct BenchArgs {
+pub(crate) struct BenchArgs {
     #[command(subcommand)]
     what: What,
 }
@@ -40,7 +40,7 @@ enum What {
 /// # Errors
 ///
 /// Whatever the server or the engine answers, and a difference beyond tolerance in `fidelity`.
-pub async fn bench(args: BenchArgs, address: &str, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn bench(args: BenchArgs, address: &str, json: bool) -> anyhow::Result<()> {
     let lines = Lines { json };
     match args.what {
         What::Encode(args) => encode::measure(args, address, &lines).await,
