@@ -28,7 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let sae: SaeName = "model/sae".parse()?;
     build(dir.path(), &sae, tokens)?;
-    println!("built {tokens} tokens in {:.1?}", started.elapsed());
+    println!(
+        "built {tokens} tokens in {:.1?}, {}",
+        started.elapsed(),
+        peak_memory()?
+    );
     let started = Instant::now();
     let cache = Cache::open(dir.path())?;
     println!(
@@ -74,6 +78,16 @@ fn time(
         1e6 / busy
     );
     Ok(())
+}
+
+/// The line of the most memory that was ever resident. Linux only.
+fn peak_memory() -> Result<String, Box<dyn Error>> {
+    let status = fs_err::read_to_string("/proc/self/status")?;
+    Ok(status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap_or_default()
+        .to_owned())
 }
 
 /// Seconds that this thread has run: unlike the wall clock, not the neighbours' business. Linux only.

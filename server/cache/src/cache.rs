@@ -9,7 +9,7 @@ use latentd_domain::{ExampleQuery, LatentExamples, LatentStats, SaeName};
 
 use crate::{
     Error, Manifest, TokenTable,
-    examples::{self, Source},
+    examples::{self, Limits, Source},
     files,
     layout::{manifest_path, sae_dir, shard_path, stats_path},
     manifest::SaeRecord,
@@ -93,6 +93,18 @@ impl Cache {
         latent: u32,
         query: &ExampleQuery,
     ) -> Result<LatentExamples, Error> {
+        let (firing_tokens, source) = self.source(sae, latent)?;
+        let examples = examples::read(&source, query)?;
+        Ok(LatentExamples {
+            latent,
+            firing_tokens,
+            max_activation: source.max_activation,
+            examples,
+        })
+    }
+
+    /// On how many tokens a latent fires, and what its examples are read from.
+    pub(crate) fn source(&self, sae: &SaeName, latent: u32) -> Result<(u64, Source<'_>), Error> {
         let cached = self.sae(sae)?;
         let extent = cached.stats.extent(latent);
         let (firing_tokens, max_activation) = extent.ok_or_else(|| cached.unknown(sae, latent))?;
@@ -102,14 +114,9 @@ impl Cache {
             dir: &cached.dir,
             latent,
             max_activation,
+            limits: Limits::default(),
         };
-        let examples = examples::read(&source, query)?;
-        Ok(LatentExamples {
-            latent,
-            firing_tokens,
-            max_activation,
-            examples,
-        })
+        Ok((firing_tokens, source))
     }
 
     /// Reads every file and compares its digest with the manifest's.

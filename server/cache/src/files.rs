@@ -183,7 +183,7 @@ mod tests {
             bytes: 0,
         });
         let failure = out
-            .write_all(&[0; 1 << 16])
+            .write_all(&vec![0; 1 << 16])
             .and_then(|()| out.flush())
             .unwrap_err();
         assert!(matches!(

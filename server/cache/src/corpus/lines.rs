@@ -35,7 +35,7 @@ fn read_whole(path: &Path, limit: usize) -> Result<String, Error> {
             .as_bytes()
             .get(..error.utf8_error().valid_up_to())
             .unwrap_or_default();
-        let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let line = valid.split(|&byte| byte == b'\n').count() as u64;
         Error::CorpusNotUtf8 {
             path: path.to_owned(),
             line,

@@ -53,6 +53,24 @@ pub const MAX_CANDIDATES: usize = 200_000;
 /// Firing tokens of one latent that are read to choose among, at most, to the end of the last shard.
 pub const MAX_ENTRIES_READ: usize = 4_000_000;
 
+/// What bounds the work of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Firing tokens that are considered.
+    pub(crate) candidates: usize,
+    /// Firing tokens that are read to choose among.
+    pub(crate) entries: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            candidates: MAX_CANDIDATES,
+            entries: MAX_ENTRIES_READ,
+        }
+    }
+}
+
 /// What examples of one latent are read from.
 pub(crate) struct Source<'a> {
     /// The rows of the cache.
@@ -65,6 +83,8 @@ pub(crate) struct Source<'a> {
     pub(crate) latent: u32,
     /// Its highest activation.
     pub(crate) max_activation: f32,
+    /// What bounds the work.
+    pub(crate) limits: Limits,
 }
 
 impl<'a> Source<'a> {
@@ -90,7 +110,9 @@ pub(crate) fn read(source: &Source<'_>, query: &ExampleQuery) -> Result<Vec<Exam
         ExampleMode::Top => {
             let mut spread = Spread::new(source, placement);
             let mut drawn = Vec::new();
-            for firing in falling::merge(source.shards, source.latent).take(MAX_CANDIDATES) {
+            for firing in
+                falling::merge(source.shards, source.latent).take(source.limits.candidates)
+            {
                 if drawn.len() >= query.count {
                     break;
                 }

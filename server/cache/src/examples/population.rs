@@ -14,7 +14,7 @@ use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    MAX_CANDIDATES, MAX_ENTRIES_READ, Source,
+    Source,
     bits::{self, Fold},
     window::{Placement, Window},
 };
@@ -34,13 +34,13 @@ pub(crate) fn population(
         .iter()
         .map(|shard| shard.postings(source.latent).len())
         .sum();
-    let sample = RowSample::new(found, rng);
-    let mut kept = Vec::with_capacity(found.min(MAX_CANDIDATES) / 2);
-    let mut rows = Rows::default();
+    let sample = RowSample::new(found, source.limits.candidates, rng);
+    let mut kept = Vec::with_capacity(found.min(source.limits.candidates) / 2);
+    let mut rows = Rows::new(source, placement);
     for shard in shards {
-        rows.deal(shard, source, &sample)?;
+        rows.deal(shard, &sample)?;
         for row in 0..rows.len() {
-            rows.spread(row, shard, source, placement, &mut kept)?;
+            rows.spread(row, shard, &mut kept)?;
         }
     }
     Ok(falling_without_repeats(source, &kept))
@@ -50,11 +50,11 @@ pub(crate) fn population(
 fn within_reach<'a>(source: &Source<'a>, rng: &mut ChaCha8Rng) -> Vec<&'a Shard> {
     let mut shards: Vec<&Shard> = source.shards.iter().collect();
     let held = |shard: &Shard| shard.postings(source.latent).len();
-    if shards.iter().map(|shard| held(shard)).sum::<usize>() > MAX_ENTRIES_READ {
+    if shards.iter().map(|shard| held(shard)).sum::<usize>() > source.limits.entries {
         shards.shuffle(rng);
         let mut read = 0;
         shards.retain(|shard| {
-            let wanted = read < MAX_ENTRIES_READ;
+            let wanted = read < source.limits.entries;
             read += held(shard);
             wanted
         });
@@ -71,15 +71,15 @@ struct RowSample {
 }
 
 impl RowSample {
-    /// Rows that hold about [`MAX_CANDIDATES`] of `found` firing tokens; all, if these are not more.
-    fn new(found: usize, rng: &mut ChaCha8Rng) -> Self {
-        if found <= MAX_CANDIDATES {
+    /// Rows that hold about `wanted` of `found` firing tokens; all, if these are not more.
+    fn new(found: usize, wanted: usize, rng: &mut ChaCha8Rng) -> Self {
+        if found <= wanted {
             return Self {
                 salt: 0,
                 most: u64::MAX,
             };
         }
-        let part = MAX_CANDIDATES as f64 / found as f64;
+        let part = wanted as f64 / found as f64;
         Self {
             salt: rng.random(),
             most: (u64::MAX as f64 * part) as u64,
@@ -100,8 +100,9 @@ fn mix(value: u64) -> u64 {
 }
 
 /// The firing tokens of one shard, row by row. Kept between shards for its memory.
-#[derive(Default)]
-struct Rows {
+struct Rows<'a> {
+    source: &'a Source<'a>,
+    placement: Placement,
     /// Where the tokens of each row begin among `dealt`, and the end of the last one.
     starts: Vec<u32>,
     /// Firing tokens by row, falling inside each.
@@ -110,20 +111,25 @@ struct Rows {
     taken: Vec<u64>,
 }
 
-impl Rows {
+impl<'a> Rows<'a> {
+    fn new(source: &'a Source<'a>, placement: Placement) -> Self {
+        Self {
+            source,
+            placement,
+            starts: Vec::new(),
+            dealt: Vec::new(),
+            taken: Vec::new(),
+        }
+    }
+
     fn len(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }
 
     /// Deals the firing tokens of a shard to its rows by a counting sort.
-    fn deal(
-        &mut self,
-        shard: &Shard,
-        source: &Source<'_>,
-        sample: &RowSample,
-    ) -> Result<(), Error> {
+    fn deal(&mut self, shard: &Shard, sample: &RowSample) -> Result<(), Error> {
         let rows = shard.rows();
-        let postings = shard.postings(source.latent);
+        let postings = shard.postings(self.source.latent);
         let row_at = |row: u32| u64::from(row).wrapping_sub(rows.start) as usize;
         self.starts.clear();
         self.starts.resize((rows.end - rows.start) as usize + 1, 0);
@@ -131,7 +137,7 @@ impl Rows {
             // The count of each row, one place on: summed up, it is where the row begins.
             match self.starts.get_mut(row_at(row).saturating_add(1)) {
                 Some(count) => *count += u32::from(sample.holds(row)),
-                None => return Err(outside(source, row)),
+                None => return Err(outside(self.source, row)),
             }
         }
         let mut total = 0;
@@ -184,8 +190,6 @@ impl Rows {
         &mut self,
         row: usize,
         shard: &Shard,
-        source: &Source<'_>,
-        placement: Placement,
         kept: &mut Vec<(u64, Window)>,
     ) -> Result<(), Error> {
         let bounds = self.starts.get(row).zip(self.starts.get(row + 1));
@@ -195,15 +199,15 @@ impl Rows {
             return Ok(());
         }
         let row = shard.rows().start + row as u64;
-        let ids = source.tokens.row(row);
+        let ids = self.source.tokens.row(row);
         let row_len = ids.len() as u32;
         self.taken.clear();
         self.taken.resize(ids.len().div_ceil(64), 0);
         for firing in firings {
             if firing.position >= row_len {
-                return Err(outside(source, firing.row));
+                return Err(outside(self.source, firing.row));
             }
-            let window = placement.around(firing.position, row_len);
+            let window = self.placement.around(firing.position, row_len);
             if bits::meets(&self.taken, &window) {
                 bits::set(&mut self.taken, &(firing.position..firing.position + 1));
                 continue;
@@ -271,7 +275,7 @@ fn falling_without_repeats(source: &Source<'_>, kept: &[(u64, Window)]) -> Vec<W
             }
             // Texts that differ and share their hash are both shown.
             Entry::Occupied(first) if source.text(first.get()) != source.text(&window) => {
-                out.push(window)
+                out.push(window);
             }
             Entry::Occupied(_) => {}
         }

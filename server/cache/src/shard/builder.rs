@@ -161,7 +161,7 @@ impl ShardBuilder {
                 )?;
             }
             ActivationDtype::F32 => {
-                file.write(self.keys.iter().map(|&key| f32::from_bits(bits_of(key))))?
+                file.write(self.keys.iter().map(|&key| f32::from_bits(bits_of(key))))?;
             }
         }
         if !wide {

@@ -131,10 +131,10 @@ fn a_parquet_file_of_several_row_groups_is_read_whole() {
 fn a_seed_shuffles_files_and_documents() {
     let dir = tempfile::tempdir().unwrap();
     for file in 0..3 {
-        let lines: String = (0..3000)
-            .map(|line| format!("{{\"text\":\"{file}.{line}\"}}\n"))
+        let lines: Vec<String> = (0..3000)
+            .map(|line| format!("{{\"text\":\"{file}.{line}\"}}"))
             .collect();
-        fs_err::write(dir.path().join(format!("{file}.jsonl")), lines).unwrap();
+        fs_err::write(dir.path().join(format!("{file}.jsonl")), lines.join("\n")).unwrap();
     }
     let corpus = corpus(&[dir.path()], CorpusFormat::Auto);
     let ordered = read(&corpus, 0).unwrap();
@@ -223,7 +223,11 @@ fn what_is_wrong_is_told_with_its_place() {
         fails("x.txt", b" \n", CorpusFormat::Auto).0,
         Reason::EmptyCorpus
     );
+}
 
+#[test]
+fn a_corpus_without_text_or_with_paths_that_cannot_be_read_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
     let none = dir.path().join("none");
     let missing = read(&corpus(&[&none], CorpusFormat::Auto), 0);
     assert_eq!(missing.unwrap_err().reason(), Reason::PathNotReadable);
@@ -300,7 +304,9 @@ fn damaged_parquet_never_panics() {
 fn the_digest_tells_documents_apart() {
     let digest = |texts: &[&str]| {
         let mut digest = CorpusDigest::new();
-        texts.iter().for_each(|text| digest.add(text));
+        for text in texts {
+            digest.add(text);
+        }
         digest.finish()
     };
     assert_eq!(digest(&["ab", "c"]), digest(&["ab", "c"]));

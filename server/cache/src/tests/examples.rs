@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use latentd_domain::{Centring, Example, ExampleMode, ExampleQuery};
 use proptest::prelude::*;
 
+use crate::examples::{Limits, MAX_CANDIDATES, read};
+
 use super::dense::{Dense, Naive, dense, place, query, sae};
 
 /// What holds of every example, whatever the mode.
@@ -177,8 +179,41 @@ fn model_overlap(
     })
 }
 
+/// No two windows overlap or have the same text.
+fn check_apart(examples: &[Example]) -> Result<(), TestCaseError> {
+    for (at, a) in examples.iter().enumerate() {
+        for b in &examples[..at] {
+            let apart = a.row != b.row
+                || a.start + a.ids.len() as u32 <= b.start
+                || b.start + b.ids.len() as u32 <= a.start;
+            prop_assert!(apart && a.ids != b.ids);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_sample_of_rows_has_the_windows_that_these_rows_have(
+        model in dense(), query in query(), candidates in 0..30_usize, entries in 0..60_usize,
+    ) {
+        let Some((_dir, cache)) = model.open() else { return Ok(()) };
+        let (_, mut source) = cache.source(&sae(), 1).unwrap();
+        source.limits = Limits { candidates, entries };
+        let found = read(&source, &query).unwrap();
+        // The peak of each is its highest activation: no row is looked at in part.
+        for example in &found {
+            check(&model, 1, example)?;
+        }
+        check_apart(&found)?;
+        prop_assert_eq!(&found, &read(&source, &query).unwrap());
+        if query.mode == ExampleMode::Top {
+            let whole = cache.examples(&sae(), 1, &query).unwrap().examples;
+            prop_assert!(whole.starts_with(&found) && (found.len() == whole.len() || found.len() <= candidates));
+        }
+    }
 
     #[test]
     fn examples_are_those_of_the_naive_reading(model in dense(), query in query(), latent in 0..3_u32) {
@@ -187,14 +222,7 @@ proptest! {
         for example in &found.examples {
             check(&model, latent, example)?;
         }
-        for (at, a) in found.examples.iter().enumerate() {
-            for b in &found.examples[..at] {
-                let apart = a.row != b.row
-                    || a.start + a.ids.len() as u32 <= b.start
-                    || b.start + b.ids.len() as u32 <= a.start;
-                prop_assert!(apart && a.ids != b.ids);
-            }
-        }
+        check_apart(&found.examples)?;
         check_mode(&model, latent, &query, &found.examples)?;
         prop_assert_eq!(&found, &cache.examples(&sae(), latent, &query).unwrap());
 
@@ -240,7 +268,7 @@ fn the_seed_decides_and_each_latent_has_its_own_numbers() {
         density: 200,
     };
     let (_dir, cache) = model.open().unwrap();
-    let read = |mode, seed| {
+    let draw = |mode, seed| {
         let query = ExampleQuery {
             mode,
             count: 10,
@@ -257,11 +285,11 @@ fn the_seed_decides_and_each_latent_has_its_own_numbers() {
         ExampleMode::Random,
         ExampleMode::NonActivating,
     ] {
-        assert_eq!(read(mode, 1), read(mode, 1));
-        assert_ne!(read(mode, 1), read(mode, 2), "{mode:?}");
-        assert_eq!(read(mode, 1).len(), 10, "{mode:?}");
+        assert_eq!(draw(mode, 1), draw(mode, 1));
+        assert_ne!(draw(mode, 1), draw(mode, 2), "{mode:?}");
+        assert_eq!(draw(mode, 1).len(), 10, "{mode:?}");
     }
-    assert_eq!(read(ExampleMode::Top, 1), read(ExampleMode::Top, 2));
+    assert_eq!(draw(ExampleMode::Top, 1), draw(ExampleMode::Top, 2));
 }
 
 #[test]
@@ -302,6 +330,38 @@ fn unknown_names_and_odd_queries_are_answered() {
             assert!(found.examples.len() <= count);
         }
     }
+}
+
+#[test]
+fn a_latent_that_fires_everywhere_is_sampled_evenly() {
+    let model = Dense {
+        d_sae: 1,
+        context_length: 129,
+        shard_tokens: 20_000,
+        dtype: latentd_domain::ActivationDtype::F32,
+        documents: (0..2000)
+            .map(|document| (0..128).map(|id| 1 + document * 128 + id).collect())
+            .collect(),
+        salt: 1,
+        density: 1000,
+    };
+    let (_dir, cache) = model.open().unwrap();
+    assert!(cache.stats(&sae(), 0).unwrap().count as usize > MAX_CANDIDATES);
+    let query = ExampleQuery {
+        mode: ExampleMode::Random,
+        count: 1000,
+        groups: 1,
+        window: 16,
+        centring: Centring::Peak,
+        seed: 9,
+    };
+    let found = cache.examples(&sae(), 0, &query).unwrap().examples;
+    assert_eq!(found.len(), 1000);
+    let early = found.iter().filter(|example| example.row < 1000).count();
+    assert!(
+        (400..600).contains(&early),
+        "{early} of 1000 come from the first half of the rows"
+    );
 }
 
 pub(super) fn dense_example() -> Dense {

@@ -252,6 +252,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_does_not_grow_with_the_corpus() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = RowSpec {
+            context_length: 64,
+            bos: Some(0),
+            max_tokens: None,
+        };
+        let mut writer = TokenWriter::create(dir.path(), spec).unwrap();
+        let held = |writer: &TokenWriter| {
+            [
+                &writer.ids,
+                &writer.row_offsets,
+                &writer.row_document,
+                &writer.row_start,
+            ]
+            .map(|spool| spool.out.capacity())
+        };
+        let before = held(&writer);
+        let document: Vec<u32> = (0..10_000).collect();
+        while writer.tokens() < 2_000_000 {
+            writer.push_document(&document).unwrap();
+        }
+        assert_eq!(held(&writer), before);
+    }
+
+    #[test]
     fn max_tokens_cuts_exactly() {
         for most in 1..=9_u64 {
             let spec = RowSpec {
