@@ -37,15 +37,25 @@ fn measure(model: &str, point: &str, sae: Option<&String>) -> Result<(), Failure
     let device = Device::new(0)?;
     let start = Instant::now();
     let model = Model::load(Path::new(model), Dtype::F32, &device)?;
-    say(&format!(r#"{{"load_s": {:.2}, "device": "{}"}}"#, start.elapsed().as_secs_f64(), device.name()));
+    say(&format!(
+        r#"{{"load_s": {:.2}, "device": "{}"}}"#,
+        start.elapsed().as_secs_f64(),
+        device.name()
+    ));
     let point: HookPoint = point.parse()?;
-    let sae = sae.map(|path| Sae::load(Path::new(path), &SaeOptions::default(), &model, &device)).transpose()?;
+    let sae = sae
+        .map(|path| Sae::load(Path::new(path), &SaeOptions::default(), &model, &device))
+        .transpose()?;
     let taps = Taps::new([point]);
     let vocab = model.info().vocab as u32;
 
     let pass = |rows: usize, length: usize| -> Result<f64, Failure> {
         let sequences: Vec<Vec<u32>> = (0..rows)
-            .map(|row| (0..length).map(|i| ((row * 131 + i) as u32).wrapping_mul(2_654_435_761) % vocab).collect())
+            .map(|row| {
+                (0..length)
+                    .map(|i| ((row * 131 + i) as u32).wrapping_mul(2_654_435_761) % vocab)
+                    .collect()
+            })
             .collect();
         let tokens = PackedTokens::new(sequences.iter().map(Vec::as_slice));
         let start = Instant::now();
@@ -58,16 +68,27 @@ fn measure(model: &str, point: &str, sae: Option<&String>) -> Result<(), Failure
         Ok(start.elapsed().as_secs_f64())
     };
     for length in [8, 32, 128] {
-        let mut times = (0..25).map(|_| pass(1, length)).collect::<Result<Vec<_>, _>>()?;
+        let mut times = (0..25)
+            .map(|_| pass(1, length))
+            .collect::<Result<Vec<_>, _>>()?;
         times.sort_by(f64::total_cmp);
         let median = times.get(12).copied().unwrap_or_default() * 1e3;
-        let batched = (0..3).map(|_| pass(32, length)).collect::<Result<Vec<_>, _>>()?;
+        let batched = (0..3)
+            .map(|_| pass(32, length))
+            .collect::<Result<Vec<_>, _>>()?;
         let batched = batched.into_iter().fold(f64::MAX, f64::min) * 1e3 / 32.0;
-        say(&format!(r#"{{"tokens": {length}, "single_ms": {median:.2}, "batched_ms": {batched:.2}}}"#));
+        say(&format!(
+            r#"{{"tokens": {length}, "single_ms": {median:.2}, "batched_ms": {batched:.2}}}"#
+        ));
     }
-    let times = (0..5).map(|_| pass(8, 256)).collect::<Result<Vec<_>, _>>()?;
+    let times = (0..5)
+        .map(|_| pass(8, 256))
+        .collect::<Result<Vec<_>, _>>()?;
     let best = times.into_iter().fold(f64::MAX, f64::min);
-    say(&format!(r#"{{"rows": 8, "tokens": 2048, "tokens_per_s": {:.0}}}"#, 2048.0 / best));
+    say(&format!(
+        r#"{{"rows": 8, "tokens": 2048, "tokens_per_s": {:.0}}}"#,
+        2048.0 / best
+    ));
     Ok(())
 }
 

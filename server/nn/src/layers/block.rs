@@ -57,27 +57,47 @@ impl Block {
         buffers: &mut Buffers,
         recorder: &mut Recorder<'_>,
     ) -> ControlFlow<()> {
-        let Buffers { residual, normed, attention, hidden, output } = buffers;
+        let Buffers {
+            residual,
+            normed,
+            attention,
+            hidden,
+            output,
+        } = buffers;
         recorder.visit(layer, Site::ResidPre, residual)?;
 
         self.attention_norm.apply(residual, normed);
-        self.attention.heads(normed, sequences.tokens, sequences.rotation, attention);
+        self.attention
+            .heads(normed, sequences.tokens, sequences.rotation, attention);
         recorder.visit(layer, Site::AttnZ, &attention.z)?;
-        let mut sublayer = Sublayer { layer, site: Site::AttnOut, residual: &mut *residual, output: &mut *output };
+        let mut sublayer = Sublayer {
+            layer,
+            site: Site::AttnOut,
+            residual: &mut *residual,
+            output: &mut *output,
+        };
         sublayer.finish(&self.attention.out, &attention.z, recorder)?;
         recorder.visit(layer, Site::ResidMid, residual)?;
 
         self.mlp_norm.apply(residual, normed);
         self.mlp.hidden(normed, hidden);
         recorder.visit(layer, Site::MlpPost, hidden)?;
-        let mut sublayer = Sublayer { layer, site: Site::MlpOut, residual: &mut *residual, output };
+        let mut sublayer = Sublayer {
+            layer,
+            site: Site::MlpOut,
+            residual: &mut *residual,
+            output,
+        };
         sublayer.finish(self.mlp.down(), hidden, recorder)?;
         recorder.visit(layer, Site::ResidPost, residual)
     }
 
     /// Bytes on the device.
     pub(super) fn bytes(&self) -> usize {
-        self.attention_norm.bytes() + self.attention.bytes() + self.mlp_norm.bytes() + self.mlp.bytes()
+        self.attention_norm.bytes()
+            + self.attention.bytes()
+            + self.mlp_norm.bytes()
+            + self.mlp.bytes()
     }
 }
 
@@ -91,7 +111,12 @@ struct Sublayer<'a> {
 
 impl Sublayer<'_> {
     /// Adds `x · projection` to the residual stream. Both ways give the same bits; the short one spares a pass over memory.
-    fn finish(&mut self, projection: &Matrix, x: &Dense, recorder: &mut Recorder<'_>) -> ControlFlow<()> {
+    fn finish(
+        &mut self,
+        projection: &Matrix,
+        x: &Dense,
+        recorder: &mut Recorder<'_>,
+    ) -> ControlFlow<()> {
         if !recorder.wants(self.layer, self.site) {
             projection.product(x, Then::Add, self.residual);
             return ControlFlow::Continue(());

@@ -54,7 +54,11 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// A decoder of these parts.
     pub(crate) fn new(parts: Parts, device: &Device) -> Self {
-        Self { parts, device: device.clone(), idle: Mutex::default() }
+        Self {
+            parts,
+            device: device.clone(),
+            idle: Mutex::default(),
+        }
     }
 
     /// Runs `tokens` up to the deepest of `taps`.
@@ -86,36 +90,74 @@ impl Decoder {
         self.check(tokens)?;
         Ok(self.with_buffers(|buffers| {
             let taps = Taps::default();
-            let _runs_through = self.forward(tokens, buffers, &mut Recorder::to_the_end(&taps, &self.device));
-            self.parts.final_norm.apply(&buffers.residual, &mut buffers.normed);
+            let _runs_through = self.forward(
+                tokens,
+                buffers,
+                &mut Recorder::to_the_end(&taps, &self.device),
+            );
+            self.parts
+                .final_norm
+                .apply(&buffers.residual, &mut buffers.normed);
             self.unembedding().unembed(&buffers.normed, &self.device)
         }))
     }
 
     /// `x · unembedding`, `[n, vocab]`, without the final norm.
     pub(crate) fn unembed(&self, x: &Tensor<2>) -> Tensor<2> {
-        self.device.install(|| self.unembedding().unembed(&Dense::from_tensor(x), &self.device))
+        self.device.install(|| {
+            self.unembedding()
+                .unembed(&Dense::from_tensor(x), &self.device)
+        })
     }
 
     /// Bytes on the device.
     pub(crate) fn bytes(&self) -> usize {
-        let Parts { embedding, positions, rope, blocks, final_norm, unembedding, .. } = &self.parts;
+        let Parts {
+            embedding,
+            positions,
+            rope,
+            blocks,
+            final_norm,
+            unembedding,
+            ..
+        } = &self.parts;
         let tables = [Some(embedding), positions.as_ref(), unembedding.as_ref()];
-        tables.into_iter().flatten().map(Table::bytes).sum::<usize>()
+        tables
+            .into_iter()
+            .flatten()
+            .map(Table::bytes)
+            .sum::<usize>()
             + rope.as_ref().map_or(0, Rope::bytes)
             + blocks.iter().map(Block::bytes).sum::<usize>()
             + final_norm.bytes()
     }
 
-    fn forward(&self, tokens: &PackedTokens, buffers: &mut Buffers, recorder: &mut Recorder<'_>) -> ControlFlow<()> {
-        self.parts.embedding.lookup(tokens.ids(), &mut buffers.residual);
+    fn forward(
+        &self,
+        tokens: &PackedTokens,
+        buffers: &mut Buffers,
+        recorder: &mut Recorder<'_>,
+    ) -> ControlFlow<()> {
+        self.parts
+            .embedding
+            .lookup(tokens.ids(), &mut buffers.residual);
         recorder.visit(0, Site::Embed, &buffers.residual)?;
         if let Some(positions) = &self.parts.positions {
-            let numbers: Vec<u32> = tokens.ranges().flat_map(|rows| 0..rows.len() as u32).collect();
+            let numbers: Vec<u32> = tokens
+                .ranges()
+                .flat_map(|rows| 0..rows.len() as u32)
+                .collect();
             positions.lookup_add(&numbers, &mut buffers.residual);
         }
-        let rotation = self.parts.rope.as_ref().map(|rope| rope.rotation(tokens.longest()));
-        let sequences = Sequences { tokens, rotation: rotation.as_ref() };
+        let rotation = self
+            .parts
+            .rope
+            .as_ref()
+            .map(|rope| rope.rotation(tokens.longest()));
+        let sequences = Sequences {
+            tokens,
+            rotation: rotation.as_ref(),
+        };
         for (layer, block) in self.parts.blocks.iter().enumerate() {
             block.forward(layer, sequences, buffers, recorder)?;
         }
@@ -131,16 +173,26 @@ impl Decoder {
     }
 
     fn unembedding(&self) -> &Table {
-        self.parts.unembedding.as_ref().unwrap_or(&self.parts.embedding)
+        self.parts
+            .unembedding
+            .as_ref()
+            .unwrap_or(&self.parts.embedding)
     }
 
     fn check(&self, tokens: &PackedTokens) -> Result<(), ComputeError> {
-        let Parts { vocab, context_length, .. } = self.parts;
+        let Parts {
+            vocab,
+            context_length,
+            ..
+        } = self.parts;
         if let Some(&id) = tokens.ids().iter().find(|&&id| id as usize >= vocab) {
             return Err(ComputeError::UnknownToken { id, vocab });
         }
         if tokens.longest() > context_length {
-            return Err(ComputeError::PromptTooLong { tokens: tokens.longest(), context_length });
+            return Err(ComputeError::PromptTooLong {
+                tokens: tokens.longest(),
+                context_length,
+            });
         }
         Ok(())
     }

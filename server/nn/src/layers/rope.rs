@@ -20,7 +20,12 @@ impl Rope {
     pub(crate) fn new(frequencies: Vec<f32>, context_length: usize, device: &Device) -> Self {
         let kept_positions = context_length.min(KEPT);
         let kept = angles(&frequencies, kept_positions, device);
-        Self { frequencies, kept, kept_positions, device: device.clone() }
+        Self {
+            frequencies,
+            kept,
+            kept_positions,
+            device: device.clone(),
+        }
     }
 
     /// Angles for sequences of up to `positions` tokens.
@@ -37,10 +42,42 @@ impl Rope {
     }
 }
 
-/// Cosines and sines. The angle is rounded to f32 before them, as transformers does; the functions are evaluated in f64
-/// because the angles of far positions are large.
 fn angles(frequencies: &[f32], positions: usize, device: &Device) -> Rotation {
-    let angle = |position: usize| frequencies.iter().map(move |frequency| f64::from(position as f32 * frequency));
-    let (cos, sin) = (0..positions).flat_map(angle).map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
+    let (cos, sin) = cosines_and_sines(frequencies, positions);
     Rotation::new(cos, sin, frequencies.len(), device)
+}
+
+/// `[positions, d_head / 2]` each. The angle is rounded to f32 before them, as transformers does; the functions are evaluated
+/// in f64 because the angles of far positions are large.
+fn cosines_and_sines(frequencies: &[f32], positions: usize) -> (Vec<f32>, Vec<f32>) {
+    let of_position = |position: usize| {
+        frequencies
+            .iter()
+            .map(move |frequency| f64::from(position as f32 * frequency))
+    };
+    let both = |angle: f64| (angle.cos() as f32, angle.sin() as f32);
+    (0..positions).flat_map(of_position).map(both).unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn angles_grow_with_the_position() {
+        let (cos, sin) = cosines_and_sines(&[1.0, 0.5], 3);
+        assert_eq!((cos.len(), sin.len()), (6, 6));
+        assert_eq!((cos[0], sin[0], cos[1], sin[1]), (1.0, 0.0, 1.0, 0.0));
+        assert_eq!((cos[4], sin[4]), (2.0f64.cos() as f32, 2.0f64.sin() as f32));
+        assert_eq!((cos[5], sin[5]), (1.0f64.cos() as f32, 1.0f64.sin() as f32));
+    }
+
+    #[test]
+    fn only_so_many_positions_are_kept() {
+        let device = Device::new(0).unwrap();
+        assert_eq!(Rope::new(vec![1.0; 4], 10, &device).bytes(), 2 * 10 * 16);
+        let rope = Rope::new(vec![1.0; 4], 1 << 24, &device);
+        assert_eq!(rope.bytes(), 2 * KEPT * 16);
+        drop(rope.rotation(KEPT + 1));
+    }
 }

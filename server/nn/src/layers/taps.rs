@@ -22,12 +22,20 @@ pub(super) struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     /// Of a pass that stops after the deepest tap.
     pub(super) fn new(taps: &'a Taps, device: &'a Device) -> Self {
-        Self { taps, device, captured: Captured::default(), to_the_end: false }
+        Self {
+            taps,
+            device,
+            captured: Captured::default(),
+            to_the_end: false,
+        }
     }
 
     /// Of a pass that is run for the residual stream at its end.
     pub(super) fn to_the_end(taps: &'a Taps, device: &'a Device) -> Self {
-        Self { to_the_end: true, ..Self::new(taps, device) }
+        Self {
+            to_the_end: true,
+            ..Self::new(taps, device)
+        }
     }
 
     /// Whether the values at this point must exist by themselves, not only added to the residual stream.

@@ -16,13 +16,23 @@ pub(super) fn parts(
     checkpoint: &mut Checkpoint,
     place: Placement<'_>,
 ) -> Result<Parts, LoadError> {
-    let mut reader = Reader { config, checkpoint, place };
-    let &Gpt2Config { vocab, context_length, .. } = config;
+    let mut reader = Reader {
+        config,
+        checkpoint,
+        place,
+    };
+    let &Gpt2Config {
+        vocab,
+        context_length,
+        ..
+    } = config;
     Ok(Parts {
         embedding: reader.table("transformer.wte.weight", vocab)?,
         positions: Some(reader.table("transformer.wpe.weight", context_length)?),
         rope: None,
-        blocks: (0..config.n_layers).map(|layer| reader.block(layer)).collect::<Result<_, _>>()?,
+        blocks: (0..config.n_layers)
+            .map(|layer| reader.block(layer))
+            .collect::<Result<_, _>>()?,
         final_norm: reader.norm("transformer.ln_f")?,
         unembedding: match config.tie_embeddings {
             true => None,
@@ -42,8 +52,17 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn block(&mut self, layer: usize) -> Result<Block, LoadError> {
         let name = |part: &str| format!("transformer.h.{layer}.{part}");
-        let &Gpt2Config { d_model, d_mlp, n_heads, .. } = self.config;
-        let heads = Heads { n_heads, n_kv_heads: n_heads, d_head: self.config.d_head() };
+        let &Gpt2Config {
+            d_model,
+            d_mlp,
+            n_heads,
+            ..
+        } = self.config;
+        let heads = Heads {
+            n_heads,
+            n_kv_heads: n_heads,
+            d_head: self.config.d_head(),
+        };
         Ok(Block {
             attention_norm: self.norm(&name("ln_1"))?,
             attention: Attention {
@@ -60,18 +79,37 @@ impl Reader<'_> {
     }
 
     fn matrix(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Matrix, LoadError> {
-        let weight = self.checkpoint.take(&format!("{name}.weight"), &[inputs, outputs])?.data;
-        let bias = Some(self.checkpoint.take(&format!("{name}.bias"), &[outputs])?.data);
-        let host = HostMatrix { weight, bias, inputs, outputs, layout: Layout::InOut };
+        let weight = self
+            .checkpoint
+            .take(&format!("{name}.weight"), &[inputs, outputs])?
+            .data;
+        let bias = Some(
+            self.checkpoint
+                .take(&format!("{name}.bias"), &[outputs])?
+                .data,
+        );
+        let host = HostMatrix {
+            weight,
+            bias,
+            inputs,
+            outputs,
+            layout: Layout::InOut,
+        };
         Ok(Matrix::new(&host, self.place))
     }
 
     fn norm(&mut self, name: &str) -> Result<Norm, LoadError> {
         let mut vector = |part: &str| -> Result<Vector, LoadError> {
-            let tensor = self.checkpoint.take(&format!("{name}.{part}"), &[self.config.d_model])?;
+            let tensor = self
+                .checkpoint
+                .take(&format!("{name}.{part}"), &[self.config.d_model])?;
             Ok(Vector::new(tensor.data, self.place))
         };
-        Ok(Norm::Layer { weight: vector("weight")?, bias: vector("bias")?, eps: self.config.layer_norm_eps })
+        Ok(Norm::Layer {
+            weight: vector("weight")?,
+            bias: vector("bias")?,
+            eps: self.config.layer_norm_eps,
+        })
     }
 
     fn table(&mut self, name: &str, rows: usize) -> Result<Table, LoadError> {

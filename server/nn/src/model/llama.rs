@@ -16,13 +16,19 @@ pub(super) fn parts(
     checkpoint: &mut Checkpoint,
     place: Placement<'_>,
 ) -> Result<Parts, LoadError> {
-    let mut reader = Reader { config, checkpoint, place };
+    let mut reader = Reader {
+        config,
+        checkpoint,
+        place,
+    };
     let frequencies = config.rope.inverse_frequencies(config.d_head);
     Ok(Parts {
         embedding: reader.table("model.embed_tokens.weight")?,
         positions: None,
         rope: Some(Rope::new(frequencies, config.context_length, place.device)),
-        blocks: (0..config.n_layers).map(|layer| reader.block(layer)).collect::<Result<_, _>>()?,
+        blocks: (0..config.n_layers)
+            .map(|layer| reader.block(layer))
+            .collect::<Result<_, _>>()?,
         final_norm: reader.norm("model.norm")?,
         unembedding: match config.tie_embeddings {
             true => None,
@@ -42,9 +48,24 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn block(&mut self, layer: usize) -> Result<Block, LoadError> {
         let name = |part: &str| format!("model.layers.{layer}.{part}");
-        let &LlamaConfig { d_model, d_mlp, attention_bias, mlp_bias, .. } = self.config;
-        let &LlamaConfig { n_heads, n_kv_heads, d_head, .. } = self.config;
-        let heads = Heads { n_heads, n_kv_heads, d_head };
+        let &LlamaConfig {
+            d_model,
+            d_mlp,
+            attention_bias,
+            mlp_bias,
+            ..
+        } = self.config;
+        let &LlamaConfig {
+            n_heads,
+            n_kv_heads,
+            d_head,
+            ..
+        } = self.config;
+        let heads = Heads {
+            n_heads,
+            n_kv_heads,
+            d_head,
+        };
         let projection = |of: &str, rows| (name(&format!("self_attn.{of}_proj")), rows);
         let qkv = [
             projection("q", heads.z_width()),
@@ -72,22 +93,49 @@ impl Reader<'_> {
     }
 
     /// Several `Linear`s of the same input as one: rows of outputs below each other.
-    fn stacked(&mut self, linears: &[(String, usize)], inputs: usize, bias: bool) -> Result<HostMatrix, LoadError> {
+    fn stacked(
+        &mut self,
+        linears: &[(String, usize)],
+        inputs: usize,
+        bias: bool,
+    ) -> Result<HostMatrix, LoadError> {
         let outputs = linears.iter().map(|(_, rows)| rows).sum();
         let mut weight = Vec::with_capacity(inputs * outputs);
         let mut biases = bias.then(|| Vec::with_capacity(outputs));
         for (name, rows) in linears {
-            weight.extend_from_slice(&self.checkpoint.take(&format!("{name}.weight"), &[*rows, inputs])?.data);
+            weight.extend_from_slice(
+                &self
+                    .checkpoint
+                    .take(&format!("{name}.weight"), &[*rows, inputs])?
+                    .data,
+            );
             if let Some(biases) = &mut biases {
-                biases.extend_from_slice(&self.checkpoint.take(&format!("{name}.bias"), &[*rows])?.data);
+                biases.extend_from_slice(
+                    &self
+                        .checkpoint
+                        .take(&format!("{name}.bias"), &[*rows])?
+                        .data,
+                );
             }
         }
-        Ok(HostMatrix { weight, bias: biases, inputs, outputs, layout: Layout::OutIn })
+        Ok(HostMatrix {
+            weight,
+            bias: biases,
+            inputs,
+            outputs,
+            layout: Layout::OutIn,
+        })
     }
 
     fn norm(&mut self, name: &str) -> Result<Norm, LoadError> {
-        let weight = self.checkpoint.take(&format!("{name}.weight"), &[self.config.d_model])?.data;
-        Ok(Norm::Rms { weight: Vector::new(weight, self.place), eps: self.config.rms_norm_eps })
+        let weight = self
+            .checkpoint
+            .take(&format!("{name}.weight"), &[self.config.d_model])?
+            .data;
+        Ok(Norm::Rms {
+            weight: Vector::new(weight, self.place),
+            eps: self.config.rms_norm_eps,
+        })
     }
 
     fn table(&mut self, name: &str) -> Result<Table, LoadError> {

@@ -38,13 +38,26 @@ impl Model {
     pub fn load(path: &Path, dtype: Dtype, device: &Device) -> Result<Self, LoadError> {
         if dtype == Dtype::Bf16 && device.is_cpu() {
             let detail = "bf16 is for GPUs; on the CPU models are f32".to_owned();
-            return Err(LoadError::UnsupportedModel { path: path.to_owned(), detail });
+            return Err(LoadError::UnsupportedModel {
+                path: path.to_owned(),
+                detail,
+            });
         }
-        let ModelFiles { format, config, mut checkpoint, tokenizer } = ModelFiles::open(path)?;
-        let parts = device.install(|| parts(&config, &mut checkpoint, Placement { device, dtype }))?;
+        let ModelFiles {
+            format,
+            config,
+            mut checkpoint,
+            tokenizer,
+        } = ModelFiles::open(path)?;
+        let parts =
+            device.install(|| parts(&config, &mut checkpoint, Placement { device, dtype }))?;
         let decoder = Decoder::new(parts, device);
         let dimensions = Dimensions::of(&config);
-        let parameters = config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+        let parameters = config
+            .tensors()
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>() as u64)
+            .sum();
         let info = ModelInfo {
             family: config.family(),
             path: path.display().to_string(),
@@ -66,7 +79,11 @@ impl Model {
             tokenizer_digest: tokenizer.digest().to_owned(),
             unused_tensors: checkpoint.unused(),
         };
-        Ok(Self { info, tokenizer: Arc::new(tokenizer), decoder })
+        Ok(Self {
+            info,
+            tokenizer: Arc::new(tokenizer),
+            decoder,
+        })
     }
 
     /// What is known of the model.
@@ -120,7 +137,11 @@ impl Model {
 }
 
 /// The layers of a family, from its configuration and weights.
-fn parts(config: &ModelConfig, checkpoint: &mut Checkpoint, place: Placement<'_>) -> Result<Parts, LoadError> {
+fn parts(
+    config: &ModelConfig,
+    checkpoint: &mut Checkpoint,
+    place: Placement<'_>,
+) -> Result<Parts, LoadError> {
     match config {
         ModelConfig::Llama(config) => llama::parts(config, checkpoint, place),
         ModelConfig::Gpt2(config) => gpt2::parts(config, checkpoint, place),

@@ -15,7 +15,12 @@ use crate::{
 const TOLERANCE: f32 = 1e-4;
 
 fn load(name: &str) -> Model {
-    Model::load(&golden::path(&format!("models/{name}")), Dtype::F32, &Device::new(0).unwrap()).unwrap()
+    Model::load(
+        &golden::path(&format!("models/{name}")),
+        Dtype::F32,
+        &Device::new(0).unwrap(),
+    )
+    .unwrap()
 }
 
 fn values(tensor: &Tensor<2>) -> Vec<f32> {
@@ -43,7 +48,10 @@ fn assert_near(found: &Tensor<2>, expected: &mut Checkpoint, name: &str) {
     let expected = expected.take(name, &found.dims()).unwrap().data;
     let scale = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     for (found, expected) in values.values().iter().zip(&expected) {
-        assert!((found - expected).abs() <= TOLERANCE * scale, "{name}: {found} where transformers has {expected}");
+        assert!(
+            (found - expected).abs() <= TOLERANCE * scale,
+            "{name}: {found} where transformers has {expected}"
+        );
     }
 }
 
@@ -65,10 +73,18 @@ fn every_hook_point_and_the_logits_equal_transformers() {
             let captured = model.run(&tokens, &all_points(&model)).unwrap();
             for point in HookPoint::all(model.info().n_layers) {
                 let found = captured.get(point).unwrap();
-                assert_eq!(found.dims(), [ids.len(), model.width(point.site)], "{name} {point}");
+                assert_eq!(
+                    found.dims(),
+                    [ids.len(), model.width(point.site)],
+                    "{name} {point}"
+                );
                 assert_near(found, &mut expected, &format!("{prompt}.{point}"));
             }
-            assert_near(&model.logits(&tokens).unwrap(), &mut expected, &format!("{prompt}.logits"));
+            assert_near(
+                &model.logits(&tokens).unwrap(),
+                &mut expected,
+                &format!("{prompt}.logits"),
+            );
         }
     }
 }
@@ -82,8 +98,17 @@ fn stopping_early_changes_nothing() {
         let all = model.run(&tokens, &all_points(&model)).unwrap();
         for point in HookPoint::all(model.info().n_layers) {
             let alone = model.run(&tokens, &Taps::new([point])).unwrap();
-            assert_eq!(values(alone.get(point).unwrap()), values(all.get(point).unwrap()), "{name} {point}");
-            assert!(HookPoint::all(model.info().n_layers).into_iter().filter(|&p| p != point).all(|p| alone.get(p).is_none()));
+            assert_eq!(
+                values(alone.get(point).unwrap()),
+                values(all.get(point).unwrap()),
+                "{name} {point}"
+            );
+            assert!(
+                HookPoint::all(model.info().n_layers)
+                    .into_iter()
+                    .filter(|&p| p != point)
+                    .all(|p| alone.get(p).is_none())
+            );
         }
     }
 }
@@ -122,7 +147,12 @@ fn bits_do_not_depend_on_threads() {
     let path = golden::path("models/llama");
     let logits = |threads| {
         let device = Device::with_threads(0, threads).unwrap();
-        values(&Model::load(&path, Dtype::F32, &device).unwrap().logits(&tokens).unwrap())
+        values(
+            &Model::load(&path, Dtype::F32, &device)
+                .unwrap()
+                .logits(&tokens)
+                .unwrap(),
+        )
     };
     let one = logits(1);
     assert_eq!(one, logits(2));
@@ -133,23 +163,47 @@ fn bits_do_not_depend_on_threads() {
 fn what_the_model_does_not_have_is_refused() {
     let model = load("llama");
     let taps = all_points(&model);
-    let reason = |ids: &[u32], taps: &Taps| model.run(&PackedTokens::new([ids]), taps).unwrap_err().reason();
+    let reason = |ids: &[u32], taps: &Taps| {
+        model
+            .run(&PackedTokens::new([ids]), taps)
+            .unwrap_err()
+            .reason()
+    };
     assert_eq!(reason(&[1, 272], &taps), Reason::UnknownToken);
     assert_eq!(reason(&[u32::MAX], &taps), Reason::UnknownToken);
     assert_eq!(reason(&[1; 65], &taps), Reason::PromptTooLong);
-    assert_eq!(reason(&[1], &Taps::new([HookPoint::new(2, Site::ResidPre)])), Reason::UnknownHookPoint);
-    assert_eq!(model.logits(&PackedTokens::new([&[999][..]])).unwrap_err().reason(), Reason::UnknownToken);
+    assert_eq!(
+        reason(&[1], &Taps::new([HookPoint::new(2, Site::ResidPre)])),
+        Reason::UnknownHookPoint
+    );
+    assert_eq!(
+        model
+            .logits(&PackedTokens::new([&[999][..]]))
+            .unwrap_err()
+            .reason(),
+        Reason::UnknownToken
+    );
     assert!(model.run(&PackedTokens::new([&[1; 64][..]]), &taps).is_ok());
 }
 
 #[test]
 fn nothing_asked_and_nothing_given_are_answered() {
     let model = load("gpt2");
-    let captured = model.run(&PackedTokens::new([&[1, 2][..]]), &Taps::default()).unwrap();
+    let captured = model
+        .run(&PackedTokens::new([&[1, 2][..]]), &Taps::default())
+        .unwrap();
     assert!(captured.get(HookPoint::new(0, Site::Embed)).is_none());
-    let empty = model.run(&PackedTokens::default(), &all_points(&model)).unwrap();
-    assert_eq!(empty.get(HookPoint::new(1, Site::MlpPost)).unwrap().dims(), [0, model.width(Site::MlpPost)]);
-    assert_eq!(model.logits(&PackedTokens::default()).unwrap().dims(), [0, 272]);
+    let empty = model
+        .run(&PackedTokens::default(), &all_points(&model))
+        .unwrap();
+    assert_eq!(
+        empty.get(HookPoint::new(1, Site::MlpPost)).unwrap().dims(),
+        [0, model.width(Site::MlpPost)]
+    );
+    assert_eq!(
+        model.logits(&PackedTokens::default()).unwrap().dims(),
+        [0, 272]
+    );
 }
 
 #[test]
@@ -161,7 +215,10 @@ fn the_unembedding_has_no_norm() {
     let device = Device::new(0).unwrap();
     let logits = values(&model.unembed(device.from_host(direction, [1, d_model])));
     let mut weights = Checkpoint::open_folder(&golden::path("models/llama")).unwrap();
-    let embedding = weights.take("model.embed_tokens.weight", &[272, d_model]).unwrap().data;
+    let embedding = weights
+        .take("model.embed_tokens.weight", &[272, d_model])
+        .unwrap()
+        .data;
     let expected: Vec<f32> = embedding.chunks(d_model).map(|row| 2.0 * row[3]).collect();
     assert_eq!(logits, expected);
 }
@@ -170,9 +227,18 @@ fn the_unembedding_has_no_norm() {
 fn info_describes_the_model() {
     let model = load("llama");
     let info = model.info();
-    assert_eq!((info.family, info.format, info.dtype), ("llama", "huggingface", Dtype::F32));
-    assert_eq!((info.n_layers, info.d_model, info.n_heads, info.n_kv_heads), (2, 32, 4, 2));
-    assert_eq!((info.d_head, info.d_mlp, info.vocab, info.context_length), (8, 64, 272, 64));
+    assert_eq!(
+        (info.family, info.format, info.dtype),
+        ("llama", "huggingface", Dtype::F32)
+    );
+    assert_eq!(
+        (info.n_layers, info.d_model, info.n_heads, info.n_kv_heads),
+        (2, 32, 4, 2)
+    );
+    assert_eq!(
+        (info.d_head, info.d_mlp, info.vocab, info.context_length),
+        (8, 64, 272, 64)
+    );
     // Embedding, final norm, and in each block two norms, four projections of attention and three of the MLP.
     let block = 2 * 32 + 32 * 32 * 2 + 2 * 32 * 16 + 3 * 32 * 64;
     assert_eq!(info.parameters, 272 * 32 + 32 + 2 * block);

@@ -472,22 +472,36 @@ impl<R: Rows> WithSimd for Block<'_, R> {
         let mut tile: Tile = [[0.0; PANEL]; STRIP];
         for (position, panel) in panels.enumerate() {
             let weights = matrix.panel(panel);
-            let mut finish = |tile: &Tile, first_row: usize, height: usize| {
-                for (r, &sums) in tile.iter().enumerate().take(height) {
-                    let row = out.row(first_row + r);
-                    let end = row.len().min((position + 1) * columns);
-                    epilogue.finish(panel, sums, &mut row[position * columns..end]);
-                }
-            };
+            let columns = position * columns..(position + 1) * columns;
             for (index, strip) in full.chunks_exact(STRIP * matrix.k).enumerate() {
                 microkernel::multiply(simd, strip, STRIP, weights, &mut tile);
-                finish(&tile, index * STRIP, STRIP);
+                let rows = index * STRIP..(index + 1) * STRIP;
+                finish(&tile, panel, (rows, columns.clone()), epilogue, out);
             }
             if rest_height > 0 {
                 microkernel::multiply(simd, rest, rest_height, weights, &mut tile);
-                finish(&tile, rows.rows() / STRIP * STRIP, rows.rows() % STRIP);
+                let rows = rows.rows() / STRIP * STRIP..rows.rows();
+                finish(&tile, panel, (rows, columns), epilogue, out);
             }
         }
+    }
+}
+
+/// Hands the rows of a tile to the epilogue. `columns` are those of the task's output; the last may lie beyond its edge.
+///
+/// Always inlined: outside the dispatched function it would be compiled without vectors, and without fused multiply-add.
+#[inline(always)]
+fn finish(
+    tile: &Tile,
+    panel: usize,
+    (rows, columns): (Range<usize>, Range<usize>),
+    epilogue: Epilogue<'_>,
+    out: &mut impl Rows,
+) {
+    for (row, &sums) in rows.zip(tile) {
+        let row = out.row(row);
+        let end = row.len().min(columns.end);
+        epilogue.finish(panel, sums, &mut row[columns.start..end]);
     }
 }
 

@@ -15,14 +15,20 @@ const LANES: usize = 64;
 ///
 /// `x` and `out` `[rows, width]`, `weight` `[width]`.
 pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-    each_row(x, weight.len(), out, |x, out| {
-        let scale = (sum(x, |value| value * value) / x.len() as f32 + eps)
-            .sqrt()
-            .recip();
-        for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
-            *out = x * scale * weight;
-        }
-    });
+    each_row(
+        x,
+        weight.len(),
+        out,
+        #[inline(always)]
+        |x, out| {
+            let scale = (sum(x, |value| value * value) / x.len() as f32 + eps)
+                .sqrt()
+                .recip();
+            for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+                *out = x * scale * weight;
+            }
+        },
+    );
 }
 
 /// `out = (x - mean(x)) / √(var(x) + eps) · weight + bias`, row by row, with the biased variance.
@@ -31,14 +37,20 @@ pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
 ///
 /// `x` and `out` `[rows, width]`, `weight` and `bias` `[width]`.
 pub(crate) fn layer_norm(x: &[f32], (weight, bias): (&[f32], &[f32]), eps: f32, out: &mut [f32]) {
-    each_row(x, weight.len(), out, |x, out| {
-        let mean = sum(x, |value| value) / x.len() as f32;
-        let variance = sum(x, |value| (value - mean) * (value - mean)) / x.len() as f32;
-        let scale = (variance + eps).sqrt().recip();
-        for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
-            *out = ((x - mean) * scale).mul_add(*weight, *bias);
-        }
-    });
+    each_row(
+        x,
+        weight.len(),
+        out,
+        #[inline(always)]
+        |x, out| {
+            let mean = sum(x, |value| value) / x.len() as f32;
+            let variance = sum(x, |value| (value - mean) * (value - mean)) / x.len() as f32;
+            let scale = (variance + eps).sqrt().recip();
+            for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
+                *out = ((x - mean) * scale).mul_add(*weight, *bias);
+            }
+        },
+    );
 }
 
 /// Calls `row` with each row of `x` and of `out`, in vector code, on several threads where there is enough to do.
