@@ -10,7 +10,9 @@ async fn the_rust_clients_example_runs() {
     let request = latentd_client::BuildCacheRequest::new(real::SAE, corpus).context_length(64);
     let job = server.client.build_cache(request).await.unwrap();
     server.client.wait_job(&job.name).await.unwrap();
-    readme_example::run(&server.address(), real::SAE).await.unwrap();
+    readme_example::run(&server.address(), real::SAE)
+        .await
+        .unwrap();
 }
 
 #[path = "../../client/rust/examples/readme.rs"]

@@ -39,7 +39,11 @@ pub struct SparseActivations {
 
 impl Default for SparseActivations {
     fn default() -> Self {
-        Self { row_offsets: vec![0], latents: Vec::new(), activations: Vec::new() }
+        Self {
+            row_offsets: vec![0],
+            latents: Vec::new(),
+            activations: Vec::new(),
+        }
     }
 }
 
@@ -71,7 +75,9 @@ impl SparseActivations {
         bounds
             .and_then(|(&start, &end)| {
                 let range = start as usize..end as usize;
-                self.latents.get(range.clone()).zip(self.activations.get(range))
+                self.latents
+                    .get(range.clone())
+                    .zip(self.activations.get(range))
             })
             .unwrap_or((&[], &[]))
     }
@@ -90,7 +96,8 @@ impl SparseActivations {
     /// Appends the rows of `other`.
     pub fn append(&mut self, other: &SparseActivations) {
         let base = self.latents.len() as u32;
-        self.row_offsets.extend(other.row_offsets.iter().skip(1).map(|offset| base + offset));
+        self.row_offsets
+            .extend(other.row_offsets.iter().skip(1).map(|offset| base + offset));
         self.latents.extend_from_slice(&other.latents);
         self.activations.extend_from_slice(&other.activations);
     }
@@ -112,7 +119,10 @@ impl SparseActivations {
         if self.row_offsets.first() != Some(&0) {
             return Err(InvalidCsr::Start);
         }
-        let falls = self.row_offsets.windows(2).position(|pair| pair.first() > pair.last());
+        let falls = self
+            .row_offsets
+            .windows(2)
+            .position(|pair| pair.first() > pair.last());
         if let Some(row) = falls {
             return Err(InvalidCsr::Falling { row });
         }
@@ -172,6 +182,9 @@ mod tests {
         assert_eq!(csr.check(), Err(InvalidCsr::Falling { row: 1 }));
         let mut csr = example();
         csr.activations.pop();
-        assert!(matches!(csr.check(), Err(InvalidCsr::Lengths { end: 3, .. })));
+        assert!(matches!(
+            csr.check(),
+            Err(InvalidCsr::Lengths { end: 3, .. })
+        ));
     }
 }

@@ -75,12 +75,15 @@ impl Site {
             "" => Some(Site::ResidPost),
             "input" => Some(Site::ResidPre),
             "post_attention_layernorm.input" | "ln_2.input" => Some(Site::ResidMid),
-            "self_attn" | "attn" | "attention" | "self_attn.o_proj" | "attn.c_proj" | "attention.dense" => {
-                Some(Site::AttnOut)
+            "self_attn" | "attn" | "attention" | "self_attn.o_proj" | "attn.c_proj"
+            | "attention.dense" => Some(Site::AttnOut),
+            "self_attn.o_proj.input" | "attn.c_proj.input" | "attention.dense.input" => {
+                Some(Site::AttnZ)
             }
-            "self_attn.o_proj.input" | "attn.c_proj.input" | "attention.dense.input" => Some(Site::AttnZ),
             "mlp" | "mlp.down_proj" | "mlp.c_proj" | "mlp.dense_4h_to_h" => Some(Site::MlpOut),
-            "mlp.down_proj.input" | "mlp.c_proj.input" | "mlp.dense_4h_to_h.input" => Some(Site::MlpPost),
+            "mlp.down_proj.input" | "mlp.c_proj.input" | "mlp.dense_4h_to_h.input" => {
+                Some(Site::MlpPost)
+            }
             _ => None,
         }
     }
@@ -139,9 +142,15 @@ impl HookPoint {
 
     /// Every hook point of a model with `n_layers` blocks.
     pub fn all(n_layers: usize) -> Vec<HookPoint> {
-        let blocks = (0..n_layers)
-            .flat_map(|layer| Site::ALL.into_iter().skip(1).map(move |site| Self::new(layer, site)));
-        std::iter::once(Self::new(0, Site::Embed)).chain(blocks).collect()
+        let blocks = (0..n_layers).flat_map(|layer| {
+            Site::ALL
+                .into_iter()
+                .skip(1)
+                .map(move |site| Self::new(layer, site))
+        });
+        std::iter::once(Self::new(0, Site::Embed))
+            .chain(blocks)
+            .collect()
     }
 
     /// Itself, if a model with `n_layers` blocks has it.
@@ -149,7 +158,10 @@ impl HookPoint {
         if self.layer < n_layers || self.site == Site::Embed {
             Ok(self)
         } else {
-            Err(HookPointError::OutOfRange { hook_point: self, n_layers })
+            Err(HookPointError::OutOfRange {
+                hook_point: self,
+                n_layers,
+            })
         }
     }
 
@@ -158,7 +170,10 @@ impl HookPoint {
             return Some(Self::new(0, Site::Embed));
         }
         let (layer, site) = name.strip_prefix("blocks.")?.split_once('.')?;
-        let site = Site::ALL.into_iter().skip(1).find(|candidate| candidate.as_str() == site)?;
+        let site = Site::ALL
+            .into_iter()
+            .skip(1)
+            .find(|candidate| candidate.as_str() == site)?;
         Some(Self::new(layer.parse().ok()?, site))
     }
 
@@ -170,9 +185,14 @@ impl HookPoint {
         if ["embed_tokens", "wte", "embed_in"].contains(&name) {
             return Some(Self::new(0, Site::Embed));
         }
-        let rest = name.strip_prefix("layers.").or_else(|| name.strip_prefix("h."))?;
+        let rest = name
+            .strip_prefix("layers.")
+            .or_else(|| name.strip_prefix("h."))?;
         let (layer, module) = rest.split_once('.').unwrap_or((rest, ""));
-        Some(Self::new(layer.parse().ok()?, Site::from_hugging_face(module)?))
+        Some(Self::new(
+            layer.parse().ok()?,
+            Site::from_hugging_face(module)?,
+        ))
     }
 
     fn parse_openai(name: &str) -> Option<Self> {
@@ -182,7 +202,11 @@ impl HookPoint {
         let (head, tail) = name.split_once(['.', '/', ':'])?;
         let tail = tail.strip_prefix("autoencoders/").unwrap_or(tail);
         let tail = tail.strip_suffix(".pt").unwrap_or(tail);
-        let (location, layer) = if head.bytes().all(|b| b.is_ascii_digit()) { (tail, head) } else { (head, tail) };
+        let (location, layer) = if head.bytes().all(|b| b.is_ascii_digit()) {
+            (tail, head)
+        } else {
+            (head, tail)
+        };
         Some(Self::new(layer.parse().ok()?, Site::from_openai(location)?))
     }
 }
@@ -239,16 +263,31 @@ mod tests {
             ("model.embed_tokens", "hook_embed"),
             ("resid_delta_mlp.5", "blocks.5.hook_mlp_out"),
             ("5.mlp_post_act", "blocks.5.mlp.hook_post"),
-            ("resid_post_attn/autoencoders/7.pt", "blocks.7.hook_resid_mid"),
+            (
+                "resid_post_attn/autoencoders/7.pt",
+                "blocks.7.hook_resid_mid",
+            ),
             ("resid_post_embedding", "blocks.0.hook_resid_pre"),
         ] {
-            assert_eq!(alias.parse::<HookPoint>().unwrap().to_string(), canonical, "{alias}");
+            assert_eq!(
+                alias.parse::<HookPoint>().unwrap().to_string(),
+                canonical,
+                "{alias}"
+            );
         }
     }
 
     #[test]
     fn unknown_points_are_refused() {
-        for bad in ["", "blocks", "blocks.x.hook_resid_post", "blocks.1.hook_q", "layers.", "h.1.foo", "9"] {
+        for bad in [
+            "",
+            "blocks",
+            "blocks.x.hook_resid_post",
+            "blocks.1.hook_q",
+            "layers.",
+            "h.1.foo",
+            "9",
+        ] {
             assert!(bad.parse::<HookPoint>().is_err(), "{bad}");
         }
         assert!(HookPoint::new(12, Site::ResidPost).within(12).is_err());

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not a valid id.
-    #[error("`{0}` is not an id: 1 to 63 lower-case letters, digits, `-`, `_` or `.`, the first a letter or digit")]
+    #[error(
+        "`{0}` is not an id: 1 to 63 lower-case letters, digits, `-`, `_` or `.`, the first a letter or digit"
+    )]
     Id(String),
     /// Not the form of the resource.
     #[error("`{given}` is not of the form `{form}`")]
@@ -24,9 +26,15 @@ pub enum IdError {
 
 fn check_id(id: &str) -> Result<&str, IdError> {
     let mut bytes = id.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let first = bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let rest = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b));
-    if first && rest && id.len() <= 63 { Ok(id) } else { Err(IdError::Id(id.to_owned())) }
+    if first && rest && id.len() <= 63 {
+        Ok(id)
+    } else {
+        Err(IdError::Id(id.to_owned()))
+    }
 }
 
 macro_rules! simple_name {
@@ -109,7 +117,10 @@ impl SaeName {
 
     /// The SAE `sae` of `model`.
     pub fn new(model: ModelId, sae: &str) -> Result<Self, IdError> {
-        check_id(sae).map(|sae| Self { model, sae: sae.to_owned() })
+        check_id(sae).map(|sae| Self {
+            model,
+            sae: sae.to_owned(),
+        })
     }
 
     /// The model that the SAE belongs to.
@@ -130,7 +141,10 @@ impl FromStr for SaeName {
         let parts: Vec<&str> = name.split('/').collect();
         match parts.as_slice() {
             ["models", model, "saes", sae] | [model, sae] => Self::new(model.parse()?, sae),
-            _ => Err(IdError::Form { given: name.to_owned(), form: Self::FORM }),
+            _ => Err(IdError::Form {
+                given: name.to_owned(),
+                form: Self::FORM,
+            }),
         }
     }
 }
@@ -174,7 +188,10 @@ impl FromStr for LatentName {
         };
         let (sae, latent) = name.rsplit_once('/').ok_or_else(form)?;
         let sae = sae.strip_suffix("/latents").unwrap_or(sae);
-        Ok(Self { sae: sae.parse()?, latent: latent.parse().map_err(|_| form())? })
+        Ok(Self {
+            sae: sae.parse()?,
+            latent: latent.parse().map_err(|_| form())?,
+        })
     }
 }
 
@@ -202,10 +219,27 @@ mod tests {
 
     #[test]
     fn odd_ids_are_refused() {
-        for bad in ["", "models/", "a/b/c", "UPPER", "-a", "a b", "é", &"x".repeat(64)] {
+        for bad in [
+            "",
+            "models/",
+            "a/b/c",
+            "UPPER",
+            "-a",
+            "a b",
+            "é",
+            &"x".repeat(64),
+        ] {
             assert!(bad.parse::<ModelId>().is_err(), "{bad}");
         }
-        for bad in ["", "/", "a/", "/b", "models/a/saes/", "models/a/b", "a/../b"] {
+        for bad in [
+            "",
+            "/",
+            "a/",
+            "/b",
+            "models/a/saes/",
+            "models/a/b",
+            "a/../b",
+        ] {
             assert!(bad.parse::<SaeName>().is_err(), "{bad}");
         }
     }

@@ -56,14 +56,26 @@ pub struct Comparison {
 
 impl Comparison {
     fn new(name: String, found: &[f32], expected: &[f32]) -> Self {
-        let largest = expected.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
-        let differ = |(a, b): (&f32, &f32)| if a.is_finite() { (a - b).abs() } else { f32::INFINITY };
+        let largest = expected
+            .iter()
+            .fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
+        let differ = |(a, b): (&f32, &f32)| {
+            if a.is_finite() {
+                (a - b).abs()
+            } else {
+                f32::INFINITY
+            }
+        };
         let difference = if found.len() == expected.len() {
             found.iter().zip(expected).map(differ).fold(0.0, f32::max) / largest
         } else {
             f32::INFINITY
         };
-        Self { name, difference, misfires: 0 }
+        Self {
+            name,
+            difference,
+            misfires: 0,
+        }
     }
 
     /// Whether it lies within [`TOLERANCE`], with the same latents firing.
@@ -91,7 +103,10 @@ pub fn compare(goldens: &Path, device: &Device) -> Result<Vec<Comparison>, Error
 
 /// The folders in `parent` that hold a golden, by name.
 fn folders(parent: &Path) -> Result<Vec<PathBuf>, Error> {
-    let io = |source| Error::Io { path: parent.to_owned(), source };
+    let io = |source| Error::Io {
+        path: parent.to_owned(),
+        source,
+    };
     let mut folders = Vec::new();
     for entry in fs_err::read_dir(parent).map_err(io)? {
         let path = entry.map_err(io)?.path();
@@ -109,8 +124,10 @@ fn prompts(path: &Path) -> Result<Vec<Vec<u32>>, Error> {
     struct Prompt {
         ids: Vec<u32>,
     }
-    let text = fs_err::read_to_string(path)
-        .map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let text = fs_err::read_to_string(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })?;
     let prompts: Vec<Prompt> = serde_json::from_str(&text)
         .map_err(|error| Error::Malformed(format!("{}: {error}", path.display())))?;
     Ok(prompts.into_iter().map(|prompt| prompt.ids).collect())
@@ -124,11 +141,18 @@ struct Expected {
 
 impl Expected {
     fn open(folder: &Path) -> Result<Self, Error> {
-        let names = folder.iter().rev().take(2).map(|part| part.to_string_lossy().into_owned());
+        let names = folder
+            .iter()
+            .rev()
+            .take(2)
+            .map(|part| part.to_string_lossy().into_owned());
         let mut names: Vec<String> = names.collect();
         names.reverse();
         let file = Checkpoint::open_file(&folder.join("expected.safetensors"))?;
-        Ok(Self { golden: names.join("/"), file })
+        Ok(Self {
+            golden: names.join("/"),
+            file,
+        })
     }
 
     fn take(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), Error> {
@@ -138,7 +162,12 @@ impl Expected {
         Ok((shape, tensor.data))
     }
 
-    fn compare(&mut self, name: &str, device: &Device, found: Tensor<2>) -> Result<Comparison, Error> {
+    fn compare(
+        &mut self,
+        name: &str,
+        device: &Device,
+        found: Tensor<2>,
+    ) -> Result<Comparison, Error> {
         let (_, expected) = self.take(name)?;
         let label = format!("{}/{name}", self.golden);
         Ok(Comparison::new(label, &device.to_host(found), &expected))
@@ -172,7 +201,10 @@ fn model(folder: &Path, prompts: &[Vec<u32>], device: &Device) -> Result<Vec<Com
 fn sae(folder: &Path, device: &Device) -> Result<Vec<Comparison>, Error> {
     let mut expected = Expected::open(folder)?;
     let folds = expected.golden.contains("average");
-    let options = SaeOptions { norm_scaling_factor: folds.then_some(NORM_FACTOR), hook_point: None };
+    let options = SaeOptions {
+        norm_scaling_factor: folds.then_some(NORM_FACTOR),
+        hook_point: None,
+    };
     let sae = Sae::open(folder, &options, device)?;
     let d_sae = sae.info().d_sae;
     let (shape, input) = expected.take("input")?;
@@ -189,8 +221,15 @@ fn sae(folder: &Path, device: &Device) -> Result<Vec<Comparison>, Error> {
         }
     }
     let (_, activations) = expected.take("activations")?;
-    let mut encoded = Comparison::new(format!("{}/activations", expected.golden), &dense, &activations);
-    let edge = TOLERANCE * activations.iter().fold(0.0f32, |most, value| most.max(*value));
+    let mut encoded = Comparison::new(
+        format!("{}/activations", expected.golden),
+        &dense,
+        &activations,
+    );
+    let edge = TOLERANCE
+        * activations
+            .iter()
+            .fold(0.0f32, |most, value| most.max(*value));
     encoded.misfires = dense
         .iter()
         .zip(&activations)
@@ -198,5 +237,8 @@ fn sae(folder: &Path, device: &Device) -> Result<Vec<Comparison>, Error> {
         .count();
     let (_, decoded) = expected.take("decoded")?;
     let label = format!("{}/decoded", expected.golden);
-    Ok(vec![encoded, Comparison::new(label, &sae.decode(&sparse, Scale::Raw)?, &decoded)])
+    Ok(vec![
+        encoded,
+        Comparison::new(label, &sae.decode(&sparse, Scale::Raw)?, &decoded),
+    ])
 }

@@ -8,9 +8,16 @@ use latentd_nn::{Device, golden};
 fn every_golden_is_within_tolerance() {
     let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
     let compared = golden::compare(&goldens, &Device::new(0).unwrap()).unwrap();
-    let failed: Vec<_> = compared.iter().filter(|comparison| !comparison.passes()).collect();
+    let failed: Vec<_> = compared
+        .iter()
+        .filter(|comparison| !comparison.passes())
+        .collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert!(compared.iter().any(|c| c.name.starts_with("models/llama/")), "{}", compared.len());
+    assert!(
+        compared.iter().any(|c| c.name.starts_with("models/llama/")),
+        "{}",
+        compared.len()
+    );
     assert!(compared.iter().any(|c| c.name.starts_with("models/gpt2/")));
     assert!(compared.iter().any(|c| c.name.starts_with("saes/topk/")));
 }

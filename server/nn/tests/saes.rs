@@ -447,7 +447,7 @@ fn the_hook_point_can_be_given() {
 fn wrong_tensors_are_refused() {
     let change = |name: &'static str, tensor| {
         mutated("standard", move |_, folder| {
-            with_tensor(folder, name, tensor)
+            with_tensor(folder, name, tensor);
         })
     };
     refused(change("b_enc", None), Reason::MissingTensor, "b_enc");

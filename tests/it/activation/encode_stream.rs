@@ -3,7 +3,10 @@
 use futures::{StreamExt, stream};
 use latentd_client::{EncodeRequest, Prompt};
 
-use crate::harness::{corpus::prose, server::{SAE, small}};
+use crate::harness::{
+    corpus::prose,
+    server::{SAE, small},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn results_come_in_order_and_an_error_does_not_end_the_stream() {
@@ -15,7 +18,11 @@ async fn results_come_in_order_and_an_error_does_not_end_the_stream() {
             _ => EncodeRequest::new([prose(index, 2 + index as usize % 5)], SAE),
         })
         .collect();
-    let mut results = server.client.encode_stream(stream::iter(requests.clone())).await.unwrap();
+    let mut results = server
+        .client
+        .encode_stream(stream::iter(requests.clone()))
+        .await
+        .unwrap();
     let mut seen = 0;
     while let Some(batch) = results.next().await {
         let batch = batch.unwrap();

@@ -32,12 +32,36 @@ async fn unreadable_corpora_fail_with_the_place() {
     let good = "{\"text\": \"The cat sat.\"}\n";
     let cases = [
         (Corpus::new(["/nowhere/at/all"]), Reason::PathNotReadable),
-        (Corpus::new([file("bytes.txt", b"good text \xff\xfe bad")]), Reason::CorpusNotUtf8),
-        (Corpus::new([file("bytes.jsonl", &[good.as_bytes(), b"{\"text\": \"\xff\"}\n"].concat())]), Reason::CorpusNotUtf8),
-        (Corpus::new([file("lines.txt", b"one\ntwo \xff\n")]).format(CorpusFormat::Lines), Reason::CorpusNotUtf8),
-        (Corpus::new([file("broken.jsonl", format!("{good}{{\"text\": ").as_bytes())]), Reason::MalformedCorpus),
-        (Corpus::new([file("field.jsonl", good.as_bytes())]).text_field("body"), Reason::MalformedCorpus),
-        (Corpus::new([file("not.parquet", b"PAR1 but not really")]), Reason::MalformedCorpus),
+        (
+            Corpus::new([file("bytes.txt", b"good text \xff\xfe bad")]),
+            Reason::CorpusNotUtf8,
+        ),
+        (
+            Corpus::new([file(
+                "bytes.jsonl",
+                &[good.as_bytes(), b"{\"text\": \"\xff\"}\n"].concat(),
+            )]),
+            Reason::CorpusNotUtf8,
+        ),
+        (
+            Corpus::new([file("lines.txt", b"one\ntwo \xff\n")]).format(CorpusFormat::Lines),
+            Reason::CorpusNotUtf8,
+        ),
+        (
+            Corpus::new([file(
+                "broken.jsonl",
+                format!("{good}{{\"text\": ").as_bytes(),
+            )]),
+            Reason::MalformedCorpus,
+        ),
+        (
+            Corpus::new([file("field.jsonl", good.as_bytes())]).text_field("body"),
+            Reason::MalformedCorpus,
+        ),
+        (
+            Corpus::new([file("not.parquet", b"PAR1 but not really")]),
+            Reason::MalformedCorpus,
+        ),
         (Corpus::new([file("empty.txt", b"")]), Reason::EmptyCorpus),
     ];
     for (corpus, reason) in cases {
@@ -46,6 +70,9 @@ async fn unreadable_corpora_fail_with_the_place() {
     }
     let jsonl = file("second.jsonl", format!("{good}oops\n").as_bytes());
     let error = failure(&server, Corpus::new([jsonl])).await;
-    assert!(error.message.contains("second.jsonl") && error.message.contains('2'), "file and line: {error}");
+    assert!(
+        error.message.contains("second.jsonl") && error.message.contains('2'),
+        "file and line: {error}"
+    );
     lives_on(&server).await;
 }

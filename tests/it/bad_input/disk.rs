@@ -5,7 +5,10 @@ use std::os::unix::fs::symlink;
 use latentd_client::{BuildCacheRequest, CacheState, Corpus, JobState};
 
 use super::lives_on;
-use crate::harness::{corpus, server::{SAE, small}};
+use crate::harness::{
+    corpus,
+    server::{SAE, small},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_fails_the_job_and_nothing_else() {
@@ -16,11 +19,18 @@ async fn a_full_disk_fails_the_job_and_nothing_else() {
     fs_err::create_dir_all(&cache).unwrap();
     symlink("/dev/full", cache.join("tokens.safetensors.tmp")).unwrap();
     let corpus = Corpus::new([folder.display().to_string()]);
-    let job = server.client.build_cache(BuildCacheRequest::new(SAE, corpus).cache_id("full")).await.unwrap();
+    let job = server
+        .client
+        .build_cache(BuildCacheRequest::new(SAE, corpus).cache_id("full"))
+        .await
+        .unwrap();
     let job = server.client.wait_job(&job.name).await.unwrap();
     assert_eq!(job.state, JobState::Failed, "{job:?}");
     assert_eq!(job.error.unwrap().reason, "DISK_FULL");
-    assert_eq!(server.client.cache("full").await.unwrap().state, CacheState::Failed);
+    assert_eq!(
+        server.client.cache("full").await.unwrap().state,
+        CacheState::Failed
+    );
     server.client.delete_cache("full").await.unwrap();
     lives_on(&server).await;
     assert_eq!(server.build("full", &folder).await.state, CacheState::Ready);

@@ -2,8 +2,8 @@
 
 mod corpora;
 mod disk;
-mod outage;
 mod model_files;
+mod outage;
 mod requests;
 mod sae_files;
 
@@ -23,6 +23,10 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>, reason: Reason) -> Erro
 
 /// Fails unless the server still encodes.
 async fn lives_on(server: &TestServer) {
-    let encoded = server.client.encode(EncodeRequest::new(["The cat sat."], SAE)).await.unwrap();
+    let encoded = server
+        .client
+        .encode(EncodeRequest::new(["The cat sat."], SAE))
+        .await
+        .unwrap();
     assert!(encoded.first().rows.entries() > 0);
 }

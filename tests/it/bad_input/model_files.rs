@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use latentd_domain::Reason;
 
 use super::{lives_on, refused};
-use crate::harness::{golden, server::{TestServer, small}};
+use crate::harness::{
+    golden,
+    server::{TestServer, small},
+};
 
 fn copy(server: &TestServer, name: &str) -> PathBuf {
     let folder = server.path().join(name);
@@ -28,9 +31,16 @@ async fn broken_models_are_refused_with_the_reason() {
     let server = small().await;
     let load = |path: PathBuf| {
         let client = server.client.clone();
-        async move { client.load_model("broken", &path.display().to_string()).await }
+        async move {
+            client
+                .load_model("broken", &path.display().to_string())
+                .await
+        }
     };
-    refused(load(server.path().join("nowhere")).await, Reason::PathNotReadable);
+    refused(
+        load(server.path().join("nowhere")).await,
+        Reason::PathNotReadable,
+    );
 
     let folder = copy(&server, "weights");
     truncate(&folder.join("model.safetensors"));
@@ -46,15 +56,27 @@ async fn broken_models_are_refused_with_the_reason() {
 
     let folder = copy(&server, "family");
     let config = fs_err::read_to_string(folder.join("config.json")).unwrap();
-    fs_err::write(folder.join("config.json"), config.replace("\"llama\"", "\"mamba\"")).unwrap();
+    fs_err::write(
+        folder.join("config.json"),
+        config.replace("\"llama\"", "\"mamba\""),
+    )
+    .unwrap();
     refused(load(folder).await, Reason::UnsupportedModel);
 
     let folder = copy(&server, "shape");
-    fs_err::write(folder.join("config.json"), config.replace("\"intermediate_size\": 64", "\"intermediate_size\": 60")).unwrap();
+    fs_err::write(
+        folder.join("config.json"),
+        config.replace("\"intermediate_size\": 64", "\"intermediate_size\": 60"),
+    )
+    .unwrap();
     refused(load(folder).await, Reason::ShapeMismatch);
 
     let folder = copy(&server, "deeper");
-    fs_err::write(folder.join("config.json"), config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3")).unwrap();
+    fs_err::write(
+        folder.join("config.json"),
+        config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"),
+    )
+    .unwrap();
     refused(load(folder).await, Reason::MissingTensor);
 
     let gguf = server.path().join("half.gguf");

@@ -3,7 +3,10 @@
 use futures::TryStreamExt;
 use latentd_client::ExamplesRequest;
 
-use crate::harness::{corpus, server::{SAE, small}};
+use crate::harness::{
+    corpus,
+    server::{SAE, small},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn caches_are_listed_and_deleted_with_their_files() {
@@ -16,8 +19,15 @@ async fn caches_are_listed_and_deleted_with_their_files() {
     assert!(one.size_bytes > 0);
     assert!(server.client.delete_cache("one").await.unwrap() >= one.size_bytes);
     assert!(!server.path().join("caches/one").exists());
-    assert_eq!(server.client.cache("one").await.unwrap_err().reason, "UNKNOWN_CACHE");
-    let error = server.client.examples(ExamplesRequest::new(SAE, [1]).cache("one")).await.map(|_| ());
+    assert_eq!(
+        server.client.cache("one").await.unwrap_err().reason,
+        "UNKNOWN_CACHE"
+    );
+    let error = server
+        .client
+        .examples(ExamplesRequest::new(SAE, [1]).cache("one"))
+        .await
+        .map(|_| ());
     assert_eq!(error.unwrap_err().reason, "UNKNOWN_CACHE");
     server.build("one", &folder).await;
 }

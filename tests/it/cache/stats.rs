@@ -3,7 +3,11 @@
 use futures::TryStreamExt;
 use latentd_client::{LatentStats, LatentStatsRequest};
 
-use crate::harness::{corpus, sae::D_SAE, server::{SAE, small}};
+use crate::harness::{
+    corpus,
+    sae::D_SAE,
+    server::{SAE, small},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statistics_add_up() {
@@ -11,9 +15,17 @@ async fn statistics_add_up() {
     let folder = corpus::folder(server.path(), 10, 80);
     let cache = server.build("stats", &folder).await;
     let request = LatentStatsRequest::of_sae(SAE);
-    let stats: Vec<LatentStats> = server.client.latent_stats(request).try_collect().await.unwrap();
+    let stats: Vec<LatentStats> = server
+        .client
+        .latent_stats(request)
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(stats.len(), D_SAE);
-    assert_eq!(stats.iter().map(|s| s.count).sum::<u64>(), cache.saes[0].activations);
+    assert_eq!(
+        stats.iter().map(|s| s.count).sum::<u64>(),
+        cache.saes[0].activations
+    );
     let firing = stats.iter().filter(|s| s.count > 0).count();
     assert_eq!(firing, cache.saes[0].firing_latents as usize);
     for latent in &stats {
@@ -23,10 +35,18 @@ async fn statistics_add_up() {
     }
     let some: Vec<LatentStats> = server
         .client
-        .latent_stats(LatentStatsRequest::new("stats").sae(SAE).latents([4, 40]).without_histograms())
+        .latent_stats(
+            LatentStatsRequest::new("stats")
+                .sae(SAE)
+                .latents([4, 40])
+                .without_histograms(),
+        )
         .try_collect()
         .await
         .unwrap();
-    assert_eq!(some.iter().map(|s| (s.latent, s.count)).collect::<Vec<_>>(), [(4, stats[4].count), (40, stats[40].count)]);
+    assert_eq!(
+        some.iter().map(|s| (s.latent, s.count)).collect::<Vec<_>>(),
+        [(4, stats[4].count), (40, stats[40].count)]
+    );
     assert!(some.iter().all(|s| s.histogram.is_empty()));
 }

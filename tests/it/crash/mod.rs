@@ -14,10 +14,20 @@ const DOCUMENTS: usize = 150;
 const WORDS: usize = 500;
 
 async fn load(client: &Client, dir: &Path) {
-    client.load_model("small", &golden("models/llama").display().to_string()).await.unwrap();
+    client
+        .load_model("small", &golden("models/llama").display().to_string())
+        .await
+        .unwrap();
     let folder = dir.join("sae");
     sae::write(&folder, &sae::config(), 1);
-    client.load_sae(LoadSaeRequest::new("small", "topk", folder.display().to_string())).await.unwrap();
+    client
+        .load_sae(LoadSaeRequest::new(
+            "small",
+            "topk",
+            folder.display().to_string(),
+        ))
+        .await
+        .unwrap();
 }
 
 async fn start_build(client: &Client, dir: &Path) -> String {
@@ -59,7 +69,12 @@ fn digests(folder: &Path) -> BTreeMap<String, String> {
                 folders.push(path);
             } else {
                 let name = path.strip_prefix(folder).unwrap().display().to_string();
-                found.insert(name, blake3::hash(&fs_err::read(&path).unwrap()).to_hex().to_string());
+                found.insert(
+                    name,
+                    blake3::hash(&fs_err::read(&path).unwrap())
+                        .to_hex()
+                        .to_string(),
+                );
             }
         }
     }
@@ -73,7 +88,12 @@ async fn killed_in_mid_build_the_cache_has_the_same_bytes() {
     load(&server.client, whole.path()).await;
     let job = start_build(&server.client, whole.path()).await;
     let expected = finish(&server.client, whole.path(), &job).await;
-    assert!(expected.keys().any(|name| name.ends_with("shard-00003.safetensors")), "{expected:?}");
+    assert!(
+        expected
+            .keys()
+            .any(|name| name.ends_with("shard-00003.safetensors")),
+        "{expected:?}"
+    );
     assert!(expected.contains_key("manifest.json"));
     server.stop().await;
 
@@ -90,6 +110,9 @@ async fn killed_in_mid_build_the_cache_has_the_same_bytes() {
     server.kill_postgres();
     let resumed = finish(&server.client, broken.path(), &job).await;
     assert!(server.client.job(&job).await.unwrap().attempts >= 2);
-    assert_eq!(resumed, expected, "an interrupted build has the bytes of one that was not");
+    assert_eq!(
+        resumed, expected,
+        "an interrupted build has the bytes of one that was not"
+    );
     server.stop().await;
 }

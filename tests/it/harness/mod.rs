@@ -2,6 +2,7 @@
 
 pub(crate) mod corpus;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod real;
 pub(crate) mod sae;
 pub(crate) mod server;
@@ -11,7 +12,10 @@ use std::path::{Path, PathBuf};
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the root")
+        .to_owned()
 }
 
 /// A file or folder of `tests/golden`.

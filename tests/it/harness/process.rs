@@ -23,11 +23,16 @@ const ROLE: &str = "LATENTD_TEST_SERVER";
 #[test]
 fn server_process() {
     let environment = Environment::of_process();
-    let Some(dir) = environment.get(ROLE) else { return };
+    let Some(dir) = environment.get(ROLE) else {
+        return;
+    };
     let flags = Flags::default()
         .with("data_dir", Some(dir))
         .with("listen", Some("127.0.0.1:0"))
-        .with("database.binaries", Some(test_support::binaries().display()))
+        .with(
+            "database.binaries",
+            Some(test_support::binaries().display()),
+        )
         .with("log.format", Some("json"));
     let config = Config::load(&flags, &Environment::default()).unwrap();
     latentd::observability::init(&config.log);
@@ -54,7 +59,10 @@ impl ServerProcess {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| listening(&line));
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| listening(&line));
         let address = address.expect("the server says where it listens");
         // Keep reading, or the server blocks on a full pipe.
         std::thread::Builder::new()
@@ -62,14 +70,18 @@ impl ServerProcess {
             .spawn(move || lines.map_while(Result::ok).for_each(drop))
             .unwrap();
         let client = Client::connect(&address).await.unwrap();
-        Self { child, dir: dir.to_owned(), address, client }
+        Self {
+            child,
+            dir: dir.to_owned(),
+            address,
+            client,
+        }
     }
 
     /// Process id of the private Postgres.
-    pub(crate) fn postmaster(&self) -> Pid {
-        let file = self.find("postmaster.pid").expect("a private Postgres runs");
-        let text = fs_err::read_to_string(file).unwrap();
-        Pid::from_raw(text.lines().next().unwrap().parse().unwrap()).unwrap()
+    pub(crate) fn postmaster(&self) -> Option<Pid> {
+        let text = fs_err::read_to_string(self.find("postmaster.pid")?).ok()?;
+        Pid::from_raw(text.lines().next()?.parse().ok()?)
     }
 
     fn find(&self, name: &str) -> Option<PathBuf> {
@@ -95,7 +107,11 @@ impl ServerProcess {
 
     /// kill -9 of the postmaster; the server lives on.
     pub(crate) fn kill_postgres(&self) {
-        kill_process(self.postmaster(), Signal::KILL).unwrap();
+        kill_process(
+            self.postmaster().expect("a private Postgres runs"),
+            Signal::KILL,
+        )
+        .unwrap();
     }
 
     /// kill -9 of both.

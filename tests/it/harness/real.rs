@@ -6,7 +6,10 @@ use latentd::demo;
 use latentd_client::LoadSaeRequest;
 use tokio::sync::OnceCell;
 
-use super::{root, server::{TestServer, bare}};
+use super::{
+    root,
+    server::{TestServer, bare},
+};
 
 /// Name of the demo's SAE.
 pub(crate) const SAE: &str = "smollm2-135m/l9";
@@ -18,7 +21,9 @@ pub(crate) async fn model() -> &'static Path {
         .get_or_init(|| async {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
             let fetched = demo::fetch::model(folder, &mut |event| eprintln!("{event:?}")).await;
-            fetched.unwrap_or_else(|error| panic!("the tests need the demo's model: {error}")).path
+            fetched
+                .unwrap_or_else(|error| panic!("the tests need the demo's model: {error}"))
+                .path
         })
         .await
 }
@@ -31,7 +36,11 @@ pub(crate) fn sae() -> PathBuf {
 /// A server with the real model and SAE resident, under the demo's names.
 pub(crate) async fn server() -> TestServer {
     let server = bare(&[]).await;
-    server.client.load_model(demo::MODEL_ID, &model().await.display().to_string()).await.unwrap();
+    server
+        .client
+        .load_model(demo::MODEL_ID, &model().await.display().to_string())
+        .await
+        .unwrap();
     let request = LoadSaeRequest::new(demo::MODEL_ID, demo::SAE_ID, sae().display().to_string());
     server.client.load_sae(request).await.unwrap();
     server

@@ -32,7 +32,11 @@ pub(crate) async fn bare(settings: &[(&'static str, &str)]) -> TestServer {
 }
 
 /// Starts a server on a data folder and a database that exist.
-pub(crate) async fn on(dir: DataDir, database_url: String, settings: &[(&'static str, &str)]) -> TestServer {
+pub(crate) async fn on(
+    dir: DataDir,
+    database_url: String,
+    settings: &[(&'static str, &str)],
+) -> TestServer {
     let mut flags = Flags::default()
         .with("data_dir", Some(dir.path().display()))
         .with("listen", Some("127.0.0.1:0"))
@@ -43,7 +47,12 @@ pub(crate) async fn on(dir: DataDir, database_url: String, settings: &[(&'static
     let config = Config::load(&flags, &Environment::default()).unwrap();
     let running = Server::start(config).await.unwrap();
     let client = Client::connect(&running.addr().to_string()).await.unwrap();
-    TestServer { client, running, dir, database_url }
+    TestServer {
+        client,
+        running,
+        dir,
+        database_url,
+    }
 }
 
 /// Starts a server with the small llama model and two SAEs resident.
@@ -70,7 +79,10 @@ impl TestServer {
     /// Loads the small model as `small`, with the SAEs [`SAE`] and [`RELU`].
     pub(crate) async fn load_small(&self) {
         let model = golden("models/llama");
-        self.client.load_model("small", &model.display().to_string()).await.unwrap();
+        self.client
+            .load_model("small", &model.display().to_string())
+            .await
+            .unwrap();
         let mut relu = sae::config();
         relu["architecture"] = "standard".into();
         for (id, config, seed) in [("topk", sae::config(), 1), ("relu", relu, 10)] {
@@ -84,7 +96,9 @@ impl TestServer {
     /// Builds a cache of `corpus` with the topk SAE and waits for it.
     pub(crate) async fn build(&self, id: &str, corpus: &Path) -> Cache {
         let corpus = Corpus::new([corpus.display().to_string()]);
-        let request = latentd_client::BuildCacheRequest::new(SAE, corpus).cache_id(id).context_length(32);
+        let request = latentd_client::BuildCacheRequest::new(SAE, corpus)
+            .cache_id(id)
+            .context_length(32);
         let job = self.client.build_cache(request).await.unwrap();
         let job = self.client.wait_job(&job.name).await.unwrap();
         assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);

@@ -17,11 +17,21 @@ fn pages() -> BTreeSet<String> {
 
 #[test]
 fn every_reason_has_a_page_and_every_page_a_reason() {
-    let reasons: BTreeSet<String> = Reason::ALL.iter().map(|reason| reason.as_str().to_owned()).collect();
+    let reasons: BTreeSet<String> = Reason::ALL
+        .iter()
+        .map(|reason| reason.as_str().to_owned())
+        .collect();
     let pages = pages();
-    let missing = reasons.difference(&pages).map(|name| format!("no page for {name}"));
-    let stray = pages.difference(&reasons).map(|name| format!("no reason for {name}.md"));
-    none(missing.chain(stray).collect(), "proto/errors and domain::Reason name the same reasons");
+    let missing = reasons
+        .difference(&pages)
+        .map(|name| format!("no page for {name}"));
+    let stray = pages
+        .difference(&reasons)
+        .map(|name| format!("no reason for {name}.md"));
+    none(
+        missing.chain(stray).collect(),
+        "proto/errors and domain::Reason name the same reasons",
+    );
 }
 
 #[test]
@@ -53,7 +63,11 @@ fn links_in_the_pages_lead_somewhere() {
     let mut broken = Vec::new();
     for path in super::files("md") {
         let text = read(&path);
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let target = link.split('#').next().unwrap_or_default();
             let local = !target.is_empty() && !target.contains("://");
             if local && !root().join(&path).with_file_name("").join(target).exists() {

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// The root of the repository.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the root")
+        .to_owned()
 }
 
 /// The tracked and new files of the repository that end in `extension`, as paths relative to the root.
@@ -18,7 +21,11 @@ fn files(extension: &str) -> Vec<PathBuf> {
     walk(&root(), &mut found);
     found.retain(|path| path.extension().is_some_and(|e| e == extension));
     found.sort();
-    assert!(!found.is_empty(), "no *.{extension} files under {}", root().display());
+    assert!(
+        !found.is_empty(),
+        "no *.{extension} files under {}",
+        root().display()
+    );
     found
 }
 

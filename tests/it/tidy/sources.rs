@@ -17,16 +17,33 @@ fn files_are_short() {
 
 #[test]
 fn modules_say_why_they_exist() {
-    let bare = files("rs").into_iter().filter(|path| !read(path).starts_with("//!") && !read(path).starts_with("#![doc = include_str!"));
-    none(bare.map(|path| path.display().to_string()).collect(), "every Rust file begins with //!");
+    let bare = files("rs").into_iter().filter(|path| {
+        !read(path).starts_with("//!") && !read(path).starts_with("#![doc = include_str!")
+    });
+    none(
+        bare.map(|path| path.display().to_string()).collect(),
+        "every Rust file begins with //!",
+    );
 }
 
 #[test]
 fn words_are_those_of_the_glossary() {
     // One word per concept; these lost. `feature` is also Cargo's word, so it is looked for as an identifier only.
-    let losers = ["feature_index", "feature_id", "neuron_", "hookpoint", "hook_fn", "ctx_len", "n_ctx_"];
+    let losers = [
+        "feature_index",
+        "feature_id",
+        "neuron_",
+        "hookpoint",
+        "hook_fn",
+        "ctx_len",
+        "n_ctx_",
+    ];
     let mut found = Vec::new();
-    for path in files("rs").into_iter().chain(files("sql")).chain(files("proto")) {
+    for path in files("rs")
+        .into_iter()
+        .chain(files("sql"))
+        .chain(files("proto"))
+    {
         if path.ends_with("tidy/sources.rs") {
             continue;
         }
@@ -40,19 +57,37 @@ fn words_are_those_of_the_glossary() {
             );
         }
     }
-    none(found, "the glossary in server/ARCHITECTURE.md has another word");
+    none(
+        found,
+        "the glossary in server/ARCHITECTURE.md has another word",
+    );
 }
 
 #[test]
 fn nothing_is_unfinished_or_silenced() {
-    let marks = ["todo!(", "unimplemented!(", "#[ignore]", "FIXME", "XXX", "allow(clippy::too_many_arguments)"];
+    let marks = [
+        "todo!(",
+        "unimplemented!(",
+        "#[ignore]",
+        "FIXME",
+        "XXX",
+        "allow(clippy::too_many_arguments)",
+    ];
     let mut found = Vec::new();
-    for path in ["rs", "py", "sql", "proto", "sh"].into_iter().flat_map(files) {
+    for path in ["rs", "py", "sql", "proto", "sh"]
+        .into_iter()
+        .flat_map(files)
+    {
         if path.ends_with("tidy/sources.rs") {
             continue;
         }
         let text = read(&path);
-        found.extend(marks.iter().filter(|m| text.contains(**m)).map(|m| format!("{}: {m}", path.display())));
+        found.extend(
+            marks
+                .iter()
+                .filter(|m| text.contains(**m))
+                .map(|m| format!("{}: {m}", path.display())),
+        );
     }
     none(found, "no unfinished or silenced code");
 }

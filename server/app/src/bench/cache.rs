@@ -46,11 +46,18 @@ pub(super) async fn measure(args: CacheArgs, address: &str, lines: &Lines) -> an
         let event = event?;
         let running = event.job.state == JobState::Running;
         began = began.or(event.time.filter(|_| running));
-        encoding = encoding.or(event.time.filter(|_| event.job.progress.phase == "encoding"));
+        encoding = encoding.or(event
+            .time
+            .filter(|_| event.job.progress.phase == "encoding"));
         ended = event.time;
         last = event.job;
     }
-    ensure!(last.state == JobState::Succeeded, "{}: {:?}", last.name, last.error);
+    ensure!(
+        last.state == JobState::Succeeded,
+        "{}: {:?}",
+        last.name,
+        last.error
+    );
     let cache = client.cache(&last.result).await?;
     let seconds = between(encoding, ended)?;
     lines.emit(json!({
@@ -67,6 +74,8 @@ pub(super) async fn measure(args: CacheArgs, address: &str, lines: &Lines) -> an
 }
 
 fn between(start: Option<SystemTime>, end: Option<SystemTime>) -> anyhow::Result<f64> {
-    let (start, end) = start.zip(end).context("the job ended without a beginning")?;
+    let (start, end) = start
+        .zip(end)
+        .context("the job ended without a beginning")?;
     Ok(end.duration_since(start)?.as_secs_f64())
 }

@@ -30,16 +30,25 @@ pub(super) struct ExamplesArgs {
 }
 
 /// First messages of lone calls, then every latent of the SAE in one call.
-pub(super) async fn measure(args: ExamplesArgs, address: &str, lines: &Lines) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    args: ExamplesArgs,
+    address: &str,
+    lines: &Lines,
+) -> anyhow::Result<()> {
     let client = Client::connect(address).await?;
     let d_sae = client.sae(&args.sae).await?.d_sae;
     let complete = |request: ExamplesRequest| {
-        request.cache(&args.cache).count(args.count).window(args.window)
+        request
+            .cache(&args.cache)
+            .count(args.count)
+            .window(args.window)
     };
     let mut first = Vec::with_capacity(args.rounds);
     for latent in synthetic_ids(7, args.rounds, d_sae) {
         let start = Instant::now();
-        let mut stream = client.examples(complete(ExamplesRequest::new(&args.sae, [latent]))).await?;
+        let mut stream = client
+            .examples(complete(ExamplesRequest::new(&args.sae, [latent])))
+            .await?;
         stream.next().await.context("a stream without messages")??;
         first.push(start.elapsed().as_secs_f64() * 1e3);
         while let Some(message) = stream.next().await {
@@ -47,7 +56,9 @@ pub(super) async fn measure(args: ExamplesArgs, address: &str, lines: &Lines) ->
         }
     }
     let start = Instant::now();
-    let mut stream = client.examples(complete(ExamplesRequest::range(&args.sae, 0..d_sae))).await?;
+    let mut stream = client
+        .examples(complete(ExamplesRequest::range(&args.sae, 0..d_sae)))
+        .await?;
     let (mut latents, mut examples) = (0usize, 0usize);
     while let Some(message) = stream.next().await {
         latents += 1;

@@ -27,10 +27,17 @@ pub(super) async fn check(args: FidelityArgs, lines: &Lines) -> anyhow::Result<(
     })
     .await??;
     let golden_of = |comparison: &golden::Comparison| {
-        comparison.name.split('/').take(2).collect::<Vec<_>>().join("/")
+        comparison
+            .name
+            .split('/')
+            .take(2)
+            .collect::<Vec<_>>()
+            .join("/")
     };
     for group in compared.chunk_by(|a, b| golden_of(a) == golden_of(b)) {
-        let worst = group.iter().max_by(|a, b| a.difference.total_cmp(&b.difference));
+        let worst = group
+            .iter()
+            .max_by(|a, b| a.difference.total_cmp(&b.difference));
         if let Some(worst) = worst {
             lines.emit(json!({
                 "golden": golden_of(worst),
@@ -41,8 +48,15 @@ pub(super) async fn check(args: FidelityArgs, lines: &Lines) -> anyhow::Result<(
             }))?;
         }
     }
-    let failed = compared.iter().filter(|comparison| !comparison.passes()).count();
+    let failed = compared
+        .iter()
+        .filter(|comparison| !comparison.passes())
+        .count();
     lines.emit(json!({ "device": name, "tensors": compared.len(), "beyond_tolerance": failed }))?;
-    ensure!(failed == 0, "{failed} tensors differ by more than {:e} of their largest value", golden::TOLERANCE);
+    ensure!(
+        failed == 0,
+        "{failed} tensors differ by more than {:e} of their largest value",
+        golden::TOLERANCE
+    );
     Ok(())
 }

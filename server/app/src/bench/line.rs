@@ -21,7 +21,10 @@ impl Lines {
             }
             writeln!(out, "{}", Value::Object(object))?;
         } else if let Value::Object(fields) = fields {
-            let parts: Vec<String> = fields.iter().map(|(name, value)| format!("{name} {}", show(value))).collect();
+            let parts: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{name} {}", show(value)))
+                .collect();
             writeln!(out, "{}", parts.join("  "))?;
         }
         Ok(())
@@ -30,7 +33,9 @@ impl Lines {
 
 fn show(value: &Value) -> String {
     match value {
-        Value::Number(number) if number.is_f64() => format!("{:.3}", number.as_f64().unwrap_or_default()),
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.3}", number.as_f64().unwrap_or_default())
+        }
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

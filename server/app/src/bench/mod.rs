@@ -56,7 +56,9 @@ fn synthetic_ids(seed: u64, length: usize, vocab: u32) -> Vec<u32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = move || {
         // Knuth's MMIX generator; its high bits are good enough for token ids.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let range = u64::from(vocab.saturating_sub(5).clamp(1, 40_000));
         ((state >> 33) % range) as u32 + 5.min(vocab.saturating_sub(1))
     };

@@ -1,0 +1,79 @@
+//! A road to Postgres that a test can cut: a Unix socket that forwards to the real one.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    net::{UnixListener, UnixStream},
+    task::{JoinHandle, JoinSet},
+};
+
+/// Connections to a Postgres through a socket of the test's own.
+pub(crate) struct Proxy {
+    dir: tempfile::TempDir,
+    real: PathBuf,
+    url: String,
+    open: Arc<Mutex<JoinSet<()>>>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// A proxy before the Unix socket that `url` names.
+    pub(crate) fn before(url: &str) -> Self {
+        let start = url
+            .find("host=")
+            .expect("the test database has a Unix socket")
+            + "host=".len();
+        let end = url[start..]
+            .find('&')
+            .map_or(url.len(), |length| start + length);
+        let real = PathBuf::from(url[start..end].replace("%2F", "/")).join(".s.PGSQL.5432");
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("{}{}{}", &url[..start], dir.path().display(), &url[end..]);
+        let mut proxy = Self {
+            dir,
+            real,
+            url,
+            open: Arc::default(),
+            accepting: None,
+        };
+        proxy.restore();
+        proxy
+    }
+
+    /// The database's address through the proxy.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join(".s.PGSQL.5432")
+    }
+
+    /// Lets connections through.
+    pub(crate) fn restore(&mut self) {
+        let listener = UnixListener::bind(self.socket()).unwrap();
+        let (real, open) = (self.real.clone(), Arc::clone(&self.open));
+        self.accepting = Some(tokio::task::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let real = real.clone();
+                open.lock().unwrap().spawn(async move {
+                    if let Ok(mut server) = UnixStream::connect(real).await {
+                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    }
+                });
+            }
+        }));
+    }
+
+    /// Breaks every connection and refuses new ones.
+    pub(crate) fn cut(&mut self) {
+        fs_err::remove_file(self.socket()).unwrap();
+        if let Some(accepting) = self.accepting.take() {
+            accepting.abort();
+        }
+        self.open.lock().unwrap().abort_all();
+    }
+}
