@@ -1,16 +1,19 @@
 //! `latentd encode`: prompts into latents, tokens coloured by activation, the strongest latents in a table.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::{
+    collections::HashMap,
+    io::{IsTerminal as _, Read as _},
+};
 
 use clap::{Args, ValueEnum};
 use latentd_client::{
-    Cost, EncodeRequest, Encoded, SaeActivations, Scale, SpecialTokens, TopLatent,
+    Cost, EncodeRequest, Encoded, SaeActivations, Scale, SparseRows, SpecialTokens, TopLatent,
 };
 
 use super::{
     Session,
     failure::Usage,
-    format::duration,
+    format::{duration, plural},
     latents::{Chosen, Selection, choose},
     output::Output,
     style::Style,
@@ -156,14 +159,7 @@ fn describe_prompt(
 ) -> String {
     let tokens = encoded.tokens(prompt);
     let rows = sae.rows.slice(encoded.rows_of(prompt));
-    // The strongest activation of any latent on each token; that of the prompt is the warmest.
-    let strongest: Vec<f32> = (0..rows.rows())
-        .map(|row| {
-            rows.row(row)
-                .map(|(_, activation)| activation)
-                .fold(0.0, f32::max)
-        })
-        .collect();
+    let strongest = strengths(&rows);
     let max = strongest.iter().copied().fold(0.0, f32::max);
     let mut text = warm(tokens, &strongest, max, None, out.style);
     text.push_str("\n\n");
@@ -191,6 +187,37 @@ fn describe_prompt(
     }
     text.push_str(&table.render(out.style, out.width));
     text
+}
+
+/// The strongest activation on each token, of latents that fire on no more than half of the tokens; of all if there are none.
+///
+/// Latents that are always on are often the strongest by far, and would paint the prompt in one colour.
+fn strengths(rows: &SparseRows) -> Vec<f32> {
+    let firing: HashMap<u32, usize> = rows
+        .top(usize::MAX)
+        .into_iter()
+        .map(|top| (top.latent, top.count))
+        .collect();
+    let particular = |latent: u32| {
+        firing
+            .get(&latent)
+            .is_some_and(|count| count * 2 <= rows.rows())
+    };
+    let strongest = |keep: &dyn Fn(u32) -> bool| -> Vec<f32> {
+        let row = |row| {
+            rows.row(row)
+                .filter(|(latent, _)| keep(*latent))
+                .map(|(_, a)| a)
+                .fold(0.0, f32::max)
+        };
+        (0..rows.rows()).map(row).collect()
+    };
+    let particulars = strongest(&particular);
+    if particulars.iter().any(|&strength| strength > 0.0) {
+        particulars
+    } else {
+        strongest(&|_| true)
+    }
 }
 
 /// The tokens around a latent's peak, coloured by that latent.
@@ -222,8 +249,8 @@ fn cost(cost: &Cost) -> String {
         ),
     };
     format!(
-        "{} tokens, {} waiting, {} computing{shared}",
-        cost.tokens,
+        "{}, {} waiting, {} computing{shared}",
+        plural(cost.tokens.into(), "token"),
         duration(cost.queue),
         duration(cost.compute)
     )
@@ -231,7 +258,7 @@ fn cost(cost: &Cost) -> String {
 
 #[cfg(test)]
 mod tests {
-    use latentd_client::{EncodedPrompt, SparseRows};
+    use latentd_client::EncodedPrompt;
 
     use super::*;
 
@@ -291,8 +318,9 @@ mod tests {
         let text = describe(&encoded(), 1, &output(true));
         let first = text.lines().next().unwrap();
         assert!(first.starts_with("<s>\x1b["), "{first:?}");
+        // Latent 7 fires on two of three tokens: the last one is as if nothing fired there.
         assert!(
-            first.contains("48;5;203") && first.contains("48;5;222"),
+            first.contains("48;5;203mHello") && first.ends_with('↵'),
             "{first:?}"
         );
     }

@@ -12,7 +12,7 @@ use latentd_client::{
 use super::{
     Session,
     failure::Usage,
-    format::{count, percent, sparkline},
+    format::{percent, plural, sparkline},
     latents::{Chosen, Selection, choose},
     output::Output,
     tokens::warm,
@@ -168,9 +168,9 @@ pub(super) async fn show(
             silent => format!(", {silent} never fire"),
         };
         let line = format!(
-            "{} examples of {} latents{silent}",
-            count(summary.examples),
-            count(summary.latents.into())
+            "{} of {}{silent}",
+            plural(summary.examples, "example"),
+            plural(summary.latents.into(), "latent")
         );
         out.line(out.style.dim(&line))?;
     }
@@ -183,13 +183,13 @@ fn describe(latent: &LatentExamples, stats: Option<&LatentStats>, out: &Output) 
     let facts = match stats {
         _ if latent.firing_tokens == 0 => "  never fires".to_owned(),
         None => format!(
-            "  fires on {} tokens, max {:.2}",
-            count(latent.firing_tokens),
+            "  fires on {}, max {:.2}",
+            plural(latent.firing_tokens, "token"),
             latent.max_activation
         ),
         Some(stats) => format!(
-            "  fires on {} tokens ({}), mean {:.2}, max {:.2}  {}",
-            count(stats.count),
+            "  fires on {} ({}), mean {:.2}, max {:.2}  {}",
+            plural(stats.count, "token"),
             percent(stats.density),
             stats.mean,
             stats.max,

@@ -15,6 +15,12 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// `1 latent`, `2 latents`
+pub(super) fn plural(number: u64, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{ending}", count(number))
+}
+
 /// `98.4 MB`
 pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
@@ -97,6 +103,14 @@ mod tests {
         assert_eq!(
             [0, 999, 1000, 1_234_567].map(count),
             ["0", "999", "1 000", "1 234 567"]
+        );
+    }
+
+    #[test]
+    fn one_thing_is_not_many() {
+        assert_eq!(
+            [plural(1, "token"), plural(1000, "token")],
+            ["1 token", "1 000 tokens"]
         );
     }
 

@@ -27,65 +27,62 @@ fn describe(info: &ServerInfo, style: Style, now: SystemTime) -> String {
     };
     let limits = &info.limits;
     let can = &info.capabilities;
-    let mut text = pairs(
-        [
-            (
-                "version",
-                format!("{} ({})", info.version, info.api_versions.join(", ")),
+    let mut rows = vec![
+        (
+            "version",
+            format!("{} ({})", info.version, info.api_versions.join(", ")),
+        ),
+        ("started", ago(info.started, now)),
+        ("device", format!("{device}, {}", info.device.dtype)),
+        ("resident", bytes(info.device.resident_bytes)),
+        (
+            "models",
+            format!(
+                "{} from {}",
+                can.model_families.join(", "),
+                can.model_formats.join(", ")
             ),
-            ("started", ago(info.started, now)),
-            ("device", format!("{device}, {}", info.device.dtype)),
-            ("resident", bytes(info.device.resident_bytes)),
-            (
-                "models",
-                format!(
-                    "{} from {}",
-                    can.model_families.join(", "),
-                    can.model_formats.join(", ")
-                ),
+        ),
+        (
+            "SAEs",
+            format!(
+                "{} from {}",
+                can.sae_architectures.join(", "),
+                can.sae_formats.join(", ")
             ),
-            (
-                "SAEs",
-                format!(
-                    "{} from {}",
-                    can.sae_architectures.join(", "),
-                    can.sae_formats.join(", ")
-                ),
+        ),
+        ("corpora", can.corpus_formats.join(", ")),
+        ("sites", can.sites.join(", ")),
+        (
+            "encode",
+            format!(
+                "up to {} prompts, {} tokens, {} SAEs, top_k {}",
+                count(limits.max_prompts.into()),
+                count(limits.max_tokens.into()),
+                limits.max_saes,
+                count(limits.max_top_k.into())
             ),
-            ("corpora", can.corpus_formats.join(", ")),
-            ("sites", can.sites.join(", ")),
-            (
-                "encode",
-                format!(
-                    "up to {} prompts, {} tokens, {} SAEs, top_k {}",
-                    count(limits.max_prompts.into()),
-                    count(limits.max_tokens.into()),
-                    limits.max_saes,
-                    count(limits.max_top_k.into())
-                ),
+        ),
+        (
+            "examples",
+            format!(
+                "up to {} latents, {} examples of {} tokens",
+                count(limits.max_latents.into()),
+                count(limits.max_examples.into()),
+                count(limits.max_window.into())
             ),
-            (
-                "examples",
-                format!(
-                    "up to {} latents, {} examples of {} tokens",
-                    count(limits.max_latents.into()),
-                    count(limits.max_examples.into()),
-                    count(limits.max_window.into())
-                ),
+        ),
+        (
+            "queue",
+            format!(
+                "{} requests, {} tokens a pass",
+                count(limits.max_queued.into()),
+                count(limits.batch_tokens.into())
             ),
-            (
-                "queue",
-                format!(
-                    "{} requests, {} tokens a pass",
-                    count(limits.max_queued.into()),
-                    count(limits.batch_tokens.into())
-                ),
-            ),
-            ("message", bytes(limits.max_message_bytes)),
-        ],
-        style,
-    );
-    for part in &info.components {
+        ),
+        ("message", bytes(limits.max_message_bytes)),
+    ];
+    rows.extend(info.components.iter().map(|part| {
         let state = if part.serving {
             style.good("serving")
         } else {
@@ -96,10 +93,7 @@ fn describe(info: &ServerInfo, style: Style, now: SystemTime) -> String {
         } else {
             format!(": {}", part.detail)
         };
-        text.push_str(&pairs(
-            [(part.component.as_str(), format!("{state}{detail}"))],
-            style,
-        ));
-    }
-    text
+        (part.component.as_str(), format!("{state}{detail}"))
+    }));
+    pairs(rows, style)
 }

@@ -79,6 +79,9 @@ enum Command {
     #[command(subcommand)]
     Sae(sae::SaeCommand),
     /// Encode prompts into latents
+    ///
+    /// Tokens are as warm as the strongest latent on them, leaving out latents that fire on more than half of the prompt. The
+    /// table has the strongest latents of the prompt, and the text around the peak of each.
     Encode(encode::EncodeArgs),
     /// Turn latents back into vectors
     Decode(decode::DecodeArgs),

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::style::Style;
 use crate::config::Environment;
 
-/// Width where there is no terminal.
-const DEFAULT_WIDTH: usize = 100;
+/// Narrower terminals are written to as if they had this many columns.
+const NARROWEST: usize = 40;
 
 /// Whether to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +34,7 @@ pub(super) struct Output {
     pub(super) style: Style,
     /// Colours of remarks.
     pub(super) remarks: Style,
-    /// Columns of the terminal.
+    /// Columns of the terminal; without one, no limit.
     pub(super) width: usize,
     /// Remarks are read on a terminal: progress can be drawn.
     pub(super) interactive: bool,
@@ -52,14 +52,16 @@ impl Output {
             Colour::Always => true,
             Colour::Never => false,
         };
-        let width = console::Term::stdout()
-            .size_checked()
-            .map_or(DEFAULT_WIDTH, |(_, columns)| columns.into());
+        // What is read by a program is not cut.
+        let width = match console::Term::stdout().size_checked() {
+            Some((_, columns)) if result_terminal => usize::from(columns).max(NARROWEST),
+            _ => usize::MAX,
+        };
         Self {
             json,
             style: Style::new(coloured(result_terminal) && !json),
             remarks: Style::new(coloured(remark_terminal)),
-            width: width.max(40),
+            width,
             interactive: remark_terminal && !plain,
         }
     }

