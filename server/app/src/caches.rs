@@ -23,7 +23,10 @@ pub(crate) struct OpenCaches {
 impl OpenCaches {
     /// None open yet; their folders are in `dir`.
     pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir, open: Mutex::default() }
+        Self {
+            dir,
+            open: Mutex::default(),
+        }
     }
 
     /// The folder of a cache.
@@ -44,7 +47,10 @@ impl OpenCaches {
                 return Err(Error::new(Reason::CacheNotReady, message).with("job", record.job));
             }
             CacheState::Failed => {
-                let message = format!("{id} was not finished: {} failed or was cancelled", record.job);
+                let message = format!(
+                    "{id} was not finished: {} failed or was cancelled",
+                    record.job
+                );
                 return Err(Error::new(Reason::CacheNotReady, message).with("job", record.job));
             }
         }

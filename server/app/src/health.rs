@@ -66,7 +66,10 @@ impl Health {
             let detail = match answer {
                 Ok(Ok(())) => String::new(),
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("the database did not answer within {} s", PATIENCE.as_secs()),
+                Err(_) => format!(
+                    "the database did not answer within {} s",
+                    PATIENCE.as_secs()
+                ),
             };
             let pause = if detail.is_empty() { CALM } else { ALARMED };
             self.database.send_if_modified(|known| {
@@ -90,8 +93,10 @@ const ENGINE: [&str; 3] = [
     pb::model_service_server::SERVICE_NAME,
     pb::sae_service_server::SERVICE_NAME,
 ];
-const DATABASE: [&str; 2] =
-    [pb::cache_service_server::SERVICE_NAME, pb::job_service_server::SERVICE_NAME];
+const DATABASE: [&str; 2] = [
+    pb::cache_service_server::SERVICE_NAME,
+    pb::job_service_server::SERVICE_NAME,
+];
 const NEITHER: [&str; 1] = [pb::server_service_server::SERVICE_NAME];
 
 /// Keeps grpc.health.v1 up to date until the server drains; then everything is NOT_SERVING.
@@ -118,7 +123,11 @@ pub(crate) async fn report(app: &App, reporter: &HealthReporter) {
 }
 
 async fn set(reporter: &HealthReporter, services: &[&str], serving: bool) {
-    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+    let status = if serving {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    };
     for service in services {
         reporter.set_service_status(service, status).await;
     }

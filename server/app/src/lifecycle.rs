@@ -58,7 +58,11 @@ impl Lifecycle {
 
     /// Runs `task` in the background. It must end soon after [`Lifecycle::draining`]; if it ends earlier, or panics, the
     /// server drains and counts as crashed.
-    pub fn spawn_essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn_essential(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let life = self.clone();
         self.tasks.spawn(async move {
             let outcome = tokio::select! {
@@ -66,7 +70,11 @@ impl Lifecycle {
                 outcome = AssertUnwindSafe(task).catch_unwind() => outcome,
             };
             if outcome.is_err() || !life.is_draining() {
-                let how = if outcome.is_err() { "panicked" } else { "ended unasked" };
+                let how = if outcome.is_err() {
+                    "panicked"
+                } else {
+                    "ended unasked"
+                };
                 tracing::error!(task = name, "a background task {how}; the server stops");
                 let _ = life.crash.set(format!("the task `{name}` {how}"));
                 life.drain();

@@ -8,7 +8,8 @@ use crate::config::{Log, LogFormat};
 
 /// Starts logging for the process. A second call changes nothing, so that servers can share a process.
 pub fn init(log: &Log) {
-    let filter = EnvFilter::builder().parse_lossy(&log.level);
+    // The database driver passes on every notice of Postgres; a directive of the operator's own goes before this one.
+    let filter = EnvFilter::builder().parse_lossy(format!("sqlx=warn,{}", log.level));
     let terminal = std::io::stderr().is_terminal();
     let human = match log.format {
         LogFormat::Auto => terminal,
@@ -19,7 +20,15 @@ pub fn init(log: &Log) {
     let layer = if human {
         layer.with_ansi(terminal).with_target(false).boxed()
     } else {
-        layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+        layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed()
     };
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .try_init();
 }

@@ -45,7 +45,10 @@ pub(crate) async fn load_sae(
     let sae = NewSae {
         name: entry.name.clone(),
         path: entry.info.path.clone(),
-        options: LoadOptions { norm_scaling_factor, hook_point },
+        options: LoadOptions {
+            norm_scaling_factor,
+            hook_point,
+        },
         digest: entry.info.digest.clone(),
     };
     match app.store.saes().put(&sae).await {
@@ -54,7 +57,10 @@ pub(crate) async fn load_sae(
             let Some(resident) = catalog.models.get(&model) else {
                 return Err(latentd_engine::Error::UnknownModel { model }.into());
             };
-            app.store.models().put(&remembered(resident, Some(resident.info.dtype))).await?;
+            app.store
+                .models()
+                .put(&remembered(resident, Some(resident.info.dtype)))
+                .await?;
             app.store.saes().put(&sae).await?;
         }
         outcome => outcome?,
@@ -64,7 +70,10 @@ pub(crate) async fn load_sae(
 
 /// Forgets and unloads a model, and with `force` its SAEs. Returns the bytes that this gives back.
 pub(crate) async fn unload_model(app: &App, id: &ModelId, force: bool) -> Result<u64, Error> {
-    if let Some(job) = app.jobs.user_of(|spec| spec.saes.iter().any(|sae| sae.model() == id)) {
+    if let Some(job) = app
+        .jobs
+        .user_of(|spec| spec.saes.iter().any(|sae| sae.model() == id))
+    {
         return Err(in_use(id, &job));
     }
     let catalog = app.engine.catalog();
@@ -73,7 +82,11 @@ pub(crate) async fn unload_model(app: &App, id: &ModelId, force: bool) -> Result
     }
     let saes = catalog.saes_of(id).count();
     if saes > 0 && !force {
-        return Err(latentd_engine::Error::ResourceInUse { model: id.clone(), saes }.into());
+        return Err(latentd_engine::Error::ResourceInUse {
+            model: id.clone(),
+            saes,
+        }
+        .into());
     }
     // First the database: after a crash between the two the model is gone, as it was asked for.
     app.store.models().remove(id).await?;
@@ -113,7 +126,10 @@ async fn restore_remembered(app: &App) -> Result<(), Error> {
         if resident.models.contains_key(&model.id) {
             continue;
         }
-        let loaded = app.engine.load_model(model.id.clone(), model.path.into(), model.dtype).await;
+        let loaded = app
+            .engine
+            .load_model(model.id.clone(), model.path.into(), model.dtype)
+            .await;
         match loaded {
             Ok(entry) if entry.info.digest != model.digest => {
                 let message = "the files have changed since it was loaded first";
@@ -127,9 +143,19 @@ async fn restore_remembered(app: &App) -> Result<(), Error> {
         if resident.saes.contains_key(&sae.name) {
             continue;
         }
-        let LoadOptions { norm_scaling_factor, hook_point } = sae.options;
-        let options = SaeOptions { norm_scaling_factor, hook_point };
-        match app.engine.load_sae(sae.name.clone(), sae.path.into(), options).await {
+        let LoadOptions {
+            norm_scaling_factor,
+            hook_point,
+        } = sae.options;
+        let options = SaeOptions {
+            norm_scaling_factor,
+            hook_point,
+        };
+        match app
+            .engine
+            .load_sae(sae.name.clone(), sae.path.into(), options)
+            .await
+        {
             Ok(entry) if entry.info.digest != sae.digest => {
                 let message = "the files have changed since it was loaded first";
                 tracing::warn!(sae = %sae.name, path = %entry.info.path, "{message}");
@@ -142,18 +168,27 @@ async fn restore_remembered(app: &App) -> Result<(), Error> {
 }
 
 async fn restore_configured(app: &App, model: &config::Model) {
-    let loaded = app.engine.load_model(model.id.clone(), model.path.clone(), model.dtype).await;
+    let loaded = app
+        .engine
+        .load_model(model.id.clone(), model.path.clone(), model.dtype)
+        .await;
     if let Err(error) = loaded {
         return failed(app, &model.id, &error.into());
     }
     tracing::info!(model = %model.id, "resident");
     for sae in &model.saes {
-        let Ok(name) = SaeName::new(model.id.clone(), &sae.id) else { continue };
+        let Ok(name) = SaeName::new(model.id.clone(), &sae.id) else {
+            continue;
+        };
         let options = SaeOptions {
             norm_scaling_factor: sae.norm_scaling_factor,
             hook_point: sae.hook_point,
         };
-        match app.engine.load_sae(name.clone(), sae.path.clone(), options).await {
+        match app
+            .engine
+            .load_sae(name.clone(), sae.path.clone(), options)
+            .await
+        {
             Ok(_) => tracing::info!(sae = %name, "resident"),
             Err(error) => failed(app, &name, &error.into()),
         }
@@ -169,7 +204,9 @@ fn failed(app: &App, what: &(impl std::fmt::Display + ?Sized), error: &Error) {
 pub(crate) async fn ensure(app: &App, saes: &[SaeName]) -> Result<(), Error> {
     let missing = || {
         let catalog = app.engine.catalog();
-        saes.iter().find(|name| !catalog.saes.contains_key(name)).cloned()
+        saes.iter()
+            .find(|name| !catalog.saes.contains_key(name))
+            .cloned()
     };
     if missing().is_some() {
         restore_remembered(app).await?;

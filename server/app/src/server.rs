@@ -89,7 +89,8 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
         let life = Lifecycle::default();
-        let (engine, handle) = Engine::start(engine_options(&config)).map_err(StartError::Engine)?;
+        let (engine, handle) =
+            Engine::start(engine_options(&config)).map_err(StartError::Engine)?;
         let (store, embedded) = database(&config).await?;
         let app = Arc::new(App {
             caches: OpenCaches::new(config.caches_dir()),
@@ -106,9 +107,19 @@ impl Server {
         let reporter = serve(&app, listener, closing.clone())?;
         work(&app, embedded.as_ref());
         tracing::info!(address = %addr, "listening");
-        let parts = Parts { app, engine, embedded, closing, reporter };
+        let parts = Parts {
+            app,
+            engine,
+            embedded,
+            closing,
+            reporter,
+        };
         let end = TaskTracker::new().spawn(parts.supervise());
-        Ok(Running { addr, life, end: Some(end) })
+        Ok(Running {
+            addr,
+            life,
+            end: Some(end),
+        })
     }
 }
 
@@ -204,15 +215,23 @@ async fn database(config: &Config) -> Result<(Store, Option<Embedded>), StartErr
     if let Some(url) = &config.database.url {
         let database = Database::from_url(url).map_err(StartError::Database)?;
         tracing::info!(%database, "connecting to the database");
-        return Ok((Store::connect(&database).await.map_err(StartError::Database)?, None));
+        return Ok((
+            Store::connect(&database)
+                .await
+                .map_err(StartError::Database)?,
+            None,
+        ));
     }
     let options = embedded::Options {
         binaries: config.database.binaries.clone(),
         ..embedded::Options::new(&config.data_dir)
     };
-    let embedded =
-        embedded::start(options).await.map_err(|error| StartError::Embedded(Box::new(error)))?;
-    let store = Store::connect(&embedded.database()).await.map_err(StartError::Database)?;
+    let embedded = embedded::start(options)
+        .await
+        .map_err(|error| StartError::Embedded(Box::new(error)))?;
+    let store = Store::connect(&embedded.database())
+        .await
+        .map_err(StartError::Database)?;
     Ok((store, Some(embedded)))
 }
 
@@ -243,7 +262,9 @@ fn serve(
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(STREAMS)
-        .layer(EdgeLayer { life: app.life.clone() })
+        .layer(EdgeLayer {
+            life: app.life.clone(),
+        })
         .add_routes(routes);
     app.life.spawn_essential("grpc", async move {
         let closed = closing.cancelled_owned();
@@ -267,12 +288,13 @@ fn work(app: &Shared, embedded: Option<&Embedded>) {
         }
     });
     let listening = Arc::clone(app);
-    app.life.spawn_essential("database notifications", async move {
-        tokio::select! {
-            () = listening.life.draining() => {}
-            () = listening.store.clone().listen() => {}
-        }
-    });
+    app.life
+        .spawn_essential("database notifications", async move {
+            tokio::select! {
+                () = listening.life.draining() => {}
+                () = listening.store.clone().listen() => {}
+            }
+        });
 }
 
 /// What has to be ended, in this order: calls and tasks, the engine, the store, the database.
@@ -286,7 +308,13 @@ struct Parts {
 
 impl Parts {
     async fn supervise(self) -> Result<(), Crashed> {
-        let Self { app, engine, embedded, closing, reporter } = self;
+        let Self {
+            app,
+            engine,
+            embedded,
+            closing,
+            reporter,
+        } = self;
         // Returns when the server drains, with everything NOT_SERVING.
         health::report(&app, &reporter).await;
         closing.cancel();
@@ -296,7 +324,10 @@ impl Parts {
             drained = timeout(drain, app.life.finished()) => drained.is_ok(),
         };
         if !drained {
-            tracing::warn!(drain_seconds = drain.as_secs(), "calls or jobs in progress are cut off");
+            tracing::warn!(
+                drain_seconds = drain.as_secs(),
+                "calls or jobs in progress are cut off"
+            );
             app.life.abort();
             let _ = timeout(LAST_ORDERS, app.life.finished()).await;
         }
@@ -309,6 +340,8 @@ impl Parts {
             embedded.stop().await;
         }
         tracing::info!("stopped");
-        app.life.crash().map_or(Ok(()), |what| Err(Crashed(what.to_owned())))
+        app.life
+            .crash()
+            .map_or(Ok(()), |what| Err(Crashed(what.to_owned())))
     }
 }

@@ -41,13 +41,18 @@ impl Kind {
     /// What is wrong with `value`, if anything.
     pub(super) fn check(self, value: &Value) -> Result<(), String> {
         match (self, value) {
-            (Kind::Bool, Value::Boolean(_)) => Ok(()),
-            (Kind::Int { min, max }, Value::Integer(number)) if (min..=max).contains(number) => Ok(()),
-            (Kind::Float, Value::Integer(_)) => Ok(()),
+            (Kind::Bool, Value::Boolean(_)) | (Kind::Float, Value::Integer(_)) => Ok(()),
+            (Kind::Int { min, max }, Value::Integer(number)) if (min..=max).contains(number) => {
+                Ok(())
+            }
             (Kind::Float, Value::Float(number)) if number.is_finite() => Ok(()),
             (Kind::Text(accept), Value::String(text)) => accept(text),
             (Kind::Choice(words), Value::String(text)) if words.contains(&text.as_str()) => Ok(()),
-            (kind, value) => Err(format!("expects {}, got {}", kind.expectation(), show(value))),
+            (kind, value) => Err(format!(
+                "expects {}, got {}",
+                kind.expectation(),
+                show(value)
+            )),
         }
     }
 

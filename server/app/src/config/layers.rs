@@ -16,9 +16,15 @@ struct Builder {
 }
 
 pub(super) fn load(flags: &Flags, environment: &Environment) -> Result<Config, Error> {
-    let mut builder = Builder { table: Table::new(), problems: Vec::new() };
+    let mut builder = Builder {
+        table: Table::new(),
+        problems: Vec::new(),
+    };
     builder.defaults(environment);
-    let file = flags.config.clone().or_else(|| environment.get("LATENTD_CONFIG").map(Into::into));
+    let file = flags
+        .config
+        .clone()
+        .or_else(|| environment.get("LATENTD_CONFIG").map(Into::into));
     if let Some(path) = file {
         builder.file(&path);
     }
@@ -29,7 +35,10 @@ pub(super) fn load(flags: &Flags, environment: &Environment) -> Result<Config, E
 
 impl Builder {
     fn problem(&mut self, origin: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(Problem { origin: origin.into(), message: message.into() });
+        self.problems.push(Problem {
+            origin: origin.into(),
+            message: message.into(),
+        });
     }
 
     fn set(&mut self, setting: &Setting, value: Value) {
@@ -37,7 +46,10 @@ impl Builder {
         let table = match section {
             None => &mut self.table,
             Some(section) => {
-                let entry = self.table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+                let entry = self
+                    .table
+                    .entry(section)
+                    .or_insert_with(|| Value::Table(Table::new()));
                 let Value::Table(table) = entry else { return };
                 table
             }
@@ -54,7 +66,9 @@ impl Builder {
 
     fn defaults(&mut self, environment: &Environment) {
         for section in SETTINGS.iter().filter_map(|setting| setting.split().0) {
-            self.table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            self.table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
         }
         for setting in SETTINGS {
             let default = setting.default.and_then(|text| text.parse::<Value>().ok());
@@ -63,7 +77,10 @@ impl Builder {
             }
         }
         if let Some(path) = environment.default_data_dir() {
-            self.table.insert("data_dir".to_owned(), Value::String(path.display().to_string()));
+            self.table.insert(
+                "data_dir".to_owned(),
+                Value::String(path.display().to_string()),
+            );
         }
     }
 
@@ -78,7 +95,9 @@ impl Builder {
             Err(error) => return self.problem(origin, error.to_string().trim_end()),
         };
         for (key, value) in table {
-            let is_section = SETTINGS.iter().any(|setting| setting.split().0 == Some(&key));
+            let is_section = SETTINGS
+                .iter()
+                .any(|setting| setting.split().0 == Some(&key));
             match value {
                 Value::Table(section) if is_section => {
                     for (name, value) in section {
@@ -102,7 +121,9 @@ impl Builder {
     fn models(&mut self, origin: &str, models: Vec<Value>) {
         for (index, model) in models.iter().enumerate() {
             let at = format!("{origin}: model[{index}]");
-            let Some(model) = self.entry(&at, model, MODEL, Some("sae")) else { continue };
+            let Some(model) = self.entry(&at, model, MODEL, Some("sae")) else {
+                continue;
+            };
             let saes = match model.get("sae") {
                 None => &[][..],
                 Some(Value::Array(saes)) => saes.as_slice(),
@@ -150,11 +171,16 @@ impl Builder {
     }
 
     fn duplicates(&mut self, at: &str, entries: &[Value]) {
-        let ids: Vec<&str> =
-            entries.iter().filter_map(|entry| entry.get("id").and_then(Value::as_str)).collect();
+        let ids: Vec<&str> = entries
+            .iter()
+            .filter_map(|entry| entry.get("id").and_then(Value::as_str))
+            .collect();
         for (index, id) in ids.iter().enumerate() {
             if ids.iter().take(index).any(|earlier| earlier == id) {
-                self.problem(format!("{at}[{index}].id"), format!("`{id}` is there twice"));
+                self.problem(
+                    format!("{at}[{index}].id"),
+                    format!("`{id}` is there twice"),
+                );
             }
         }
     }
@@ -193,17 +219,27 @@ impl Builder {
 
     fn finish(mut self, warnings: Vec<String>) -> Result<Config, Error> {
         if !self.table.contains_key("data_dir") {
-            self.problem("data_dir", "is not set, and neither XDG_DATA_HOME nor HOME is");
+            self.problem(
+                "data_dir",
+                "is not set, and neither XDG_DATA_HOME nor HOME is",
+            );
         }
         if !self.problems.is_empty() {
-            return Err(Error { problems: self.problems });
+            return Err(Error {
+                problems: self.problems,
+            });
         }
         let config: Config = match Value::Table(self.table).try_into() {
             Ok(config) => config,
             Err(error) => {
                 let message = error.to_string();
-                let problem = Problem { origin: "configuration".to_owned(), message };
-                return Err(Error { problems: vec![problem] });
+                let problem = Problem {
+                    origin: "configuration".to_owned(),
+                    message,
+                };
+                return Err(Error {
+                    problems: vec![problem],
+                });
             }
         };
         if !config.listen.ip().is_loopback() && !config.insecure {
@@ -212,7 +248,12 @@ impl Builder {
                  --insecure (insecure = true) to allow it",
                 config.listen
             );
-            return Err(Error { problems: vec![Problem { origin: "listen".to_owned(), message }] });
+            return Err(Error {
+                problems: vec![Problem {
+                    origin: "listen".to_owned(),
+                    message,
+                }],
+            });
         }
         Ok(Config { warnings, ..config })
     }

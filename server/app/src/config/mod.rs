@@ -66,7 +66,10 @@ pub struct Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.url.as_ref().map(|_| "(withheld)");
-        f.debug_struct("Database").field("url", &url).field("binaries", &self.binaries).finish()
+        f.debug_struct("Database")
+            .field("url", &url)
+            .field("binaries", &self.binaries)
+            .finish()
     }
 }
 
@@ -122,6 +125,8 @@ pub struct Limits {
 pub struct Jobs {
     /// Jobs at work at the same time; the others wait.
     pub max_running: usize,
+    /// Tokens that a job sends to the device at once; 0 chooses by the device.
+    pub batch_tokens: usize,
 }
 
 /// How the server stops.
@@ -225,20 +230,34 @@ impl Environment {
 
     /// The value of a variable; empty counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Where the data folder is unless it is configured: `$XDG_DATA_HOME/latentd`, else `~/.local/share/latentd`.
     pub fn default_data_dir(&self) -> Option<PathBuf> {
-        let xdg = self.get("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = || self.get("HOME").map(|home| Path::new(home).join(".local/share"));
+        let xdg = self
+            .get("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute());
+        let home = || {
+            self.get("HOME")
+                .map(|home| Path::new(home).join(".local/share"))
+        };
         xdg.or_else(home).map(|share| share.join("latentd"))
     }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
     }
 }
 
@@ -261,9 +280,9 @@ pub struct Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration has {} error(s):", self.problems.len())?;
-        self.problems.iter().try_for_each(|problem| {
-            write!(f, "\n  {}: {}", problem.origin, problem.message)
-        })
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {}: {}", problem.origin, problem.message))
     }
 }
 
@@ -303,7 +322,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         fs_err::write(&path, text).unwrap();
-        (dir, Flags { config: Some(path), ..Flags::default() })
+        (
+            dir,
+            Flags {
+                config: Some(path),
+                ..Flags::default()
+            },
+        )
     }
 
     #[test]
@@ -321,7 +346,10 @@ mod tests {
         let flags = flags.with("listen", Some("127.0.0.1:3"));
         let config = Config::load(
             &flags,
-            &environment(&[("LATENTD_LISTEN", "127.0.0.1:2"), ("LATENTD_LOG_LEVEL", "debug")]),
+            &environment(&[
+                ("LATENTD_LISTEN", "127.0.0.1:2"),
+                ("LATENTD_LOG_LEVEL", "debug"),
+            ]),
         )
         .unwrap();
         assert_eq!(config.listen.port(), 3);
@@ -338,7 +366,10 @@ mod tests {
         );
         let error = Config::load(
             &flags,
-            &environment(&[("LATENTD_INSECURE", "perhaps"), ("LATENTD_DEVICE_DTYPE", "f8")]),
+            &environment(&[
+                ("LATENTD_INSECURE", "perhaps"),
+                ("LATENTD_DEVICE_DTYPE", "f8"),
+            ]),
         )
         .unwrap_err();
         let origins: Vec<&str> = error
@@ -381,7 +412,10 @@ mod tests {
         assert_eq!(config.models.len(), 2);
         let sae = &config.models[0].saes[0];
         assert_eq!(sae.norm_scaling_factor, Some(2.0));
-        assert_eq!(sae.hook_point.unwrap().to_string(), "blocks.9.hook_resid_post");
+        assert_eq!(
+            sae.hook_point.unwrap().to_string(),
+            "blocks.9.hook_resid_post"
+        );
         assert_eq!(config.models[1].dtype, Some(Dtype::Bf16));
     }
 

@@ -37,7 +37,10 @@ pub fn print_default() -> String {
 }
 
 fn entry(out: &mut String, setting: &Setting, name: &str, prefix: &str) {
-    let (doc, example) = setting.doc.split_once(" e.g. ").unwrap_or((setting.doc, "\"\""));
+    let (doc, example) = setting
+        .doc
+        .split_once(" e.g. ")
+        .unwrap_or((setting.doc, "\"\""));
     for line in wrapped(doc) {
         let _ = writeln!(out, "# {line}");
     }
@@ -82,7 +85,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         fs_err::write(&path, text).unwrap();
-        let flags = Flags { config: Some(path), ..Flags::default() };
+        let flags = Flags {
+            config: Some(path),
+            ..Flags::default()
+        };
         Config::load(&flags, &Environment::from_iter([("HOME", "/h")])).unwrap()
     }
 
@@ -90,19 +96,25 @@ mod tests {
     fn the_example_means_the_defaults() {
         let defaults =
             Config::load(&Flags::default(), &Environment::from_iter([("HOME", "/h")])).unwrap();
-        assert_eq!(format!("{:?}", load(&print_default())), format!("{defaults:?}"));
+        assert_eq!(
+            format!("{:?}", load(&print_default())),
+            format!("{defaults:?}")
+        );
     }
 
     #[test]
     fn what_is_commented_out_is_valid_too() {
         let is_setting = |line: &str| {
             let rest = line.strip_prefix("# ").unwrap_or(line);
-            rest.starts_with("[[") || rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+            rest.starts_with("[[")
+                || rest
+                    .split_once(" = ")
+                    .is_some_and(|(key, _)| !key.contains(' '))
         };
         let text: String = print_default()
             .lines()
             .filter(|line| is_setting(line) || line.starts_with('['))
-            .map(|line| format!("{}\n", line.trim_start_matches("# ")))
+            .flat_map(|line| [line.trim_start_matches("# "), "\n"])
             .collect();
         let config = load(&text);
         assert_eq!(config.models[0].saes[0].norm_scaling_factor, Some(0.25));

@@ -25,7 +25,9 @@ impl Setting {
 
     /// The section that it is in, and its name there.
     pub(super) fn split(&self) -> (Option<&'static str>, &'static str) {
-        self.key.split_once('.').map_or((None, self.key), |(section, name)| (Some(section), name))
+        self.key
+            .split_once('.')
+            .map_or((None, self.key), |(section, name)| (Some(section), name))
     }
 }
 
@@ -159,6 +161,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Jobs at work at the same time; the others wait. They share one device.",
     },
     Setting {
+        key: "jobs.batch_tokens",
+        kind: int(0, 1 << 20),
+        default: Some("0"),
+        doc: "Tokens that a job sends to the device at once, and so what a prompt may have to wait for; 0 for 1024 on a CPU, \
+              where more is no faster, and engine.batch_tokens on a GPU.",
+    },
+    Setting {
         key: "shutdown.drain_seconds",
         kind: int(0, 86400),
         default: Some("30"),
@@ -236,7 +245,11 @@ fn address(text: &str) -> Result<(), String> {
 }
 
 fn not_empty(text: &str) -> Result<(), String> {
-    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(()) }
+    if text.is_empty() {
+        Err("must not be empty".to_owned())
+    } else {
+        Ok(())
+    }
 }
 
 fn postgres_url(text: &str) -> Result<(), String> {
@@ -255,14 +268,21 @@ fn directives(text: &str) -> Result<(), String> {
 }
 
 fn model_id(text: &str) -> Result<(), String> {
-    text.parse::<ModelId>().map(|_| ()).map_err(|error| error.to_string())
+    text.parse::<ModelId>()
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 fn sae_id(text: &str) -> Result<(), String> {
     // Any model id will do to check the SAE's.
-    format!("m/{text}").parse::<SaeName>().map(|_| ()).map_err(|error| error.to_string())
+    format!("m/{text}")
+        .parse::<SaeName>()
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 fn hook_point(text: &str) -> Result<(), String> {
-    text.parse::<HookPoint>().map(|_| ()).map_err(|error| error.to_string())
+    text.parse::<HookPoint>()
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }

@@ -1,7 +1,9 @@
 //! What the server knows, as the messages that clients see.
 
 use latentd_cache::Cache as OpenCache;
-use latentd_domain::{Dtype, Example, HookPoint, LatentExamples, LatentStats, Scale, TokenSequence};
+use latentd_domain::{
+    Dtype, Example, HookPoint, LatentExamples, LatentStats, Scale, TokenSequence,
+};
 use latentd_engine::{Cost, ModelEntry, SaeEntry, Tokenizer};
 use latentd_proto::v1 as pb;
 use latentd_store::{
@@ -15,11 +17,16 @@ use time::OffsetDateTime;
 use super::error::Disclosed;
 
 pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
-    Timestamp { seconds: time.unix_timestamp(), nanos: time.nanosecond() as i32 }
+    Timestamp {
+        seconds: time.unix_timestamp(),
+        nanos: time.nanosecond() as i32,
+    }
 }
 
 pub(super) fn dtype(text: &str) -> Option<Dtype> {
-    [Dtype::F32, Dtype::Bf16].into_iter().find(|dtype| dtype.as_str() == text)
+    [Dtype::F32, Dtype::Bf16]
+        .into_iter()
+        .find(|dtype| dtype.as_str() == text)
 }
 
 pub(super) fn scale(scale: Scale) -> pb::ActivationScale {
@@ -48,7 +55,10 @@ pub(super) fn model(entry: &ModelEntry) -> pb::Model {
         context_length: info.context_length as u32,
         parameters: info.parameters,
         resident_bytes: info.resident_bytes,
-        hook_points: HookPoint::all(info.n_layers).iter().map(ToString::to_string).collect(),
+        hook_points: HookPoint::all(info.n_layers)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         bos_token_id: info.bos_token_id,
         eos_token_id: info.eos_token_id,
         tokenizer_digest: info.tokenizer_digest.clone(),
@@ -79,7 +89,12 @@ pub(super) fn sae(entry: &SaeEntry) -> pb::Sae {
         normalize_activations: info.normalisation.as_str().to_owned(),
         apply_b_dec_to_input: info.apply_b_dec_to_input,
         rescale_acts_by_decoder_norm: info.rescale_acts_by_decoder_norm,
-        reshape_activations: if info.reshape_hook_z { "hook_z" } else { "none" }.to_owned(),
+        reshape_activations: if info.reshape_hook_z {
+            "hook_z"
+        } else {
+            "none"
+        }
+        .to_owned(),
         prepend_bos: info.prepend_bos,
         context_length: info.context_length.unwrap_or_default() as u32,
         trained_on_model: info.trained_on_model.clone(),
@@ -94,13 +109,26 @@ pub(super) fn sae(entry: &SaeEntry) -> pb::Sae {
 
 /// The text of each token, in order.
 pub(super) fn token_texts(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<String> {
-    ids.iter().map(|&id| tokenizer.token_text(id).to_owned()).collect()
+    ids.iter()
+        .map(|&id| tokenizer.token_text(id).to_owned())
+        .collect()
 }
 
 pub(super) fn token_sequence(tokenizer: &Tokenizer, sequence: TokenSequence) -> pb::TokenSequence {
     let tokens = token_texts(tokenizer, &sequence.ids);
-    let TokenSequence { ids, byte_starts, byte_ends, special } = sequence;
-    pb::TokenSequence { ids, tokens, byte_starts, byte_ends, special }
+    let TokenSequence {
+        ids,
+        byte_starts,
+        byte_ends,
+        special,
+    } = sequence;
+    pb::TokenSequence {
+        ids,
+        tokens,
+        byte_starts,
+        byte_ends,
+        special,
+    }
 }
 
 pub(super) fn cost(cost: Cost) -> pb::Cost {
@@ -124,14 +152,30 @@ pub(super) fn job_state(state: JobState) -> pb::JobState {
 }
 
 pub(super) fn job(job: Job) -> pb::Job {
-    let Progress { phase, unit, done, total, rate, eta_seconds } = job.progress;
+    let Progress {
+        phase,
+        unit,
+        done,
+        total,
+        rate,
+        eta_seconds,
+    } = job.progress;
     pb::Job {
         name: job.id.to_string(),
         kind: job.kind,
         state: job_state(job.state).into(),
         result: job.result,
-        progress: Some(pb::Progress { phase, unit, done, total, rate, eta_seconds }),
-        error: job.error.map(|failure| Disclosed::from(failure).into_proto()),
+        progress: Some(pb::Progress {
+            phase,
+            unit,
+            done,
+            total,
+            rate,
+            eta_seconds,
+        }),
+        error: job
+            .error
+            .map(|failure| Disclosed::from(failure).into_proto()),
         create_time: Some(timestamp(job.create_time)),
         start_time: job.start_time.map(timestamp),
         end_time: job.end_time.map(timestamp),
@@ -199,9 +243,22 @@ pub(super) fn latent_examples(
     tokenizer: Option<&Tokenizer>,
     examples: LatentExamples,
 ) -> pb::LatentExamples {
-    let LatentExamples { latent, firing_tokens, max_activation, examples } = examples;
-    let examples = examples.into_iter().map(|window| example(tokenizer, window)).collect();
-    pb::LatentExamples { latent, firing_tokens, max_activation, examples }
+    let LatentExamples {
+        latent,
+        firing_tokens,
+        max_activation,
+        examples,
+    } = examples;
+    let examples = examples
+        .into_iter()
+        .map(|window| example(tokenizer, window))
+        .collect();
+    pb::LatentExamples {
+        latent,
+        firing_tokens,
+        max_activation,
+        examples,
+    }
 }
 
 fn example(tokenizer: Option<&Tokenizer>, example: Example) -> pb::Example {
@@ -229,11 +286,20 @@ pub(super) fn latent_stats(stats: LatentStats, omit_histogram: bool) -> pb::Late
         max: stats.max,
         mean: stats.mean,
         mean_square: stats.mean_square,
-        histogram: if omit_histogram { Vec::new() } else { stats.histogram },
+        histogram: if omit_histogram {
+            Vec::new()
+        } else {
+            stats.histogram
+        },
     }
 }
 
 /// Number of latents of an SAE in a cache.
 pub(super) fn cached_d_sae(cache: &OpenCache, sae: &latentd_domain::SaeName) -> Option<u32> {
-    cache.manifest().saes.iter().find(|record| record.name == *sae).map(|record| record.d_sae)
+    cache
+        .manifest()
+        .saes
+        .iter()
+        .find(|record| record.name == *sae)
+        .map(|record| record.d_sae)
 }

@@ -97,9 +97,9 @@ pub const fn code(reason: Reason) -> Code {
 /// What a client is told in place of the message, where the message speaks of the server's inside.
 const fn withheld(reason: Reason) -> Option<&'static str> {
     match reason {
-        Reason::Internal => {
-            Some("a defect of the server; its log has the details under this request's x-request-id")
-        }
+        Reason::Internal => Some(
+            "a defect of the server; its log has the details under this request's x-request-id",
+        ),
         Reason::StorageFailed => Some(
             "the server could not read or write its own files; its log has the details under this request's x-request-id",
         ),
@@ -142,15 +142,27 @@ impl Error {
     pub fn violations(violations: Vec<Violation>) -> Self {
         let mut reasons = violations.iter().map(|violation| violation.reason);
         let first = reasons.next().unwrap_or(Reason::InvalidRequest);
-        let reason = if reasons.all(|reason| reason == first) { first } else { Reason::InvalidRequest };
+        let reason = if reasons.all(|reason| reason == first) {
+            first
+        } else {
+            Reason::InvalidRequest
+        };
         let message = match violations.as_slice() {
             [violation] => format!("{}: {}", violation.field, violation.description),
             [first, rest @ ..] => {
-                format!("{}: {}; and {} more", first.field, first.description, rest.len())
+                format!(
+                    "{}: {}; and {} more",
+                    first.field,
+                    first.description,
+                    rest.len()
+                )
             }
             [] => "the request is malformed".to_owned(),
         };
-        Self { violations, ..Self::new(reason, message) }
+        Self {
+            violations,
+            ..Self::new(reason, message)
+        }
     }
 
     /// Adds to `ErrorInfo.metadata`.
@@ -167,7 +179,12 @@ impl Error {
 
     /// What clients may see; the rest is logged here, in the span of the call, and withheld.
     pub fn disclose(self) -> Disclosed {
-        let Self { reason, message, metadata, violations } = self;
+        let Self {
+            reason,
+            message,
+            metadata,
+            violations,
+        } = self;
         let message = match withheld(reason) {
             Some(public) => {
                 tracing::error!(%reason, error = %message, "a call or job failed");
@@ -175,8 +192,16 @@ impl Error {
             }
             None => message,
         };
-        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Disclosed { reason, message, metadata, violations }
+        let metadata = metadata
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        Disclosed {
+            reason,
+            message,
+            metadata,
+            violations,
+        }
     }
 }
 
@@ -192,8 +217,15 @@ pub struct Disclosed {
 impl Disclosed {
     fn into_status(self) -> Status {
         let mut details = ErrorDetails::new();
-        let page = ("page".to_owned(), format!("proto/errors/{}.md", self.reason));
-        let metadata = self.metadata.into_iter().chain([page]).collect::<HashMap<_, _>>();
+        let page = (
+            "page".to_owned(),
+            format!("proto/errors/{}.md", self.reason),
+        );
+        let metadata = self
+            .metadata
+            .into_iter()
+            .chain([page])
+            .collect::<HashMap<_, _>>();
         details.set_error_info(self.reason.as_str(), DOMAIN, metadata);
         if !self.violations.is_empty() {
             let violations: Vec<_> = self.violations.into_iter().map(field_violation).collect();
@@ -212,14 +244,27 @@ impl Disclosed {
 
     /// As a job keeps it.
     pub fn into_failure(self) -> JobFailure {
-        JobFailure { reason: self.reason, message: self.message, metadata: self.metadata }
+        JobFailure {
+            reason: self.reason,
+            message: self.message,
+            metadata: self.metadata,
+        }
     }
 }
 
 impl From<JobFailure> for Disclosed {
     fn from(failure: JobFailure) -> Self {
-        let JobFailure { reason, message, metadata } = failure;
-        Self { reason, message, metadata, violations: Vec::new() }
+        let JobFailure {
+            reason,
+            message,
+            metadata,
+        } = failure;
+        Self {
+            reason,
+            message,
+            metadata,
+            violations: Vec::new(),
+        }
     }
 }
 
@@ -272,7 +317,11 @@ macro_rules! from_crate_errors {
     };
 }
 
-from_crate_errors!(latentd_cache::Error, latentd_engine::Error, latentd_store::Error);
+from_crate_errors!(
+    latentd_cache::Error,
+    latentd_engine::Error,
+    latentd_store::Error
+);
 
 #[cfg(test)]
 mod tests {
@@ -285,7 +334,10 @@ mod tests {
             assert_ne!(status.code(), Code::Ok, "{reason}");
             assert_ne!(status.code(), Code::Unknown, "{reason}");
             let info = status.get_details_error_info().unwrap();
-            assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason.as_str(), DOMAIN));
+            assert_eq!(
+                (info.reason.as_str(), info.domain.as_str()),
+                (reason.as_str(), DOMAIN)
+            );
             assert_eq!(info.metadata["key"], "1");
         }
     }
@@ -296,7 +348,10 @@ mod tests {
         for &reason in Reason::ALL {
             let page = fs_err::read_to_string(pages.join(format!("{reason}.md"))).unwrap();
             let code = super::super::layers::name(code(reason));
-            assert!(page.starts_with(&format!("# {reason}\n\ngRPC code: `{code}`\n")), "{reason}");
+            assert!(
+                page.starts_with(&format!("# {reason}\n\ngRPC code: `{code}`\n")),
+                "{reason}"
+            );
         }
     }
 
@@ -305,14 +360,23 @@ mod tests {
         let status = Status::from(Error::internal("index 7 out of range in planner.rs"));
         assert_eq!(status.code(), Code::Internal);
         assert!(!status.message().contains("planner"));
-        let status = Status::from(Error::new(Reason::DatabaseUnavailable, "host 10.0.0.7 refused"));
+        let status = Status::from(Error::new(
+            Reason::DatabaseUnavailable,
+            "host 10.0.0.7 refused",
+        ));
         assert!(!status.message().contains("10.0.0.7"));
     }
 
     #[test]
     fn a_full_queue_says_when_to_come_back() {
         let status = Status::from(Error::new(Reason::QueueFull, "full"));
-        assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
+        assert!(
+            status
+                .get_details_retry_info()
+                .unwrap()
+                .retry_delay
+                .is_some()
+        );
         let status = Status::from(Error::new(Reason::UnknownSae, "no"));
         assert!(status.get_details_retry_info().is_none());
     }
@@ -334,13 +398,18 @@ mod tests {
             violation("b", Reason::EmptyBatch),
         ]);
         assert_eq!(mixed.reason(), Reason::InvalidRequest);
-        let fields = Status::from(mixed).get_details_bad_request().unwrap().field_violations;
+        let fields = Status::from(mixed)
+            .get_details_bad_request()
+            .unwrap()
+            .field_violations;
         assert_eq!(fields[1].reason, "EMPTY_BATCH");
     }
 
     #[test]
     fn an_error_inside_a_reply_has_the_same_details() {
-        let proto = Error::new(Reason::UnknownSae, "no SAE").disclose().into_proto();
+        let proto = Error::new(Reason::UnknownSae, "no SAE")
+            .disclose()
+            .into_proto();
         assert_eq!(proto.code, Code::NotFound as i32);
         assert_eq!(proto.details.len(), 1);
     }

@@ -19,11 +19,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use futures::Stream;
 use latentd_proto::{DESCRIPTORS, v1 as pb};
-use tonic::{
-    Request, Response, Status,
-    codec::CompressionEncoding,
-    service::Routes,
-};
+use tonic::{Request, Response, Status, codec::CompressionEncoding, service::Routes};
 use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
 
 pub(crate) use self::cache::remove_files;
@@ -57,15 +53,30 @@ pub(crate) fn routes<H: HealthService>(
     let app = || Arc::clone(app);
     let mut routes = Routes::builder();
     routes
-        .add_service(service!(pb::server_service_server::ServerServiceServer, server::Service(app())))
-        .add_service(service!(pb::model_service_server::ModelServiceServer, model::Service(app())))
-        .add_service(service!(pb::sae_service_server::SaeServiceServer, sae::Service(app())))
+        .add_service(service!(
+            pb::server_service_server::ServerServiceServer,
+            server::Service(app())
+        ))
+        .add_service(service!(
+            pb::model_service_server::ModelServiceServer,
+            model::Service(app())
+        ))
+        .add_service(service!(
+            pb::sae_service_server::SaeServiceServer,
+            sae::Service(app())
+        ))
         .add_service(service!(
             pb::activation_service_server::ActivationServiceServer,
             activation::Service(app())
         ))
-        .add_service(service!(pb::cache_service_server::CacheServiceServer, cache::Service(app())))
-        .add_service(service!(pb::job_service_server::JobServiceServer, job::Service(app())))
+        .add_service(service!(
+            pb::cache_service_server::CacheServiceServer,
+            cache::Service(app())
+        ))
+        .add_service(service!(
+            pb::job_service_server::JobServiceServer,
+            job::Service(app())
+        ))
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
@@ -112,5 +123,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// The status that a stream ends with when the server shuts down.
 fn shutting_down() -> Status {
-    Error::new(latentd_domain::Reason::ShuttingDown, "the server is shutting down").into()
+    Error::new(
+        latentd_domain::Reason::ShuttingDown,
+        "the server is shutting down",
+    )
+    .into()
 }

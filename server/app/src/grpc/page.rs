@@ -29,11 +29,16 @@ impl Page {
             0 => DEFAULT,
             size => size,
         };
-        let after = (!page_token.is_empty()).then(|| decode(page_token)).flatten();
+        let after = (!page_token.is_empty())
+            .then(|| decode(page_token))
+            .flatten();
         if after.is_none() && !page_token.is_empty() {
             violations.invalid("page_token", "is not a token of this server");
         }
-        Self { size: size.min(max), after }
+        Self {
+            size: size.min(max),
+            after,
+        }
     }
 
     /// Cuts a page out of `items`, which are sorted by `key`, and names the next one.
@@ -43,10 +48,18 @@ impl Page {
         key: impl Fn(&T) -> String,
     ) -> (Vec<T>, String) {
         let after = |item: &T| self.after.as_ref().is_none_or(|after| key(item) > *after);
-        let mut page: Vec<T> = items.into_iter().filter(after).take(self.size + 1).collect();
+        let mut page: Vec<T> = items
+            .into_iter()
+            .filter(after)
+            .take(self.size + 1)
+            .collect();
         let more = page.len() > self.size;
         page.truncate(self.size);
-        let token = page.last().filter(|_| more).map(|item| token(&key(item))).unwrap_or_default();
+        let token = page
+            .last()
+            .filter(|_| more)
+            .map(|item| token(&key(item)))
+            .unwrap_or_default();
         (page, token)
     }
 }
@@ -60,16 +73,20 @@ pub(crate) fn store_page(
     let mut violations = Violations::default();
     let page = Page::parse(&mut violations, page_size, "", max);
     violations.check()?;
-    Ok(latentd_store::page::Page { size: page.size as u32, token: page_token })
+    Ok(latentd_store::page::Page {
+        size: page.size as u32,
+        token: page_token,
+    })
 }
 
 /// The token that goes on after `key`. Hexadecimal, so that nobody takes it for something to write by hand.
 pub(crate) fn token(key: &str) -> String {
     use std::fmt::Write;
-    key.bytes().fold(String::with_capacity(key.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    key.bytes()
+        .fold(String::with_capacity(key.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn decode(token: &str) -> Option<String> {
@@ -77,7 +94,9 @@ fn decode(token: &str) -> Option<String> {
         return None;
     }
     let byte = |index: usize| {
-        token.get(index..index + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        token
+            .get(index..index + 2)
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
     };
     let bytes: Option<Vec<u8>> = (0..token.len()).step_by(2).map(byte).collect();
     String::from_utf8(bytes?).ok()

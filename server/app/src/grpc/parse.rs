@@ -24,27 +24,35 @@ impl Violations {
         reason: Reason,
         description: impl Into<String>,
     ) {
-        self.0.push(Violation { field: field.into(), description: description.into(), reason });
+        self.0.push(Violation {
+            field: field.into(),
+            description: description.into(),
+            reason,
+        });
     }
 
     /// Parses a name or an id; one that is missing is said to be.
-    pub(crate) fn parsed<T: FromStr<Err: Display>>(&mut self, field: &str, text: &str) -> Option<T> {
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(
+        &mut self,
+        field: &str,
+        text: &str,
+    ) -> Option<T> {
         if text.is_empty() {
             self.invalid(field, "must be set");
             return None;
         }
-        text.parse().map_err(|error: T::Err| self.invalid(field, error.to_string())).ok()
+        text.parse()
+            .map_err(|error: T::Err| self.invalid(field, error.to_string()))
+            .ok()
     }
 
     /// Reads a path on the server's disk and makes it absolute, so that it means the same after a restart.
     pub(crate) fn path(&mut self, field: &str, text: &str) -> Option<PathBuf> {
-        match std::path::absolute(text) {
-            Ok(path) => Some(path),
-            Err(_) => {
-                self.invalid(field, "must be set");
-                None
-            }
+        let path = std::path::absolute(text).ok();
+        if path.is_none() {
+            self.invalid(field, "must be set");
         }
+        path
     }
 
     /// Parses what may be left out.
@@ -53,7 +61,11 @@ impl Violations {
         field: &str,
         text: &str,
     ) -> Option<T> {
-        if text.is_empty() { None } else { self.parsed(field, text) }
+        if text.is_empty() {
+            None
+        } else {
+            self.parsed(field, text)
+        }
     }
 
     /// Parses a list of names without duplicates.
@@ -64,9 +76,14 @@ impl Violations {
         let mut seen = HashSet::new();
         let mut out = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            let Some(name) = self.parsed::<T>(&format!("{field}[{index}]"), text) else { continue };
+            let Some(name) = self.parsed::<T>(&format!("{field}[{index}]"), text) else {
+                continue;
+            };
             if !seen.insert(name.clone()) {
-                self.invalid(format!("{field}[{index}]"), format!("`{text}` is there twice"));
+                self.invalid(
+                    format!("{field}[{index}]"),
+                    format!("`{text}` is there twice"),
+                );
             }
             out.push(name);
         }
@@ -83,7 +100,11 @@ impl Violations {
 
     /// Ends a check: nothing was wrong, or all of it.
     pub(crate) fn check(self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::violations(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::violations(self.0))
+        }
     }
 
     /// Ends a parse. `value` is missing only if something was wrong.
@@ -140,12 +161,13 @@ mod tests {
         let names: Vec<SaeName> = violations.names("saes", &texts);
         assert_eq!(names.len(), 2);
         let error = violations.check().unwrap_err();
-        let fields: Vec<String> = tonic_types::StatusExt::get_details_bad_request(&tonic::Status::from(error))
-            .unwrap()
-            .field_violations
-            .into_iter()
-            .map(|violation| violation.field)
-            .collect();
+        let fields: Vec<String> =
+            tonic_types::StatusExt::get_details_bad_request(&tonic::Status::from(error))
+                .unwrap()
+                .field_violations
+                .into_iter()
+                .map(|violation| violation.field)
+                .collect();
         assert_eq!(fields, ["saes[1]", "saes[2]", "saes[3]"]);
     }
 

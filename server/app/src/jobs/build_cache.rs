@@ -48,7 +48,10 @@ impl Build {
         let table = tokenize::run(&self, &residents, dir.clone()).await?;
         shards::run(&self, &residents, Arc::clone(&table)).await?;
         let manifest = self.finish(&residents, dir, &table).await?;
-        Ok(Outcome::CacheReady { cache: self.spec.cache.clone(), totals: totals(&self.spec, manifest) })
+        Ok(Outcome::CacheReady {
+            cache: self.spec.cache.clone(),
+            totals: totals(&self.spec, manifest),
+        })
     }
 
     fn residents(&self) -> Result<Residents, Halt> {
@@ -58,7 +61,10 @@ impl Build {
             catalog.saes.get(name).cloned().ok_or_else(unknown)
         };
         let saes: Vec<Arc<SaeEntry>> = self.spec.saes.iter().map(sae).collect::<Result<_, _>>()?;
-        let model = saes.first().and_then(|sae| catalog.models.get(sae.name.model())).cloned();
+        let model = saes
+            .first()
+            .and_then(|sae| catalog.models.get(sae.name.model()))
+            .cloned();
         let model = model.ok_or_else(|| Error::internal("a build without a model"))?;
         Ok(Residents { model, saes })
     }
@@ -69,8 +75,12 @@ impl Build {
         dir: PathBuf,
         table: &TokenTable,
     ) -> Result<Manifest, Halt> {
-        self.tracker.begin("finishing", table.tokens(), table.tokens());
-        let done = persist(&self.app, || self.app.store.caches().shards(&self.spec.cache)).await?;
+        self.tracker
+            .begin("finishing", table.tokens(), table.tokens());
+        let done = persist(&self.app, || {
+            self.app.store.caches().shards(&self.spec.cache)
+        })
+        .await?;
         let built = |sae: &Arc<SaeEntry>| {
             let mut shards: Vec<_> = done.iter().filter(|shard| shard.sae == sae.name).collect();
             shards.sort_by_key(|shard| shard.ord);
@@ -122,9 +132,9 @@ pub(super) fn bos(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Option<u32> {
 pub(super) fn masked_ids(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Vec<u32> {
     match spec.special_tokens {
         SpecialTokens::Keep => Vec::new(),
-        SpecialTokens::Mask => {
-            (0..tokenizer.vocab() as u32).filter(|&id| tokenizer.is_special(id)).collect()
-        }
+        SpecialTokens::Mask => (0..tokenizer.vocab() as u32)
+            .filter(|&id| tokenizer.is_special(id))
+            .collect(),
     }
 }
 

@@ -51,7 +51,12 @@ macro_rules! fails_with {
     };
 }
 
-fails_with!(Error, latentd_cache::Error, latentd_engine::Error, latentd_store::Error);
+fails_with!(
+    Error,
+    latentd_cache::Error,
+    latentd_engine::Error,
+    latentd_store::Error
+);
 
 /// Tells a job to stop, and why. Clones share it; the first reason stays.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +74,9 @@ impl Stopper {
 
     /// Fails if the job was asked to stop.
     pub(crate) fn check(&self) -> Result<(), Halt> {
-        self.reason.get().map_or(Ok(()), |&reason| Err(Halt::Stopped(reason)))
+        self.reason
+            .get()
+            .map_or(Ok(()), |&reason| Err(Halt::Stopped(reason)))
     }
 
     /// Completes when the job is asked to stop.
@@ -93,12 +100,20 @@ impl RunningJobs {
     /// The job whose spec `uses` something, if there is one.
     pub(crate) fn user_of(&self, uses: impl Fn(&BuildCacheSpec) -> bool) -> Option<JobId> {
         let jobs = self.lock();
-        let user = jobs.iter().find(|(_, job)| job.spec.as_deref().is_some_and(&uses));
+        let user = jobs
+            .iter()
+            .find(|(_, job)| job.spec.as_deref().is_some_and(&uses));
         user.map(|(id, _)| id.clone())
     }
 
     fn begin(&self, id: JobId, stopper: Stopper) {
-        self.lock().insert(id, Running { stopper, spec: None });
+        self.lock().insert(
+            id,
+            Running {
+                stopper,
+                spec: None,
+            },
+        );
     }
 
     fn describe(&self, id: &JobId, spec: Arc<BuildCacheSpec>) {
@@ -135,6 +150,9 @@ mod tests {
         stopper.stop(Stop::Cancelled);
         stopper.stop(Stop::Draining);
         assert_eq!(stopper.stopped().await, Stop::Cancelled);
-        assert!(matches!(stopper.check(), Err(Halt::Stopped(Stop::Cancelled))));
+        assert!(matches!(
+            stopper.check(),
+            Err(Halt::Stopped(Stop::Cancelled))
+        ));
     }
 }

@@ -7,18 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use latentd_store::{
-    Store,
-    jobs::Progress,
-    leases::JobLease,
-};
+use latentd_store::{Store, jobs::Progress, leases::JobLease};
 
 use super::{Stop, Stopper};
 
 /// Time between two reports: each is an event that every watcher receives.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// The rate is that of the last so much time.
-const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(15);
 
 /// Counts the work of one job; clones share it.
 #[derive(Clone, Debug)]
@@ -32,17 +28,59 @@ struct State {
     samples: VecDeque<(Instant, u64)>,
 }
 
+impl State {
+    /// Units a second over the last seconds. Work is counted in steps, so it is measured from step to step.
+    fn rate(&mut self, now: Instant) -> f64 {
+        if self
+            .samples
+            .back()
+            .is_none_or(|&(_, done)| done != self.done)
+        {
+            self.samples.push_back((now, self.done));
+        }
+        while self.samples.len() > 2
+            && self
+                .samples
+                .front()
+                .is_some_and(|&(time, _)| now - time > WINDOW)
+        {
+            self.samples.pop_front();
+        }
+        let (Some(&(begin, first)), Some(&(end, last))) =
+            (self.samples.front(), self.samples.back())
+        else {
+            return 0.0;
+        };
+        let seconds = (end - begin).as_secs_f64();
+        if seconds > 0.0 && now - end <= WINDOW {
+            last.saturating_sub(first) as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+}
+
 impl Tracker {
     /// Nothing done yet.
     pub(super) fn new() -> Self {
-        let state = State { phase: "starting", done: 0, total: 0, samples: VecDeque::new() };
+        let state = State {
+            phase: "starting",
+            done: 0,
+            total: 0,
+            samples: VecDeque::new(),
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// Begins a phase with `done` of `total` tokens behind it; `total` is 0 while it is not known.
     pub(super) fn begin(&self, phase: &'static str, done: u64, total: u64) {
         self.with(|state| {
-            *state = State { phase, done, total, samples: VecDeque::new() };
+            *state = State {
+                phase,
+                done,
+                total,
+                samples: VecDeque::new(),
+            };
         });
     }
 
@@ -59,14 +97,7 @@ impl Tracker {
     /// The progress now, with the rate over the last seconds.
     fn sample(&self, now: Instant) -> Progress {
         self.with(|state| {
-            while state.samples.front().is_some_and(|(time, _)| now - *time > WINDOW) {
-                state.samples.pop_front();
-            }
-            let rate = state.samples.front().map_or(0.0, |&(time, done)| {
-                let seconds = (now - time).as_secs_f64();
-                if seconds > 0.0 { state.done.saturating_sub(done) as f64 / seconds } else { 0.0 }
-            });
-            state.samples.push_back((now, state.done));
+            let rate = state.rate(now);
             let left = state.total.saturating_sub(state.done) as f64;
             Progress {
                 phase: state.phase.to_owned(),
@@ -81,7 +112,12 @@ impl Tracker {
 
     /// Sends the progress to the database, forever. What was reported before a restart is not gone back on: work that is
     /// repeated counts when it gets further.
-    pub(super) async fn report(&self, store: &Store, lease: &JobLease, stopper: &Stopper) -> Infallible {
+    pub(super) async fn report(
+        &self,
+        store: &Store,
+        lease: &JobLease,
+        stopper: &Stopper,
+    ) -> Infallible {
         let mut last = lease.job.progress.clone();
         loop {
             let progress = self.sample(Instant::now());
@@ -122,7 +158,7 @@ mod tests {
         let progress = tracker.sample(start + Duration::from_secs(2));
         assert_eq!((progress.done, progress.rate), (2000, 500.0));
         assert_eq!(progress.eta_seconds, Some(6.0));
-        let idle = tracker.sample(start + Duration::from_secs(60));
+        let idle = tracker.sample(start + Duration::from_mins(1));
         assert_eq!((idle.rate, idle.eta_seconds), (0.0, None));
     }
 }

@@ -61,10 +61,18 @@ async fn claim(app: &Shared) -> Result<(), latentd_store::Error> {
     while app.jobs.count() < app.config.jobs.max_running {
         // An owner for each attempt: what an attempt leaves behind is not kept alive by the next one.
         let owner = Owner::new();
-        let Some(lease) = leases.claim_job(&[BUILD_CACHE], owner, LEASE).await? else { break };
+        let Some(lease) = leases.claim_job(&[BUILD_CACHE], owner, LEASE).await? else {
+            break;
+        };
         let span = tracing::info_span!("job", job = %lease.job.id);
-        let attempt = Attempt { app: Arc::clone(app), owner, lease, stopper: Stopper::default() };
-        app.jobs.begin(attempt.lease.job.id.clone(), attempt.stopper.clone());
+        let attempt = Attempt {
+            app: Arc::clone(app),
+            owner,
+            lease,
+            stopper: Stopper::default(),
+        };
+        app.jobs
+            .begin(attempt.lease.job.id.clone(), attempt.stopper.clone());
         app.life.spawn(attempt.run().instrument(span));
     }
     Ok(())
@@ -84,14 +92,19 @@ impl Attempt {
         tracing::info!(kind = %job.kind, attempt = job.attempts, "job at work");
         match serde_json::from_value::<BuildCacheSpec>(job.spec.clone()) {
             Ok(spec) => self.build(spec).await,
-            Err(error) => self.fail(Error::internal(format!("the spec cannot be read: {error}"))).await,
+            Err(error) => {
+                self.fail(Error::internal(format!("the spec cannot be read: {error}")))
+                    .await
+            }
         }
         self.app.jobs.end(&job.id);
     }
 
     async fn build(&self, spec: BuildCacheSpec) {
         let spec = Arc::new(spec);
-        self.app.jobs.describe(&self.lease.job.id, Arc::clone(&spec));
+        self.app
+            .jobs
+            .describe(&self.lease.job.id, Arc::clone(&spec));
         let tracker = Tracker::new();
         let build = build_cache::Build {
             app: Arc::clone(&self.app),
@@ -110,7 +123,12 @@ impl Attempt {
         match ended {
             Ok(Ok(outcome)) => {
                 let last = tracker.now();
-                let _ = self.app.store.leases().set_progress(&self.lease, &last).await;
+                let _ = self
+                    .app
+                    .store
+                    .leases()
+                    .set_progress(&self.lease, &last)
+                    .await;
                 self.end(outcome).await;
             }
             Ok(Err(Halt::Stopped(stop))) => self.stopped(stop).await,
@@ -144,7 +162,9 @@ impl Attempt {
         let leases = self.app.store.leases();
         match persist(&self.app, || leases.finish(&self.lease, &outcome)).await {
             Ok(job) => tracing::info!(state = job.state.as_str(), "job ended"),
-            Err(Halt::Stopped(stop)) => tracing::info!(?stop, "the end of the job was not recorded"),
+            Err(Halt::Stopped(stop)) => {
+                tracing::info!(?stop, "the end of the job was not recorded")
+            }
             Err(Halt::Failed(error)) => {
                 tracing::error!(%error, "the end of the job cannot be recorded");
             }
@@ -169,7 +189,14 @@ impl Attempt {
         let mut signals = self.app.store.signals();
         let id = &self.lease.job.id;
         loop {
-            if self.app.store.jobs().get(id).await.is_ok_and(|job| job.cancel_requested) {
+            if self
+                .app
+                .store
+                .jobs()
+                .get(id)
+                .await
+                .is_ok_and(|job| job.cancel_requested)
+            {
                 self.stopper.stop(Stop::Cancelled);
             }
             signals.job(id).await;
@@ -186,7 +213,9 @@ where
     loop {
         match call().await {
             Ok(value) => return Ok(value),
-            Err(latentd_store::Error::LeaseLost { .. }) => return Err(Halt::Stopped(Stop::LeaseLost)),
+            Err(latentd_store::Error::LeaseLost { .. }) => {
+                return Err(Halt::Stopped(Stop::LeaseLost));
+            }
             Err(latentd_store::Error::DatabaseUnavailable(error)) => {
                 if app.life.is_draining() {
                     return Err(Halt::Stopped(Stop::Draining));

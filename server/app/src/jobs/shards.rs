@@ -25,6 +25,8 @@ use crate::grpc::error::Error;
 const IN_FLIGHT: usize = 2;
 /// Batches that may wait to be gathered.
 const GATHERED: usize = 2;
+/// Tokens of a batch on a CPU, which computes no faster with more.
+const CPU_BATCH: usize = 1024;
 /// Length of a lease on a shard.
 const LEASE: std::time::Duration = std::time::Duration::from_secs(30);
 /// Pause while another process has the last shards, or the queue of the device is full.
@@ -47,13 +49,22 @@ pub(super) async fn run(
     let job = &build.lease.job.id;
     persist(&build.app, || items.insert_many(job, plan.len() as u32)).await?;
     let done = persist(&build.app, || items.done(job)).await?;
-    let tokens = |ord: &u32| plan.get(*ord as usize).map_or(0, |rows| encoder.tokens(rows));
-    build.tracker.begin("encoding", done.iter().map(tokens).sum(), encoder.table.tokens());
+    let tokens = |ord: &u32| {
+        plan.get(*ord as usize)
+            .map_or(0, |rows| encoder.tokens(rows))
+    };
+    build.tracker.begin(
+        "encoding",
+        done.iter().map(tokens).sum(),
+        encoder.table.tokens(),
+    );
     let mut writing: Option<Writing> = None;
     loop {
         build.stopper.check()?;
-        let claimed =
-            persist(&build.app, || items.claim(Scope::Job(job), build.owner, LEASE, 1)).await?;
+        let claimed = persist(&build.app, || {
+            items.claim(Scope::Job(job), build.owner, LEASE, 1)
+        })
+        .await?;
         let Some(item) = claimed.into_iter().next() else {
             if let Some(last) = writing.take() {
                 last.commit(build).await?;
@@ -116,16 +127,23 @@ impl Writing {
         let Self { item, written } = self;
         let shards = match written.await {
             Ok(shards) => shards?,
-            Err(panic) => return Err(Error::internal(format!("writing a shard failed: {panic}")).into()),
+            Err(panic) => {
+                return Err(Error::internal(format!("writing a shard failed: {panic}")).into());
+            }
         };
         let items = build.app.store.work_items();
-        persist(&build.app, || items.complete(&item, WorkResult::CacheShards(&shards))).await
+        persist(&build.app, || {
+            items.complete(&item, WorkResult::CacheShards(&shards))
+        })
+        .await
     }
 }
 
 impl Encoder<'_> {
     fn tokens(&self, rows: &Range<u64>) -> u64 {
-        rows.clone().map(|row| u64::from(self.table.row_len(row))).sum()
+        rows.clone()
+            .map(|row| u64::from(self.table.row_len(row)))
+            .sum()
     }
 
     /// Encodes the rows of one shard and hands them to the thread that writes them.
@@ -134,8 +152,7 @@ impl Encoder<'_> {
         let gather = self.gatherer(item.ord, rows.clone());
         let span = tracing::Span::current();
         let written = tokio::task::spawn_blocking(move || span.in_scope(|| gather.run(received)));
-        let batch_tokens = self.build.app.config.engine.batch_tokens as u64;
-        let batches = stream::iter(batches(&self.table, rows, batch_tokens));
+        let batches = stream::iter(batches(&self.table, rows, self.batch_tokens()));
         let mut encoded = batches.map(|rows| self.batch(rows)).buffered(IN_FLIGHT);
         while let Some(batch) = encoded.try_next().await? {
             if pieces.send(batch).await.is_err() {
@@ -145,6 +162,18 @@ impl Encoder<'_> {
         // If the thread has ended, it says why when it is joined.
         let _ = pieces.send(Piece::Write).await;
         Ok(Writing { item, written })
+    }
+
+    /// Tokens of a batch. A batch that computes cannot be interrupted, so on a CPU it is no larger than it has to be.
+    fn batch_tokens(&self) -> u64 {
+        let app = &self.build.app;
+        let device = app.engine.device();
+        let on_cpu = device.threads > 0;
+        match app.config.jobs.batch_tokens {
+            0 if on_cpu => device.batch_tokens.min(CPU_BATCH) as u64,
+            0 => device.batch_tokens as u64,
+            tokens => tokens.min(device.batch_tokens) as u64,
+        }
     }
 
     /// Encodes one batch; waits while the device's queue is full.
@@ -161,7 +190,9 @@ impl Encoder<'_> {
                     return Ok(Piece::Batch(rows, output.activations));
                 }
                 Err(latentd_engine::Error::QueueFull { .. }) => tokio::time::sleep(PAUSE).await,
-                Err(latentd_engine::Error::ShuttingDown) => return Err(Halt::Stopped(Stop::Draining)),
+                Err(latentd_engine::Error::ShuttingDown) => {
+                    return Err(Halt::Stopped(Stop::Draining));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -170,7 +201,10 @@ impl Encoder<'_> {
     fn work(&self, rows: &[u64]) -> EncodeWork {
         let sequence = |&row: &u64| {
             let ids = self.table.row(row).to_vec();
-            let mask = ids.iter().map(|id| self.masked.binary_search(id).is_err()).collect();
+            let mask = ids
+                .iter()
+                .map(|id| self.masked.binary_search(id).is_err())
+                .collect();
             Sequence { ids, mask }
         };
         EncodeWork {
@@ -238,7 +272,12 @@ impl Gatherer {
     }
 
     fn write(self) -> Result<Vec<CacheShard>, Halt> {
-        let Self { build, builders, ord, .. } = self;
+        let Self {
+            build,
+            builders,
+            ord,
+            ..
+        } = self;
         let dir = build.app.caches.dir(&build.spec.cache);
         let write = |(builder, sae): (ShardBuilder, &latentd_domain::SaeName)| {
             let summary = builder.write(&shard_path(&dir, sae, ord as usize))?;
@@ -251,6 +290,10 @@ impl Gatherer {
                 size_bytes: summary.bytes,
             })
         };
-        builders.into_iter().zip(&build.spec.saes).map(write).collect()
+        builders
+            .into_iter()
+            .zip(&build.spec.saes)
+            .map(write)
+            .collect()
     }
 }

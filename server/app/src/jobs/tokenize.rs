@@ -25,7 +25,11 @@ pub(super) async fn run(
     done.unwrap_or_else(|panic| Err(Error::internal(format!("tokenizing failed: {panic}")).into()))
 }
 
-fn table(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<Arc<TokenTable>, Halt> {
+fn table(
+    build: &Build,
+    tokenizer: &Tokenizer,
+    dir: &std::path::Path,
+) -> Result<Arc<TokenTable>, Halt> {
     if !tokens_path(dir).exists() {
         write(build, tokenizer, dir)?;
     }
@@ -34,7 +38,9 @@ fn table(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<
 
 fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<(), Halt> {
     let spec = &build.spec;
-    build.tracker.begin("tokenizing", 0, spec.max_tokens.unwrap_or_default());
+    build
+        .tracker
+        .begin("tokenizing", 0, spec.max_tokens.unwrap_or_default());
     let rows = RowSpec {
         context_length: spec.context_length,
         bos: bos(spec, tokenizer),
@@ -47,7 +53,9 @@ fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<
         build.stopper.check()?;
         let document = document?;
         digest.add(&document.text);
-        let ids = tokenizer.encode_ids(&document.text, false).map_err(|error| Error::from_reason(&error))?;
+        let ids = tokenizer
+            .encode_ids(&document.text, false)
+            .map_err(|error| Error::from_reason(&error))?;
         let room = writer.push_document(&ids)?;
         build.tracker.set(writer.tokens());
         if !room {

@@ -16,10 +16,18 @@ pub(super) async fn handle(
     request: pb::DecodeRequest,
 ) -> Result<pb::DecodeResponse, Error> {
     let limits = &app.config.limits;
-    let Parsed { sae, activations, scale } = parse(request, limits)?;
+    let Parsed {
+        sae,
+        activations,
+        scale,
+    } = parse(request, limits)?;
     let entry = resident(&app, &sae)?;
     check_latents("latents", &activations.latents, &sae, entry.info.d_sae)?;
-    check_size(activations.rows(), entry.info.d_in, limits.max_message_bytes)?;
+    check_size(
+        activations.rows(),
+        entry.info.d_in,
+        limits.max_message_bytes,
+    )?;
     let dense = app.engine.decode(sae, activations, scale).await?;
     Ok(pb::DecodeResponse {
         hook_point: entry.info.hook_point.to_string(),
@@ -40,18 +48,39 @@ fn parse(request: pb::DecodeRequest, limits: &Limits) -> Result<Parsed, Error> {
     let mut violations = Violations::default();
     let sae = violations.parsed("sae", &request.sae);
     let scale = violations.scale("scale", request.scale);
-    let pb::DecodeRequest { row_offsets, latents, activations, .. } = request;
-    let csr = SparseActivations { row_offsets, latents, activations };
+    let pb::DecodeRequest {
+        row_offsets,
+        latents,
+        activations,
+        ..
+    } = request;
+    let csr = SparseActivations {
+        row_offsets,
+        latents,
+        activations,
+    };
     if csr.rows() == 0 {
-        violations.add("row_offsets", Reason::EmptyBatch, "at least one row is needed");
+        violations.add(
+            "row_offsets",
+            Reason::EmptyBatch,
+            "at least one row is needed",
+        );
     } else if let Err(error) = csr.check() {
         violations.invalid("row_offsets", error.to_string());
     }
-    violations.at_most("row_offsets", csr.rows() as u64, (limits.max_tokens as u64, "max_tokens"));
+    violations.at_most(
+        "row_offsets",
+        csr.rows() as u64,
+        (limits.max_tokens as u64, "max_tokens"),
+    );
     if let Some(index) = csr.activations.iter().position(|value| !value.is_finite()) {
         violations.invalid(format!("activations[{index}]"), "is not a finite number");
     }
-    violations.finish(sae.map(|sae| Parsed { sae, activations: csr, scale }))
+    violations.finish(sae.map(|sae| Parsed {
+        sae,
+        activations: csr,
+        scale,
+    }))
 }
 
 fn check_size(rows: usize, width: usize, max: usize) -> Result<(), Error> {
@@ -73,7 +102,9 @@ mod tests {
     use crate::config::Config;
 
     fn limits() -> Limits {
-        Config::with_data_dir(std::path::Path::new("/nowhere")).unwrap().limits
+        Config::with_data_dir(std::path::Path::new("/nowhere"))
+            .unwrap()
+            .limits
     }
 
     #[test]
@@ -87,7 +118,10 @@ mod tests {
         };
         let status = tonic::Status::from(parse(request, &limits()).unwrap_err());
         let fields = status.get_details_bad_request().unwrap().field_violations;
-        let names: Vec<&str> = fields.iter().map(|violation| violation.field.as_str()).collect();
+        let names: Vec<&str> = fields
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
         assert_eq!(names, ["sae", "scale", "row_offsets", "activations[0]"]);
     }
 
@@ -95,14 +129,24 @@ mod tests {
     fn no_rows_are_an_empty_batch() {
         for row_offsets in [vec![], vec![0]] {
             let sae = "m/s".to_owned();
-            let request = pb::DecodeRequest { sae, row_offsets, ..pb::DecodeRequest::default() };
-            assert_eq!(parse(request, &limits()).unwrap_err().reason(), Reason::EmptyBatch);
+            let request = pb::DecodeRequest {
+                sae,
+                row_offsets,
+                ..pb::DecodeRequest::default()
+            };
+            assert_eq!(
+                parse(request, &limits()).unwrap_err().reason(),
+                Reason::EmptyBatch
+            );
         }
     }
 
     #[test]
     fn a_reply_over_the_limit_is_refused() {
         assert!(check_size(10, 10, 400).is_ok());
-        assert_eq!(check_size(10, 10, 399).unwrap_err().reason(), Reason::BatchTooLarge);
+        assert_eq!(
+            check_size(10, 10, 399).unwrap_err().reason(),
+            Reason::BatchTooLarge
+        );
     }
 }

@@ -30,7 +30,11 @@ pub(super) async fn handle(
     let EncodeOutput { activations, cost } = output;
     let activations = activations.into_iter().zip(&residents.saes);
     let activations = activations.map(|(rows, sae)| {
-        let SparseActivations { row_offsets, latents, activations } = rows;
+        let SparseActivations {
+            row_offsets,
+            latents,
+            activations,
+        } = rows;
         pb::SaeActivations {
             sae: sae.name.to_string(),
             hook_point: sae.info.hook_point.to_string(),
@@ -57,9 +61,15 @@ fn model_digest(residents: &Residents) -> String {
 /// Refuses a reply that would be over the message limit, with a reason instead of the transport's bare error. An index takes
 /// at most five bytes, an activation four.
 fn check_size(output: &EncodeOutput, max: usize) -> Result<(), Error> {
-    let entries: usize = output.activations.iter().map(SparseActivations::entries).sum();
+    let entries: usize = output
+        .activations
+        .iter()
+        .map(SparseActivations::entries)
+        .sum();
     let rows: usize = output.activations.iter().map(SparseActivations::rows).sum();
-    let most = entries.saturating_mul(9).saturating_add(rows.saturating_mul(5));
+    let most = entries
+        .saturating_mul(9)
+        .saturating_add(rows.saturating_mul(5));
     if most <= max {
         return Ok(());
     }

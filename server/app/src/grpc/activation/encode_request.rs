@@ -59,7 +59,11 @@ impl Parsed {
             }
         }
         if request.prompts.is_empty() {
-            violations.add("prompts", Reason::EmptyBatch, "at least one prompt is needed");
+            violations.add(
+                "prompts",
+                Reason::EmptyBatch,
+                "at least one prompt is needed",
+            );
         }
         let max_prompts = (limits.max_prompts as u64, "max_prompts");
         violations.at_most("prompts", request.prompts.len() as u64, max_prompts);
@@ -84,15 +88,23 @@ impl Parsed {
     /// Looks up what is resident, and checks the latents against it.
     pub(super) fn residents(&self, app: &App) -> Result<Residents, Error> {
         let catalog = app.engine.catalog();
-        let unknown = || latentd_engine::Error::UnknownModel { model: self.model.clone() };
-        let model = catalog.models.get(&self.model).cloned().ok_or_else(unknown)?;
+        let unknown = || latentd_engine::Error::UnknownModel {
+            model: self.model.clone(),
+        };
+        let model = catalog
+            .models
+            .get(&self.model)
+            .cloned()
+            .ok_or_else(unknown)?;
         let sae = |name: &SaeName| {
             let unknown = || latentd_engine::Error::UnknownSae { sae: name.clone() };
             catalog.saes.get(name).cloned().ok_or_else(unknown)
         };
         let saes: Vec<Arc<SaeEntry>> = self.saes.iter().map(sae).collect::<Result<_, _>>()?;
         if let Selection::Latents(latents) = &self.selection {
-            saes.iter().try_for_each(|sae| check_latents("latents.latents", latents, &sae.name, sae.info.d_sae))?;
+            saes.iter().try_for_each(|sae| {
+                check_latents("latents.latents", latents, &sae.name, sae.info.d_sae)
+            })?;
         }
         Ok(Residents { model, saes })
     }
@@ -105,13 +117,16 @@ impl Parsed {
         deadline: Option<Instant>,
     ) -> Result<Prepared, Error> {
         let model = &residents.model;
-        let default = residents.saes.first().is_some_and(|sae| sae.info.prepend_bos);
+        let default = residents
+            .saes
+            .first()
+            .is_some_and(|sae| sae.info.prepend_bos);
         let mut violations = Violations::default();
         if self.prepend_bos == Some(true) && model.tokenizer.bos().is_none() {
             let description = format!("{} has no beginning-of-sequence token", self.model);
             violations.invalid("prepend_bos", description);
         }
-        let tokens = Tokens {
+        let reader = PromptReader {
             model,
             prepend_bos: self.prepend_bos.unwrap_or(default),
             special_tokens: self.special_tokens,
@@ -120,13 +135,15 @@ impl Parsed {
         let mut prompts = Vec::with_capacity(self.prompts.len());
         let mut total = 0;
         for (index, content) in self.prompts.into_iter().enumerate() {
-            let (sequence, prompt) = tokens.of(&mut violations, index, content)?;
+            let (sequence, prompt) = reader.read(&mut violations, index, content)?;
             total += sequence.ids.len() as u64;
             sequences.push(sequence);
             prompts.push(prompt);
         }
         violations.at_most("prompts", total, (limits.max_tokens as u64, "max_tokens"));
-        violations.check().map_err(|error| error.with("context_length", model.info.context_length))?;
+        violations
+            .check()
+            .map_err(|error| error.with("context_length", model.info.context_length))?;
         let work = EncodeWork {
             model: self.model,
             sequences,
@@ -141,14 +158,14 @@ impl Parsed {
 }
 
 /// How prompts become tokens.
-struct Tokens<'a> {
+struct PromptReader<'a> {
     model: &'a ModelEntry,
     prepend_bos: bool,
     special_tokens: SpecialTokens,
 }
 
-impl Tokens<'_> {
-    fn of(
+impl PromptReader<'_> {
+    fn read(
         &self,
         violations: &mut Violations,
         index: usize,
@@ -159,9 +176,20 @@ impl Tokens<'_> {
             Content::Text(text) => {
                 let tokens = tokenizer.encode(&text, self.prepend_bos);
                 let tokens = tokens.map_err(|error| Error::from_reason(&error))?;
-                let pb::TokenSequence { ids, tokens, byte_starts, byte_ends, special } =
-                    convert::token_sequence(tokenizer, tokens);
-                pb::EncodedPrompt { ids, tokens, byte_starts, byte_ends, special }
+                let pb::TokenSequence {
+                    ids,
+                    tokens,
+                    byte_starts,
+                    byte_ends,
+                    special,
+                } = convert::token_sequence(tokenizer, tokens);
+                pb::EncodedPrompt {
+                    ids,
+                    tokens,
+                    byte_starts,
+                    byte_ends,
+                    special,
+                }
             }
             Content::TokenIds(pb::TokenIds { ids }) => {
                 self.check_ids(violations, index, &ids);
@@ -178,15 +206,27 @@ impl Tokens<'_> {
             SpecialTokens::Mask => prompt.special.iter().map(|special| !special).collect(),
             SpecialTokens::Keep => vec![true; prompt.ids.len()],
         };
-        Ok((Sequence { ids: prompt.ids.clone(), mask }, prompt))
+        Ok((
+            Sequence {
+                ids: prompt.ids.clone(),
+                mask,
+            },
+            prompt,
+        ))
     }
 
     fn check_ids(&self, violations: &mut Violations, index: usize, ids: &[u32]) {
         let vocab = self.model.info.vocab;
-        let beyond: Vec<u32> = ids.iter().copied().filter(|&id| id as usize >= vocab).collect();
+        let beyond: Vec<u32> = ids
+            .iter()
+            .copied()
+            .filter(|&id| id as usize >= vocab)
+            .collect();
         if !beyond.is_empty() {
-            let description =
-                format!("the model has {vocab} tokens, numbered from 0; not {}", listed(&beyond));
+            let description = format!(
+                "the model has {vocab} tokens, numbered from 0; not {}",
+                listed(&beyond)
+            );
             let field = format!("prompts[{index}].token_ids.ids");
             violations.add(field, Reason::UnknownToken, description);
         }
@@ -207,11 +247,19 @@ impl Tokens<'_> {
 fn content(violations: &mut Violations, index: usize, prompt: pb::Prompt) -> Option<Content> {
     match prompt.content {
         None => {
-            violations.add(format!("prompts[{index}]"), Reason::EmptyBatch, "has no content");
+            violations.add(
+                format!("prompts[{index}]"),
+                Reason::EmptyBatch,
+                "has no content",
+            );
             None
         }
         Some(Content::TokenIds(ids)) if ids.ids.is_empty() => {
-            violations.add(format!("prompts[{index}]"), Reason::EmptyBatch, "has no tokens");
+            violations.add(
+                format!("prompts[{index}]"),
+                Reason::EmptyBatch,
+                "has no tokens",
+            );
             None
         }
         content => content,
@@ -229,7 +277,11 @@ fn selection(
             if k == 0 {
                 violations.invalid("top_k", "must be at least 1");
             }
-            violations.at_most("top_k", u64::from(k), (u64::from(limits.max_top_k), "max_top_k"));
+            violations.at_most(
+                "top_k",
+                u64::from(k),
+                (u64::from(limits.max_top_k), "max_top_k"),
+            );
             Selection::TopK(k)
         }
         Some(PbSelection::Latents(set)) => {
@@ -248,8 +300,12 @@ fn latent_set(violations: &mut Violations, set: pb::LatentSet, max: usize) -> Ve
     }
     violations.at_most(FIELD, latents.len() as u64, (max as u64, "max_latents"));
     latents.sort_unstable();
-    let mut twice: Vec<u32> =
-        latents.iter().zip(latents.iter().skip(1)).filter(|(a, b)| a == b).map(|(&a, _)| a).collect();
+    let mut twice: Vec<u32> = latents
+        .iter()
+        .zip(latents.iter().skip(1))
+        .filter(|(a, b)| a == b)
+        .map(|(&a, _)| a)
+        .collect();
     twice.dedup();
     if !twice.is_empty() {
         violations.invalid(FIELD, format!("these are there twice: {}", listed(&twice)));
@@ -264,14 +320,23 @@ pub(super) fn check_latents(
     sae: &SaeName,
     d_sae: usize,
 ) -> Result<(), Error> {
-    let beyond: Vec<u32> = latents.iter().copied().filter(|&it| it as usize >= d_sae).collect();
+    let beyond: Vec<u32> = latents
+        .iter()
+        .copied()
+        .filter(|&it| it as usize >= d_sae)
+        .collect();
     if beyond.is_empty() {
         return Ok(());
     }
     let mut violations = Violations::default();
-    let description = format!("{sae} has {d_sae} latents, numbered from 0; not {}", listed(&beyond));
+    let description = format!(
+        "{sae} has {d_sae} latents, numbered from 0; not {}",
+        listed(&beyond)
+    );
     violations.add(field, Reason::UnknownLatent, description);
-    violations.check().map_err(|error| error.with("d_sae", d_sae))
+    violations
+        .check()
+        .map_err(|error| error.with("d_sae", d_sae))
 }
 
 #[cfg(test)]
@@ -282,27 +347,41 @@ mod tests {
     use crate::config::Config;
 
     fn limits() -> Limits {
-        Config::with_data_dir(std::path::Path::new("/nowhere")).unwrap().limits
+        Config::with_data_dir(std::path::Path::new("/nowhere"))
+            .unwrap()
+            .limits
     }
 
     fn text(text: &str) -> pb::Prompt {
-        pb::Prompt { content: Some(Content::Text(text.to_owned())) }
+        pb::Prompt {
+            content: Some(Content::Text(text.to_owned())),
+        }
     }
 
     fn fields(error: Error) -> Vec<(String, String)> {
         let status = tonic::Status::from(error);
         let violations = status.get_details_bad_request().unwrap().field_violations;
-        violations.into_iter().map(|violation| (violation.field, violation.reason)).collect()
+        violations
+            .into_iter()
+            .map(|violation| (violation.field, violation.reason))
+            .collect()
     }
 
     #[test]
     fn everything_wrong_is_reported_at_once() {
         let request = pb::EncodeRequest {
             prompts: vec![text("a"), pb::Prompt { content: None }],
-            saes: vec!["m/a".to_owned(), "n/a".to_owned(), "m/a".to_owned(), "M".to_owned()],
+            saes: vec![
+                "m/a".to_owned(),
+                "n/a".to_owned(),
+                "m/a".to_owned(),
+                "M".to_owned(),
+            ],
             special_tokens: 9,
             scale: 9,
-            selection: Some(PbSelection::Latents(pb::LatentSet { latents: vec![3, 1, 3] })),
+            selection: Some(PbSelection::Latents(pb::LatentSet {
+                latents: vec![3, 1, 3],
+            })),
             ..pb::EncodeRequest::default()
         };
         let error = Parsed::of(request, &limits()).unwrap_err();
@@ -331,7 +410,11 @@ mod tests {
 
     #[test]
     fn limits_have_their_own_reason() {
-        let limits = Limits { max_prompts: 1, max_top_k: 4, ..limits() };
+        let limits = Limits {
+            max_prompts: 1,
+            max_top_k: 4,
+            ..limits()
+        };
         let request = pb::EncodeRequest {
             prompts: vec![text("a"), text("b")],
             saes: vec!["m/a".to_owned()],
@@ -348,7 +431,9 @@ mod tests {
         let request = pb::EncodeRequest {
             prompts: vec![text("a")],
             saes: vec!["m/a".to_owned()],
-            selection: Some(PbSelection::Latents(pb::LatentSet { latents: vec![9, 2, 5] })),
+            selection: Some(PbSelection::Latents(pb::LatentSet {
+                latents: vec![9, 2, 5],
+            })),
             ..pb::EncodeRequest::default()
         };
         let parsed = Parsed::of(request, &limits()).unwrap();

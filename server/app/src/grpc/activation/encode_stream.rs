@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use latentd_proto::v1::{
-    self as pb, encode_stream_response::Event, encode_stream_result::Outcome,
-};
+use latentd_proto::v1::{self as pb, encode_stream_response::Event, encode_stream_result::Outcome};
 use tonic::{Status, Streaming};
 
 use super::encode;
@@ -20,7 +18,6 @@ const IN_FLIGHT: usize = 4;
 
 type Response = pb::EncodeStreamResponse;
 
-#[expect(clippy::unused_async, reason = "every handler has the same shape")]
 pub(super) async fn handle(
     app: Shared,
     context: Context,
@@ -39,7 +36,9 @@ fn until_draining(
 ) -> impl Stream<Item = Result<pb::EncodeStreamRequest, Status>> {
     let soft = app.life.soft().clone();
     let end = stream::once(async move { app.life.is_draining().then(|| Err(shutting_down())) });
-    requests.take_until(soft.cancelled_owned()).chain(end.filter_map(std::future::ready))
+    requests
+        .take_until(soft.cancelled_owned())
+        .chain(end.filter_map(std::future::ready))
 }
 
 async fn answer(
@@ -52,7 +51,10 @@ async fn answer(
         Ok(response) => Outcome::Response(response),
         Err(error) => Outcome::Error(error.disclose().into_proto()),
     };
-    Ok(pb::EncodeStreamResult { id, outcome: Some(outcome) })
+    Ok(pb::EncodeStreamResult {
+        id,
+        outcome: Some(outcome),
+    })
 }
 
 /// Passes results on, counts them, and ends with the totals. An error ends the stream without.
@@ -81,7 +83,10 @@ fn count(totals: &mut pb::EncodeStreamSummary, result: &pb::EncodeStreamResult) 
     match &result.outcome {
         Some(Outcome::Response(response)) => {
             totals.succeeded += 1;
-            totals.tokens += response.cost.as_ref().map_or(0, |cost| u64::from(cost.tokens));
+            totals.tokens += response
+                .cost
+                .as_ref()
+                .map_or(0, |cost| u64::from(cost.tokens));
         }
         Some(Outcome::Error(_)) | None => totals.failed += 1,
     }
@@ -91,25 +96,39 @@ fn count(totals: &mut pb::EncodeStreamSummary, result: &pb::EncodeStreamResult) 
 mod tests {
     use super::*;
 
-    fn result(id: u64, outcome: Outcome) -> Result<pb::EncodeStreamResult, Status> {
-        Ok(pb::EncodeStreamResult { id, outcome: Some(outcome) })
+    fn result(id: u64, outcome: Outcome) -> pb::EncodeStreamResult {
+        pb::EncodeStreamResult {
+            id,
+            outcome: Some(outcome),
+        }
     }
 
     #[tokio::test]
     async fn the_last_message_has_the_totals() {
         let response = pb::EncodeResponse {
-            cost: Some(pb::Cost { tokens: 7, ..pb::Cost::default() }),
+            cost: Some(pb::Cost {
+                tokens: 7,
+                ..pb::Cost::default()
+            }),
             ..pb::EncodeResponse::default()
         };
-        let error = tonic_types::Status { code: 3, message: String::new(), details: vec![] };
+        let error = tonic_types::Status {
+            code: 3,
+            message: String::new(),
+            details: vec![],
+        };
         let results = [
             result(1, Outcome::Response(response)),
             result(2, Outcome::Error(error)),
         ];
-        let events: Vec<_> = with_summary(stream::iter(results)).collect().await;
+        let events: Vec<_> = with_summary(stream::iter(results.map(Ok))).collect().await;
         assert_eq!(events.len(), 3);
         let last = events.into_iter().next_back().unwrap().unwrap().event;
-        let totals = pb::EncodeStreamSummary { succeeded: 1, failed: 1, tokens: 7 };
+        let totals = pb::EncodeStreamSummary {
+            succeeded: 1,
+            failed: 1,
+            tokens: 7,
+        };
         assert_eq!(last, Some(Event::Summary(totals)));
     }
 

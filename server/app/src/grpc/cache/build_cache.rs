@@ -70,7 +70,9 @@ fn parse(request: pb::BuildCacheRequest, limits: &Limits) -> Result<Parsed, Erro
     let mut violations = Violations::default();
     let cache = if request.cache_id.is_empty() {
         let id = uuid::Uuid::new_v4().simple().to_string();
-        format!("cache-{}", id.get(..12).unwrap_or(&id)).parse().ok()
+        format!("cache-{}", id.get(..12).unwrap_or(&id))
+            .parse()
+            .ok()
     } else {
         violations.parsed("cache_id", &request.cache_id)
     };
@@ -78,12 +80,22 @@ fn parse(request: pb::BuildCacheRequest, limits: &Limits) -> Result<Parsed, Erro
     if request.saes.is_empty() {
         violations.add("saes", Reason::EmptyBatch, "at least one SAE is needed");
     }
-    violations.at_most("saes", request.saes.len() as u64, (limits.max_saes as u64, "max_saes"));
-    if saes.iter().any(|sae| saes.first().is_some_and(|first| first.model() != sae.model())) {
+    violations.at_most(
+        "saes",
+        request.saes.len() as u64,
+        (limits.max_saes as u64, "max_saes"),
+    );
+    if saes.iter().any(|sae| {
+        saes.first()
+            .is_some_and(|first| first.model() != sae.model())
+    }) {
         violations.invalid("saes", "all SAEs must be of the same model");
     }
     if request.request_id.len() > MAX_REQUEST_ID {
-        violations.invalid("request_id", format!("is longer than {MAX_REQUEST_ID} characters"));
+        violations.invalid(
+            "request_id",
+            format!("is longer than {MAX_REQUEST_ID} characters"),
+        );
     }
     let corpus = corpus(&mut violations, request.corpus);
     let special_tokens = violations.special_tokens("special_tokens", request.special_tokens);
@@ -109,7 +121,12 @@ fn parse(request: pb::BuildCacheRequest, limits: &Limits) -> Result<Parsed, Erro
 }
 
 fn corpus(violations: &mut Violations, corpus: Option<pb::Corpus>) -> Option<Corpus> {
-    let Some(pb::Corpus { paths: given, format, text_field }) = corpus else {
+    let Some(pb::Corpus {
+        paths: given,
+        format,
+        text_field,
+    }) = corpus
+    else {
         violations.invalid("corpus", "must be set");
         return None;
     };
@@ -132,7 +149,15 @@ fn corpus(violations: &mut Violations, corpus: Option<pb::Corpus>) -> Option<Cor
             CorpusFormat::Auto
         }
     };
-    Some(Corpus { paths, format, text_field: if text_field.is_empty() { "text".to_owned() } else { text_field } })
+    Some(Corpus {
+        paths,
+        format,
+        text_field: if text_field.is_empty() {
+            "text".to_owned()
+        } else {
+            text_field
+        },
+    })
 }
 
 /// Fills in what the model and the SAEs decide, and checks the rest against them.
@@ -171,7 +196,10 @@ fn complete(app: &App, parsed: Parsed) -> Result<BuildCacheSpec, Error> {
 
 fn residents(app: &App, names: &[SaeName]) -> Result<(Arc<ModelEntry>, Vec<Arc<SaeEntry>>), Error> {
     let catalog = app.engine.catalog();
-    let id = names.first().map(SaeName::model).ok_or_else(|| Error::internal("no SAE"))?;
+    let id = names
+        .first()
+        .map(SaeName::model)
+        .ok_or_else(|| Error::internal("no SAE"))?;
     let unknown = || latentd_engine::Error::UnknownModel { model: id.clone() };
     let model = catalog.models.get(id).cloned().ok_or_else(unknown)?;
     let sae = |name: &SaeName| {
@@ -212,7 +240,11 @@ mod tests {
         let request = pb::BuildCacheRequest {
             cache_id: "A".to_owned(),
             saes: vec!["m/a".to_owned(), "n/b".to_owned()],
-            corpus: Some(pb::Corpus { paths: vec![], format: 77, text_field: String::new() }),
+            corpus: Some(pb::Corpus {
+                paths: vec![],
+                format: 77,
+                text_field: String::new(),
+            }),
             special_tokens: 5,
             activation_dtype: "f8".to_owned(),
             request_id: "x".repeat(200),
@@ -220,7 +252,10 @@ mod tests {
         };
         let status = tonic::Status::from(parse(request, &limits()).unwrap_err());
         let fields = status.get_details_bad_request().unwrap().field_violations;
-        let names: Vec<&str> = fields.iter().map(|violation| violation.field.as_str()).collect();
+        let names: Vec<&str> = fields
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
         assert_eq!(
             names,
             [
@@ -237,7 +272,10 @@ mod tests {
 
     #[test]
     fn what_is_left_out_has_its_default() {
-        let corpus = pb::Corpus { paths: vec!["/c".to_owned()], ..pb::Corpus::default() };
+        let corpus = pb::Corpus {
+            paths: vec!["/c".to_owned()],
+            ..pb::Corpus::default()
+        };
         let request = pb::BuildCacheRequest {
             saes: vec!["m/a".to_owned()],
             corpus: Some(corpus),

@@ -12,7 +12,11 @@ pub(super) async fn handle(
     _: Context,
     request: pb::ListCachesRequest,
 ) -> Result<pb::ListCachesResponse, Error> {
-    let page = store_page(request.page_size, request.page_token, app.config.limits.max_page_size)?;
+    let page = store_page(
+        request.page_size,
+        request.page_token,
+        app.config.limits.max_page_size,
+    )?;
     let listed = app.store.caches().list(&page).await?;
     Ok(pb::ListCachesResponse {
         caches: listed.items.into_iter().map(convert::cache).collect(),

@@ -8,7 +8,9 @@ use crate::{
     app::Shared,
     config::Limits,
     grpc::{
-        blocking, convert, error::Error, layers::Context,
+        blocking, convert,
+        error::Error,
+        layers::Context,
         page::{Page, token},
         parse::{Violations, listed},
     },
@@ -19,13 +21,27 @@ pub(super) async fn handle(
     _: Context,
     request: pb::ListLatentStatsRequest,
 ) -> Result<pb::ListLatentStatsResponse, Error> {
-    let Parsed { named, page, first, latents, omit_histogram } = parse(request, &app.config.limits)?;
+    let Parsed {
+        named,
+        page,
+        first,
+        latents,
+        omit_histogram,
+    } = parse(request, &app.config.limits)?;
     let source = named.open(&app).await?;
     let d_sae = source.d_sae;
-    let beyond: Vec<u32> = latents.iter().copied().filter(|&latent| latent >= d_sae).collect();
+    let beyond: Vec<u32> = latents
+        .iter()
+        .copied()
+        .filter(|&latent| latent >= d_sae)
+        .collect();
     if !beyond.is_empty() {
         let mut violations = Violations::default();
-        let description = format!("{} has {d_sae} latents; not {}", source.sae, listed(&beyond));
+        let description = format!(
+            "{} has {d_sae} latents; not {}",
+            source.sae,
+            listed(&beyond)
+        );
         violations.add("latents", Reason::UnknownLatent, description);
         violations.check()?;
     }
@@ -33,18 +49,30 @@ pub(super) async fn handle(
         let mut wanted: Vec<u32> = if latents.is_empty() {
             (first..d_sae).take(page.size + 1).collect()
         } else {
-            latents.into_iter().filter(|&latent| latent >= first).take(page.size + 1).collect()
+            latents
+                .into_iter()
+                .filter(|&latent| latent >= first)
+                .take(page.size + 1)
+                .collect()
         };
         let more = wanted.len() > page.size;
         wanted.truncate(page.size);
         let last = wanted.last().filter(|_| more);
-        let next_page_token = last.map(|latent| token(&latent.to_string())).unwrap_or_default();
+        let next_page_token = last
+            .map(|latent| token(&latent.to_string()))
+            .unwrap_or_default();
         let stats = |latent| {
             let stats = source.cache.stats(&source.sae, latent)?;
             Ok(convert::latent_stats(stats, omit_histogram))
         };
-        let stats = wanted.into_iter().map(stats).collect::<Result<_, Error>>()?;
-        Ok(pb::ListLatentStatsResponse { stats, next_page_token })
+        let stats = wanted
+            .into_iter()
+            .map(stats)
+            .collect::<Result<_, Error>>()?;
+        Ok(pb::ListLatentStatsResponse {
+            stats,
+            next_page_token,
+        })
     })
     .await
 }
@@ -69,12 +97,20 @@ fn parse(request: pb::ListLatentStatsRequest, limits: &Limits) -> Result<Parsed,
     if matches!(after, Some(Err(_))) {
         violations.invalid("page_token", "is not a token of this call");
     }
-    let first = after.and_then(Result::ok).map_or(0, |after| after.saturating_add(1));
+    let first = after
+        .and_then(Result::ok)
+        .map_or(0, |after| after.saturating_add(1));
     let max_latents = (limits.max_latents as u64, "max_latents");
     violations.at_most("latents", request.latents.len() as u64, max_latents);
     let mut latents = request.latents;
     latents.sort_unstable();
     latents.dedup();
     let omit_histogram = request.omit_histogram;
-    violations.check().map(|()| Parsed { named, page, first, latents, omit_histogram })
+    violations.check().map(|()| Parsed {
+        named,
+        page,
+        first,
+        latents,
+        omit_histogram,
+    })
 }

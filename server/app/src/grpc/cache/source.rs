@@ -32,7 +32,10 @@ impl Named {
         if cache.is_empty() && sae.is_empty() {
             violations.invalid("cache", "one of cache and sae must be set");
         }
-        Self { cache: violations.optional("cache", cache), sae: violations.optional("sae", sae) }
+        Self {
+            cache: violations.optional("cache", cache),
+            sae: violations.optional("sae", sae),
+        }
     }
 
     /// Opens what is named.
@@ -57,7 +60,10 @@ fn only_sae(id: &CacheId, cache: &Cache) -> Result<SaeName, Error> {
     match cache.manifest().saes.as_slice() {
         [record] => Ok(record.name.clone()),
         records => {
-            let names: Vec<String> = records.iter().map(|record| record.name.to_string()).collect();
+            let names: Vec<String> = records
+                .iter()
+                .map(|record| record.name.to_string())
+                .collect();
             let mut violations = Violations::default();
             violations.invalid("sae", format!("{id} holds several: {}", names.join(", ")));
             violations.check()?;
@@ -72,11 +78,15 @@ async fn newest_with(app: &App, sae: &SaeName) -> Result<CacheId, Error> {
     let mut newest = None;
     loop {
         let listed = app.store.caches().list(&page).await?;
-        let holding = listed.items.into_iter().filter(|cache| {
-            cache.state == CacheState::Ready && cache.spec.saes.contains(sae)
-        });
+        let holding = listed
+            .items
+            .into_iter()
+            .filter(|cache| cache.state == CacheState::Ready && cache.spec.saes.contains(sae));
         for cache in holding {
-            if newest.as_ref().is_none_or(|(time, _)| *time < cache.create_time) {
+            if newest
+                .as_ref()
+                .is_none_or(|(time, _)| *time < cache.create_time)
+            {
                 newest = Some((cache.create_time, cache.id));
             }
         }

@@ -18,7 +18,9 @@ use crate::{
     app::{App, Shared},
     config::Limits,
     grpc::{
-        blocking, convert, error::Error, layers::Context,
+        blocking, convert,
+        error::Error,
+        layers::Context,
         parse::{Violations, listed},
         shutting_down,
     },
@@ -42,11 +44,24 @@ pub(super) async fn handle(
     _: Context,
     request: pb::StreamExamplesRequest,
 ) -> Result<impl Stream<Item = Result<Response, Status>>, Error> {
-    let Parsed { named, latents, query, omit_token_text } = parse(request, &app.config.limits)?;
+    let Parsed {
+        named,
+        latents,
+        query,
+        omit_token_text,
+    } = parse(request, &app.config.limits)?;
     let source = named.open(&app).await?;
     let latents = latents.within(&source, app.config.limits.max_latents)?;
-    let tokenizer = if omit_token_text { None } else { Some(tokenizer(&app, &source)?) };
-    let reader = Arc::new(Reader { source, query, tokenizer });
+    let tokenizer = if omit_token_text {
+        None
+    } else {
+        Some(tokenizer(&app, &source)?)
+    };
+    let reader = Arc::new(Reader {
+        source,
+        query,
+        tokenizer,
+    });
     let chunks = stream::iter(latents.chunks())
         .map(move |chunk| Arc::clone(&reader).read(chunk))
         .buffered(IN_FLIGHT);
@@ -66,7 +81,10 @@ impl Reader {
             let Source { cache, sae, .. } = &self.source;
             let read = |latent: u32| {
                 let examples = cache.examples(sae, latent, &self.query)?;
-                Ok(convert::latent_examples(self.tokenizer.as_deref(), examples))
+                Ok(convert::latent_examples(
+                    self.tokenizer.as_deref(),
+                    examples,
+                ))
             };
             latents.into_iter().map(read).collect()
         })
@@ -99,11 +117,19 @@ impl Latents {
                 if start >= d_sae {
                     unknown(&mut violations, "range.start", source, &start.to_string());
                 } else if end > d_sae {
-                    unknown(&mut violations, "range.end", source, &format!("{d_sae} to {}", end - 1));
+                    unknown(
+                        &mut violations,
+                        "range.end",
+                        source,
+                        &format!("{d_sae} to {}", end - 1),
+                    );
                 }
                 let count = u64::from(end.saturating_sub(start));
                 violations.at_most("range", count, (max as u64, "max_latents"));
-                Self::Range { start, end: Some(end) }
+                Self::Range {
+                    start,
+                    end: Some(end),
+                }
             }
         };
         violations.check().map(|()| latents)
@@ -118,9 +144,10 @@ impl Latents {
             }
             Self::Range { start, end } => {
                 let count = end.unwrap_or(start).saturating_sub(start) as usize;
-                Box::new(chunk_bounds(count).map(move |range| {
-                    range.map(|offset| start + offset as u32).collect()
-                }))
+                Box::new(
+                    chunk_bounds(count)
+                        .map(move |range| range.map(|offset| start + offset as u32).collect()),
+                )
             }
         }
     }
@@ -183,12 +210,25 @@ fn parse(request: pb::StreamExamplesRequest, limits: &Limits) -> Result<Parsed, 
     let max_examples = (limits.max_examples as u64, "max_examples");
     violations.at_most("count", query.count as u64, max_examples);
     violations.at_most("groups", query.groups as u64, max_examples);
-    violations.at_most("window", query.window as u64, (limits.max_window as u64, "max_window"));
+    violations.at_most(
+        "window",
+        query.window as u64,
+        (limits.max_window as u64, "max_window"),
+    );
     let omit_token_text = request.omit_token_text;
-    violations.finish(latents.map(|latents| Parsed { named, latents, query, omit_token_text }))
+    violations.finish(latents.map(|latents| Parsed {
+        named,
+        latents,
+        query,
+        omit_token_text,
+    }))
 }
 
-fn selector(violations: &mut Violations, selector: Option<Selector>, max: usize) -> Option<Latents> {
+fn selector(
+    violations: &mut Violations,
+    selector: Option<Selector>,
+    max: usize,
+) -> Option<Latents> {
     match selector {
         None => {
             violations.invalid("selector", "one of latents and range must be set");
@@ -198,10 +238,17 @@ fn selector(violations: &mut Violations, selector: Option<Selector>, max: usize)
             if latents.is_empty() {
                 violations.invalid("latents.latents", "at least one latent is needed");
             }
-            violations.at_most("latents.latents", latents.len() as u64, (max as u64, "max_latents"));
+            violations.at_most(
+                "latents.latents",
+                latents.len() as u64,
+                (max as u64, "max_latents"),
+            );
             let mut sorted = latents.clone();
             sorted.sort_unstable();
-            let twice = sorted.iter().zip(sorted.iter().skip(1)).filter(|(a, b)| a == b);
+            let twice = sorted
+                .iter()
+                .zip(sorted.iter().skip(1))
+                .filter(|(a, b)| a == b);
             let mut twice: Vec<u32> = twice.map(|(&latent, _)| latent).collect();
             twice.dedup();
             if !twice.is_empty() {
@@ -212,9 +259,15 @@ fn selector(violations: &mut Violations, selector: Option<Selector>, max: usize)
         }
         Some(Selector::Range(pb::LatentRange { start, end })) => {
             if end != 0 && end <= start {
-                violations.invalid("range.end", format!("{end} is not above the start, {start}"));
+                violations.invalid(
+                    "range.end",
+                    format!("{end} is not above the start, {start}"),
+                );
             }
-            Some(Latents::Range { start, end: (end != 0).then_some(end) })
+            Some(Latents::Range {
+                start,
+                end: (end != 0).then_some(end),
+            })
         }
     }
 }
@@ -287,7 +340,9 @@ mod tests {
     use crate::config::Config;
 
     fn limits() -> Limits {
-        Config::with_data_dir(std::path::Path::new("/nowhere")).unwrap().limits
+        Config::with_data_dir(std::path::Path::new("/nowhere"))
+            .unwrap()
+            .limits
     }
 
     #[test]
@@ -298,14 +353,22 @@ mod tests {
         }
         let sizes: Vec<usize> = chunk_bounds(100).map(|range| range.len()).collect();
         assert_eq!(sizes, [1, 2, 4, 8, 16, 32, 32, 5]);
-        let chunks: Vec<u32> = Latents::Range { start: 5, end: Some(9) }.chunks().flatten().collect();
+        let chunks: Vec<u32> = Latents::Range {
+            start: 5,
+            end: Some(9),
+        }
+        .chunks()
+        .flatten()
+        .collect();
         assert_eq!(chunks, [5, 6, 7, 8]);
     }
 
     #[test]
     fn every_bad_field_is_reported() {
         let request = pb::StreamExamplesRequest {
-            selector: Some(Selector::Latents(pb::LatentSet { latents: vec![1, 1] })),
+            selector: Some(Selector::Latents(pb::LatentSet {
+                latents: vec![1, 1],
+            })),
             mode: 99,
             centring: 99,
             count: 1 << 30,
@@ -316,10 +379,20 @@ mod tests {
         let error = parse(request, &limits()).unwrap_err();
         let status = Status::from(error);
         let details = tonic_types::StatusExt::get_details_bad_request(&status).unwrap();
-        let names: Vec<&str> =
-            details.field_violations.iter().map(|violation| violation.field.as_str()).collect();
-        let expected =
-            ["cache", "latents.latents", "mode", "centring", "count", "groups", "window"];
+        let names: Vec<&str> = details
+            .field_violations
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
+        let expected = [
+            "cache",
+            "latents.latents",
+            "mode",
+            "centring",
+            "count",
+            "groups",
+            "window",
+        ];
         assert_eq!(names, expected);
     }
 
@@ -331,7 +404,16 @@ mod tests {
             ..pb::StreamExamplesRequest::default()
         };
         let parsed = parse(request, &limits()).unwrap();
-        assert_eq!((parsed.query.count, parsed.query.groups, parsed.query.window), (20, 10, 32));
-        assert_eq!(parsed.latents, Latents::Range { start: 0, end: None });
+        assert_eq!(
+            (parsed.query.count, parsed.query.groups, parsed.query.window),
+            (20, 10, 32)
+        );
+        assert_eq!(
+            parsed.latents,
+            Latents::Range {
+                start: 0,
+                end: None
+            }
+        );
     }
 }

@@ -14,6 +14,10 @@ pub(super) async fn handle(
 ) -> Result<pb::Job, Error> {
     let mut violations = Violations::default();
     let id = violations.parsed("name", &request.name);
-    let job = app.store.jobs().request_cancel(&violations.finish(id)?).await?;
+    let job = app
+        .store
+        .jobs()
+        .request_cancel(&violations.finish(id)?)
+        .await?;
     Ok(convert::job(job))
 }

@@ -13,8 +13,15 @@ pub(super) async fn handle(
     _: Context,
     request: pb::ListJobsRequest,
 ) -> Result<pb::ListJobsResponse, Error> {
-    let filter = Filter { states: states(&request.states)?, kind: request.kind };
-    let page = store_page(request.page_size, request.page_token, app.config.limits.max_page_size)?;
+    let filter = Filter {
+        states: states(&request.states)?,
+        kind: request.kind,
+    };
+    let page = store_page(
+        request.page_size,
+        request.page_token,
+        app.config.limits.max_page_size,
+    )?;
     let listed = app.store.jobs().list(&filter, &page).await?;
     Ok(pb::ListJobsResponse {
         jobs: listed.items.into_iter().map(convert::job).collect(),
@@ -26,11 +33,16 @@ fn states(values: &[i32]) -> Result<Vec<JobState>, Error> {
     let mut violations = Violations::default();
     let mut states = Vec::new();
     for (index, &value) in values.iter().enumerate() {
-        let state = JobState::ALL.into_iter().find(|&state| convert::job_state(state) as i32 == value);
+        let state = JobState::ALL
+            .into_iter()
+            .find(|&state| convert::job_state(state) as i32 == value);
         match state {
             Some(state) if states.contains(&state) => {}
             Some(state) => states.push(state),
-            None => violations.invalid(format!("states[{index}]"), format!("{value} is no state of a job")),
+            None => violations.invalid(
+                format!("states[{index}]"),
+                format!("{value} is no state of a job"),
+            ),
         }
     }
     violations.check().map(|()| states)

@@ -17,7 +17,10 @@ pub(super) struct Service(pub(super) Shared);
 impl pb::job_service_server::JobService for Service {
     type WatchJobStream = Streaming<pb::JobEvent>;
 
-    async fn get_job(&self, request: Request<pb::GetJobRequest>) -> Result<Response<pb::Job>, Status> {
+    async fn get_job(
+        &self,
+        request: Request<pb::GetJobRequest>,
+    ) -> Result<Response<pb::Job>, Status> {
         unary(&self.0, request, get_job::handle).await
     }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long the database may be away before a watch ends with DATABASE_UNAVAILABLE.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause before the database is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -27,7 +27,11 @@ pub(super) async fn handle(
 ) -> Result<impl Stream<Item = Result<pb::JobEvent, Status>>, Error> {
     let mut violations = Violations::default();
     let id = violations.parsed("name", &request.name);
-    let watch = app.store.events().watch(&violations.finish(id)?, request.after_event_id).await?;
+    let watch = app
+        .store
+        .events()
+        .watch(&violations.finish(id)?, request.after_event_id)
+        .await?;
     Ok(stream::unfold(Some(watch), move |watch| {
         let app = Arc::clone(&app);
         async move {

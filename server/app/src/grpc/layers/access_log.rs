@@ -19,7 +19,11 @@ impl AccessLog {
     /// Opens the span of a call to `path`.
     pub(super) fn start(path: &str, context: &Context) -> Self {
         let span = tracing::info_span!("call", rpc = path.trim_start_matches('/'), request_id = %context.id);
-        Self { span, start: Instant::now(), ended: false }
+        Self {
+            span,
+            start: Instant::now(),
+            ended: false,
+        }
     }
 
     /// The call's span.

@@ -31,7 +31,13 @@ impl GuardedBody {
         // A body that has ended already (an error in the headers) needs no timer.
         let timer = deadline.filter(|_| !inner.is_end_stream());
         let deadline = timer.map(|at| Box::pin(tokio::time::sleep_until(at.into())));
-        Self { inner, deadline, log, span, ended: false }
+        Self {
+            inner,
+            deadline,
+            log,
+            span,
+            ended: false,
+        }
     }
 
     /// Ends the stream with `status` in the trailers.
@@ -68,14 +74,18 @@ impl HttpBody for GuardedBody {
         };
         match &polled {
             Poll::Pending => {
-                let passed = this.deadline.as_mut().is_some_and(|at| at.as_mut().poll(cx).is_ready());
+                let passed = this
+                    .deadline
+                    .as_mut()
+                    .is_some_and(|at| at.as_mut().poll(cx).is_ready());
                 if passed {
                     return this.cut(&expired());
                 }
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(trailers) = frame.trailers_ref() {
-                    let code = Status::from_header_map(trailers).map_or(Code::Ok, |status| status.code());
+                    let code =
+                        Status::from_header_map(trailers).map_or(Code::Ok, |status| status.code());
                     this.log.end(code);
                 }
             }

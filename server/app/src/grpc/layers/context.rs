@@ -30,8 +30,11 @@ impl Context {
             Some(id) => id.to_owned(),
             None => uuid::Uuid::new_v4().simple().to_string(),
         };
-        let timeout = headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
-        let deadline = timeout.and_then(|timeout| now.checked_add(timeout.saturating_sub(super::SLACK)));
+        let timeout = headers
+            .get("grpc-timeout")
+            .and_then(|value| timeout(value.to_str().ok()?));
+        let deadline =
+            timeout.and_then(|timeout| now.checked_add(timeout.saturating_sub(super::SLACK)));
         Self { id, deadline }
     }
 

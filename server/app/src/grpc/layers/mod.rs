@@ -42,7 +42,10 @@ impl<S> Layer<S> for EdgeLayer {
     type Service = Edge<S>;
 
     fn layer(&self, inner: S) -> Edge<S> {
-        Edge { inner, life: self.life.clone() }
+        Edge {
+            inner,
+            life: self.life.clone(),
+        }
     }
 }
 
@@ -81,11 +84,13 @@ where
         let answer = async move {
             let response = match call {
                 None => refused().into_http(),
-                Some(call) => match within(context.deadline, AssertUnwindSafe(call).catch_unwind()).await {
-                    None => expired().into_http(),
-                    Some(Err(panic)) => panicked(panic.as_ref()).into_http(),
-                    Some(Ok(response)) => response?,
-                },
+                Some(call) => {
+                    match within(context.deadline, AssertUnwindSafe(call).catch_unwind()).await {
+                        None => expired().into_http(),
+                        Some(Err(panic)) => panicked(panic.as_ref()).into_http(),
+                        Some(Ok(response)) => response?,
+                    }
+                }
             };
             Ok(finish(response, &context, log, outer))
         };
@@ -103,7 +108,11 @@ fn refused() -> Status {
 }
 
 fn expired() -> Status {
-    Error::new(Reason::DeadlineExceeded, "the deadline passed before the answer was ready").into()
+    Error::new(
+        Reason::DeadlineExceeded,
+        "the deadline passed before the answer was ready",
+    )
+    .into()
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Status {
@@ -144,7 +153,9 @@ fn finish(
 
 /// Gives a reason to failures that tonic found itself: a message over the size limit, or one that is not protobuf.
 fn complete(headers: &mut http::HeaderMap) {
-    let Some(status) = Status::from_header_map(headers) else { return };
+    let Some(status) = Status::from_header_map(headers) else {
+        return;
+    };
     if !status.details().is_empty() {
         return;
     }
@@ -171,7 +182,11 @@ mod tests {
 
     use super::*;
 
-    async fn call<F>(life: Lifecycle, timeout: Option<&str>, answer: F) -> (Option<Status>, http::HeaderMap)
+    async fn call<F>(
+        life: Lifecycle,
+        timeout: Option<&str>,
+        answer: F,
+    ) -> (Option<Status>, http::HeaderMap)
     where
         F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
     {
@@ -181,27 +196,47 @@ mod tests {
         if let Some(timeout) = timeout {
             request = request.header("grpc-timeout", timeout);
         }
-        let request = request.header("x-request-id", "r-1").body(Body::empty()).unwrap();
-        let response = EdgeLayer { life }.layer(inner).oneshot(request).await.unwrap();
+        let request = request
+            .header("x-request-id", "r-1")
+            .body(Body::empty())
+            .unwrap();
+        let response = EdgeLayer { life }
+            .layer(inner)
+            .oneshot(request)
+            .await
+            .unwrap();
         let headers = response.headers().clone();
         (Status::from_header_map(&headers), headers)
     }
 
     fn reason(status: Option<Status>) -> (tonic::Code, String) {
         let status = status.unwrap();
-        (status.code(), status.get_details_error_info().unwrap().reason)
+        (
+            status.code(),
+            status.get_details_error_info().unwrap().reason,
+        )
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_answer_is_deadline_exceeded() {
         let (status, _) = call(Lifecycle::default(), Some("50m"), std::future::pending()).await;
-        assert_eq!(reason(status), (tonic::Code::DeadlineExceeded, "DEADLINE_EXCEEDED".to_owned()));
+        assert_eq!(
+            reason(status),
+            (
+                tonic::Code::DeadlineExceeded,
+                "DEADLINE_EXCEEDED".to_owned()
+            )
+        );
     }
 
     #[tokio::test]
     async fn a_panic_is_an_answer() {
-        let (status, headers) = call(Lifecycle::default(), None, async { panic!("on purpose") }).await;
-        assert_eq!(reason(status), (tonic::Code::Internal, "INTERNAL".to_owned()));
+        let (status, headers) =
+            call(Lifecycle::default(), None, async { panic!("on purpose") }).await;
+        assert_eq!(
+            reason(status),
+            (tonic::Code::Internal, "INTERNAL".to_owned())
+        );
         assert_eq!(headers["x-request-id"], "r-1");
     }
 
@@ -210,14 +245,20 @@ mod tests {
         let life = Lifecycle::default();
         life.drain();
         let (status, _) = call(life, None, async { Ok(Response::new(Body::empty())) }).await;
-        assert_eq!(reason(status), (tonic::Code::Unavailable, "SHUTTING_DOWN".to_owned()));
+        assert_eq!(
+            reason(status),
+            (tonic::Code::Unavailable, "SHUTTING_DOWN".to_owned())
+        );
     }
 
     #[tokio::test]
     async fn failures_of_the_transport_get_a_reason() {
         let answer = async { Ok(Status::out_of_range("message length too large").into_http()) };
         let (status, _) = call(Lifecycle::default(), None, answer).await;
-        assert_eq!(reason(status), (tonic::Code::InvalidArgument, "BATCH_TOO_LARGE".to_owned()));
+        assert_eq!(
+            reason(status),
+            (tonic::Code::InvalidArgument, "BATCH_TOO_LARGE".to_owned())
+        );
     }
 
     #[tokio::test]

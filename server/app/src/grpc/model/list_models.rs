@@ -15,8 +15,14 @@ pub(super) async fn handle(
     let page = parse(&request, app.config.limits.max_page_size)?;
     let catalog = app.engine.catalog();
     let (models, next_page_token) = page.cut(catalog.models.values(), |entry| entry.id.to_string());
-    let models = models.into_iter().map(|entry| convert::model(entry)).collect();
-    Ok(pb::ListModelsResponse { models, next_page_token })
+    let models = models
+        .into_iter()
+        .map(|entry| convert::model(entry))
+        .collect();
+    Ok(pb::ListModelsResponse {
+        models,
+        next_page_token,
+    })
 }
 
 fn parse(request: &pb::ListModelsRequest, max: usize) -> Result<Page, Error> {

@@ -36,7 +36,11 @@ fn parse(request: &pb::LoadModelRequest) -> Result<Parsed, Error> {
     if dtype == Some(None) {
         violations.invalid("dtype", format!("`{}` is not f32 or bf16", request.dtype));
     }
-    let parsed = id.zip(path).map(|(id, path)| Parsed { id, path, dtype: dtype.flatten() });
+    let parsed = id.zip(path).map(|(id, path)| Parsed {
+        id,
+        path,
+        dtype: dtype.flatten(),
+    });
     violations.finish(parsed)
 }
 

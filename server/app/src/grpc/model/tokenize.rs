@@ -19,17 +19,26 @@ pub(super) async fn handle(
     let has_bos = entry.tokenizer.bos().is_some();
     if request.prepend_bos == Some(true) && !has_bos {
         let mut violations = Violations::default();
-        violations.invalid("prepend_bos", format!("{id} has no beginning-of-sequence token"));
+        violations.invalid(
+            "prepend_bos",
+            format!("{id} has no beginning-of-sequence token"),
+        );
         violations.check()?;
     }
     let prepend_bos = request.prepend_bos.unwrap_or(has_bos);
     blocking(move || {
         let tokenizer = &entry.tokenizer;
         let tokenize = |text: &String| {
-            let sequence = tokenizer.encode(text, prepend_bos).map_err(|error| Error::from_reason(&error))?;
+            let sequence = tokenizer
+                .encode(text, prepend_bos)
+                .map_err(|error| Error::from_reason(&error))?;
             Ok(convert::token_sequence(tokenizer, sequence))
         };
-        let sequences = request.texts.iter().map(tokenize).collect::<Result<_, Error>>()?;
+        let sequences = request
+            .texts
+            .iter()
+            .map(tokenize)
+            .collect::<Result<_, Error>>()?;
         Ok(pb::TokenizeResponse { sequences })
     })
     .await
@@ -38,6 +47,10 @@ pub(super) async fn handle(
 fn parse(request: &pb::TokenizeRequest, max_prompts: usize) -> Result<ModelId, Error> {
     let mut violations = Violations::default();
     let id = violations.parsed("name", &request.name);
-    violations.at_most("texts", request.texts.len() as u64, (max_prompts as u64, "max_prompts"));
+    violations.at_most(
+        "texts",
+        request.texts.len() as u64,
+        (max_prompts as u64, "max_prompts"),
+    );
     violations.finish(id)
 }

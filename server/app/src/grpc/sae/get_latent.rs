@@ -23,13 +23,22 @@ pub(super) async fn handle(
     let (name, count) = parse(&request)?;
     let sae = resident(&app, &name.sae)?;
     if name.latent as usize >= sae.info.d_sae {
-        let message = format!("{} has {} latents, numbered from 0", name.sae, sae.info.d_sae);
-        let error = Error::new(Reason::UnknownLatent, format!("{name} does not exist: {message}"));
+        let message = format!(
+            "{} has {} latents, numbered from 0",
+            name.sae, sae.info.d_sae
+        );
+        let error = Error::new(
+            Reason::UnknownLatent,
+            format!("{name} does not exist: {message}"),
+        );
         return Err(error.with("d_sae", sae.info.d_sae));
     }
     let catalog = app.engine.catalog();
     let model = catalog.models.get(name.sae.model()).cloned();
-    let report = app.engine.latent(name.sae.clone(), name.latent, count as usize).await?;
+    let report = app
+        .engine
+        .latent(name.sae.clone(), name.latent, count as usize)
+        .await?;
     let tokenizer = model.map(|entry| std::sync::Arc::clone(&entry.tokenizer));
     Ok(reply(&name, report, tokenizer.as_deref()))
 }
@@ -38,16 +47,34 @@ fn parse(request: &pb::GetLatentRequest) -> Result<(LatentName, u32), Error> {
     let mut violations = Violations::default();
     let name = violations.parsed("name", &request.name);
     if request.count > MAX_COUNT {
-        violations.invalid("count", format!("{} is more than {MAX_COUNT}", request.count));
+        violations.invalid(
+            "count",
+            format!("{} is more than {MAX_COUNT}", request.count),
+        );
     }
-    let count = if request.count == 0 { DEFAULT_COUNT } else { request.count };
+    let count = if request.count == 0 {
+        DEFAULT_COUNT
+    } else {
+        request.count
+    };
     violations.finish(name.map(|name| (name, count)))
 }
 
 fn reply(name: &LatentName, report: LatentReport, tokenizer: Option<&Tokenizer>) -> pb::Latent {
-    let text = |id| tokenizer.map(|tokenizer| tokenizer.token_text(id).to_owned()).unwrap_or_default();
+    let text = |id| {
+        tokenizer
+            .map(|tokenizer| tokenizer.token_text(id).to_owned())
+            .unwrap_or_default()
+    };
     let logits = |entries: Vec<(u32, f32)>| {
-        entries.into_iter().map(|(id, logit)| pb::TokenLogit { id, token: text(id), logit }).collect()
+        entries
+            .into_iter()
+            .map(|(id, logit)| pb::TokenLogit {
+                id,
+                token: text(id),
+                logit,
+            })
+            .collect()
     };
     let neighbours = report.neighbours.into_iter();
     pb::Latent {
@@ -60,6 +87,8 @@ fn reply(name: &LatentName, report: LatentReport, tokenizer: Option<&Tokenizer>)
         threshold: report.threshold,
         top_logits: logits(report.top_logits),
         bottom_logits: logits(report.bottom_logits),
-        neighbours: neighbours.map(|(latent, cosine)| pb::Neighbour { latent, cosine }).collect(),
+        neighbours: neighbours
+            .map(|(latent, cosine)| pb::Neighbour { latent, cosine })
+            .collect(),
     }
 }

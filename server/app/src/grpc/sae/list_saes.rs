@@ -15,15 +15,25 @@ pub(super) async fn handle(
 ) -> Result<pb::ListSaesResponse, Error> {
     let (model, page) = parse(&request, app.config.limits.max_page_size)?;
     let catalog = app.engine.catalog();
-    if let Some(model) = model.as_ref().filter(|&model| !catalog.models.contains_key(model)) {
-        return Err(latentd_engine::Error::UnknownModel { model: model.clone() }.into());
+    if let Some(model) = model
+        .as_ref()
+        .filter(|&model| !catalog.models.contains_key(model))
+    {
+        return Err(latentd_engine::Error::UnknownModel {
+            model: model.clone(),
+        }
+        .into());
     }
-    let of_model = |name: &latentd_domain::SaeName| model.as_ref().is_none_or(|id| id == name.model());
+    let of_model =
+        |name: &latentd_domain::SaeName| model.as_ref().is_none_or(|id| id == name.model());
     let entries = catalog.saes.values().filter(|entry| of_model(&entry.name));
     // The catalog is ordered by name, and so are the tokens: the order of parts, not of the joined text.
     let (saes, next_page_token) = page.cut(entries, |entry| key(&entry.name));
     let saes = saes.into_iter().map(|entry| convert::sae(entry)).collect();
-    Ok(pb::ListSaesResponse { saes, next_page_token })
+    Ok(pb::ListSaesResponse {
+        saes,
+        next_page_token,
+    })
 }
 
 /// Sorts as the names do: a space sorts before everything that an id may hold.
@@ -33,7 +43,11 @@ fn key(name: &latentd_domain::SaeName) -> String {
 
 fn parse(request: &pb::ListSaesRequest, max: usize) -> Result<(Option<ModelId>, Page), Error> {
     let mut violations = Violations::default();
-    let parent = if request.parent == "models/-" { "" } else { &request.parent };
+    let parent = if request.parent == "models/-" {
+        ""
+    } else {
+        &request.parent
+    };
     let model = violations.optional("parent", parent);
     let page = Page::parse(&mut violations, request.page_size, &request.page_token, max);
     violations.check().map(|()| (model, page))

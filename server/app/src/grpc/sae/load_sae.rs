@@ -17,7 +17,11 @@ pub(super) async fn handle(
     _: Context,
     request: pb::LoadSaeRequest,
 ) -> Result<pb::Sae, Error> {
-    let Parsed { name, path, options } = parse(&request)?;
+    let Parsed {
+        name,
+        path,
+        options,
+    } = parse(&request)?;
     let entry = residency::load_sae(&app, name, path, options).await?;
     Ok(convert::sae(&entry))
 }
@@ -48,9 +52,18 @@ fn parse(request: &pb::LoadSaeRequest) -> Result<Parsed, Error> {
             None
         }
     };
-    let name = model.zip(id).and_then(|(model, id)| SaeName::new(model, id.id()).ok());
-    let options = SaeOptions { norm_scaling_factor: factor, hook_point };
-    violations.finish(name.zip(path).map(|(name, path)| Parsed { name, path, options }))
+    let name = model
+        .zip(id)
+        .and_then(|(model, id)| SaeName::new(model, id.id()).ok());
+    let options = SaeOptions {
+        norm_scaling_factor: factor,
+        hook_point,
+    };
+    violations.finish(name.zip(path).map(|(name, path)| Parsed {
+        name,
+        path,
+        options,
+    }))
 }
 
 #[cfg(test)]
@@ -70,8 +83,20 @@ mod tests {
         };
         let status = tonic::Status::from(parse(&request).unwrap_err());
         let fields = status.get_details_bad_request().unwrap().field_violations;
-        let names: Vec<&str> = fields.iter().map(|violation| violation.field.as_str()).collect();
-        assert_eq!(names, ["parent", "sae_id", "path", "norm_scaling_factor", "hook_point"]);
+        let names: Vec<&str> = fields
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "parent",
+                "sae_id",
+                "path",
+                "norm_scaling_factor",
+                "hook_point"
+            ]
+        );
         assert_eq!(fields[4].reason, "UNKNOWN_HOOK_POINT");
     }
 

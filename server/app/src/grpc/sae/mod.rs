@@ -24,7 +24,10 @@ impl pb::sae_service_server::SaeService for Service {
         unary(&self.0, request, list_saes::handle).await
     }
 
-    async fn get_sae(&self, request: Request<pb::GetSaeRequest>) -> Result<Response<pb::Sae>, Status> {
+    async fn get_sae(
+        &self,
+        request: Request<pb::GetSaeRequest>,
+    ) -> Result<Response<pb::Sae>, Status> {
         unary(&self.0, request, get_sae::handle).await
     }
 

@@ -67,7 +67,9 @@ fn capabilities() -> pb::Capabilities {
     pb::Capabilities {
         model_families: words(&["llama", "gpt2"]),
         model_formats: words(&["huggingface", "gguf"]),
-        sae_architectures: SaeArchitecture::ALL.map(|it| it.as_str().to_owned()).to_vec(),
+        sae_architectures: SaeArchitecture::ALL
+            .map(|it| it.as_str().to_owned())
+            .to_vec(),
         sae_formats: words(&["saelens"]),
         sites: Site::ALL.map(|site| site.as_str().to_owned()).to_vec(),
         corpus_formats: words(&["text", "lines", "jsonl", "parquet"]),
