@@ -118,7 +118,11 @@ impl Cut {
     /// Blocks as large as they may be; segments only where there are too few blocks for the threads.
     fn new(rows: usize, (d_in, panels): (usize, usize), threads: usize) -> Self {
         let most = (BLOCK_BYTES / (size_of::<f32>() * d_in)).clamp(LEAST_BLOCK_ROWS, BLOCK_ROWS);
-        let blocks = rows.div_ceil(most).max(1);
+        let mut blocks = rows.div_ceil(most).max(1);
+        if blocks >= threads {
+            // No thread is left with one block more than the others.
+            blocks = blocks.next_multiple_of(threads);
+        }
         let segments = if threads == 1 {
             1
         } else {
