@@ -308,7 +308,7 @@ async fn stats(args: StatsArgs, client: &Client, out: &Output) -> anyhow::Result
     match args.sort {
         SortArg::Latent => {}
         SortArg::Density => {
-            stats.sort_by(|a, b| b.count.cmp(&a.count).then(a.latent.cmp(&b.latent)))
+            stats.sort_by(|a, b| b.count.cmp(&a.count).then(a.latent.cmp(&b.latent)));
         }
         SortArg::Max => stats.sort_by(|a, b| b.max.total_cmp(&a.max).then(a.latent.cmp(&b.latent))),
     }

@@ -146,10 +146,6 @@ pub(super) fn describe(encoded: &Encoded, show: usize, out: &Output) -> String {
     text
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one place, and each is another thing"
-)]
 fn describe_prompt(
     encoded: &Encoded,
     prompt: usize,

@@ -1,6 +1,6 @@
 //! What a failure says, and the code that the process ends with.
 
-use std::{io, process::ExitCode};
+use std::{fmt::Write as _, io, process::ExitCode};
 
 use latentd_client::{Code, Error};
 
@@ -61,21 +61,23 @@ pub(super) fn describe(error: &Error, style: Style) -> String {
         error.message
     );
     for violation in &error.violations {
-        text.push_str(&format!(
-            "\n  {}: {}",
+        let _ = write!(
+            text,
+            "
+  {}: {}",
             style.bold(&violation.field),
             violation.description
-        ));
+        );
     }
     for (name, value) in error
         .metadata
         .iter()
         .filter(|(name, _)| name.as_str() != "page")
     {
-        text.push_str(&format!("\n  {} {value}", style.dim(&format!("{name}:"))));
+        let _ = write!(text, "\n  {} {value}", style.dim(&format!("{name}:")));
     }
     if let Some(page) = error.page() {
-        text.push_str(&format!("\n  {} {page}", style.dim("see")));
+        let _ = write!(text, "\n  {} {page}", style.dim("see"));
     }
     if error.is_connection() {
         text.push_str("\n  Is the server up? `latentd serve` starts one; --address or LATENTD_ADDRESS names it.");

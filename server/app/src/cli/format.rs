@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(duration(Duration::from_micros(90)), "90 µs");
         assert_eq!(duration(Duration::from_millis(90)), "90 ms");
         assert_eq!(duration(Duration::from_secs(200)), "3 min 20 s");
-        assert_eq!(duration(Duration::from_secs(7500)), "2 h 5 min");
+        assert_eq!(duration(Duration::from_mins(125)), "2 h 5 min");
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         assert_eq!(
             ago(Some(now - Duration::from_secs(61)), now),

@@ -40,6 +40,10 @@ pub(super) struct Output {
     pub(super) interactive: bool,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "who has no output at hand has nothing to print"
+)]
 impl Output {
     /// What suits the standard output and error of this process.
     pub(super) fn of_process(json: bool, colour: Colour, environment: &Environment) -> Self {

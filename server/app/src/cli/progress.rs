@@ -1,6 +1,9 @@
 //! Following a job: a bar on a terminal, a line now and then elsewhere, events for scripts.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -143,16 +146,14 @@ pub(super) fn numbers(progress: &Progress) -> String {
         ),
     };
     if progress.rate >= 1.0 {
-        text.push_str(&format!(
-            ", {} a second",
-            count(progress.rate.round() as u64)
-        ));
+        let _ = write!(text, ", {} a second", count(progress.rate.round() as u64));
     }
     if let Some(eta) = progress.eta {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             ", {} to go",
             duration(Duration::from_secs(eta.as_secs()))
-        ));
+        );
     }
     text
 }

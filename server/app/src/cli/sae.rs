@@ -1,6 +1,6 @@
 //! `latentd sae`: SAEs resident on the device, and what can be read from their weights.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{fmt::Write as _, path::PathBuf, time::SystemTime};
 
 use clap::Subcommand;
 use latentd_client::{Latent, LoadSaeRequest, Sae, SelfTest};
@@ -143,7 +143,7 @@ fn list(saes: &[Sae], style: Style, width: usize) -> String {
 fn describe(sae: &Sae, style: Style) -> String {
     let mut hook_point = sae.hook_point.clone();
     if sae.declared_hook_point != sae.hook_point {
-        hook_point.push_str(&format!(" (declared as {})", sae.declared_hook_point));
+        let _ = write!(hook_point, " (declared as {})", sae.declared_hook_point);
     }
     let k = sae.k.map_or(String::new(), |k| format!(", k {k}"));
     let bos = if sae.prepend_bos { "with" } else { "without" };

@@ -1,5 +1,7 @@
 //! Columns that line up, whatever the colours and widths of what is in them.
 
+use std::fmt::Write as _;
+
 use super::style::Style;
 
 /// Space between columns.
@@ -90,13 +92,12 @@ pub(super) fn pairs<'a>(
         .map(|(name, _)| console::measure_text_width(name))
         .max()
         .unwrap_or_default();
-    pairs
-        .into_iter()
-        .map(|(name, value)| {
-            let padding = " ".repeat(widest.saturating_sub(console::measure_text_width(name)));
-            format!("{}{padding}{GAP}{value}\n", style.dim(name))
-        })
-        .collect()
+    let mut text = String::new();
+    for (name, value) in pairs {
+        let padding = " ".repeat(widest.saturating_sub(console::measure_text_width(name)));
+        let _ = writeln!(text, "{}{padding}{GAP}{value}", style.dim(name));
+    }
+    text
 }
 
 #[cfg(test)]

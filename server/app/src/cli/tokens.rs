@@ -1,5 +1,7 @@
 //! Tokens on a terminal: visible, harmless, coloured by activation.
 
+use std::fmt::Write as _;
+
 use super::style::Style;
 
 /// A token's text on one line: line ends become signs, and what could command the terminal is replaced.
@@ -41,7 +43,7 @@ pub(super) fn warm(
         let share = if max > 0.0 { activation / max } else { 0.0 };
         let token = visible(token);
         if is_peak && !style.is_on() {
-            text.push_str(&format!("«{token}»"));
+            let _ = write!(text, "«{token}»");
         } else {
             text.push_str(&style.heat(&token, share, is_peak));
         }

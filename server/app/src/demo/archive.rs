@@ -1,6 +1,7 @@
 //! Checks packages against their digests, and takes files out of them.
 
 use std::{
+    fmt::Write as _,
     io::{self, Read, Write},
     path::Path,
 };
@@ -32,8 +33,10 @@ pub(super) fn verify(path: &Path, item: &Item) -> Result<(), Error> {
     let found = digest
         .finalize()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
     if bytes == item.bytes && found == item.sha256 {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! The end of the demonstration: how to keep the server running, and how to call it.
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -30,13 +31,13 @@ impl Place {
     fn serve(&self) -> String {
         let mut command = format!("{} serve", self.program);
         if let Some(folder) = &self.data_dir {
-            command.push_str(&format!(" --data-dir {}", folder.display()));
+            let _ = write!(command, " --data-dir {}", folder.display());
         }
         command
     }
 
     /// The address that commands have to be given.
-    fn option(&self, address: SocketAddr) -> String {
+    fn option(address: SocketAddr) -> String {
         if address.port() == USUAL_PORT {
             String::new()
         } else {
@@ -81,7 +82,7 @@ pub(super) fn serving(place: &Place, style: Style) -> String {
 
 fn calls(place: &Place, address: SocketAddr, lead: &str) -> String {
     let (program, latent) = (&place.program, place.latent);
-    let option = place.option(address);
+    let option = Place::option(address);
     let sae = format!("{MODEL_ID}/{SAE_ID}");
     format!(
         "{lead}
