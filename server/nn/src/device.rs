@@ -20,6 +20,10 @@ mod chosen {
         BackendDevice::default()
     }
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the same shape as for devices that are not"
+    )]
     pub(super) fn name(_device: &BackendDevice) -> String {
         "cpu".to_owned()
     }

@@ -302,7 +302,8 @@ fn bytes(tensor: &Tensor<2>) -> usize {
     tensor.shape().num_elements() * tensor.dtype().size()
 }
 
-#[cfg(all(test, not(feature = "cuda")))]
+#[cfg(not(feature = "cuda"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{device::host_view, kernels::cpu::ops};

@@ -34,9 +34,10 @@ pub(super) fn parts(
             .map(|layer| reader.block(layer))
             .collect::<Result<_, _>>()?,
         final_norm: reader.norm("transformer.ln_f")?,
-        unembedding: match config.tie_embeddings {
-            true => None,
-            false => Some(reader.table("lm_head.weight", vocab)?),
+        unembedding: if config.tie_embeddings {
+            None
+        } else {
+            Some(reader.table("lm_head.weight", vocab)?)
         },
         vocab,
         context_length,

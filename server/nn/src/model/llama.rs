@@ -30,9 +30,10 @@ pub(super) fn parts(
             .map(|layer| reader.block(layer))
             .collect::<Result<_, _>>()?,
         final_norm: reader.norm("model.norm")?,
-        unembedding: match config.tie_embeddings {
-            true => None,
-            false => Some(reader.table("lm_head.weight")?),
+        unembedding: if config.tie_embeddings {
+            None
+        } else {
+            Some(reader.table("lm_head.weight")?)
         },
         vocab: config.vocab,
         context_length: config.context_length,

@@ -119,9 +119,9 @@ pub(crate) fn attention(
             .with_max_len(1)
             .for_each(|block| block.arch().dispatch(block));
     } else {
-        blocks
-            .into_iter()
-            .for_each(|block| block.arch().dispatch(block));
+        for block in blocks {
+            block.arch().dispatch(block);
+        }
     }
 }
 
@@ -141,7 +141,7 @@ struct Shelf<'a> {
     values: &'a [f32],
 }
 
-impl<'a> Pass<'a> {
+impl Pass<'_> {
     /// Rearranges the keys and values of every sequence and head.
     fn arrange<'s>(
         self,

@@ -159,6 +159,7 @@ impl PackedMatrix {
     /// # Panics
     ///
     /// If a column is not below [`PackedMatrix::n`], or the matrix is gated.
+    #[must_use]
     pub fn select(&self, columns: &[u32]) -> Self {
         assert!(
             !self.gated,

@@ -48,7 +48,7 @@ pub(crate) fn silu(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn gelu_tanh(x: f32) -> f32 {
     /// 2 · √(2/π)
-    const SLOPE: f32 = 1.595_769_1;
+    const SLOPE: f32 = 1.595_769_2;
     let u = SLOPE * (x * x * x).mul_add(0.044_715, x);
     x / (1.0 + exp(-u))
 }

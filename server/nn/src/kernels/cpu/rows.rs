@@ -3,6 +3,11 @@
 //! The microkernel reads one value of each row of a strip at every step of its inner loop; transposed, these lie side by
 //! side and need neither bounds checks nor one address register a row.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows are numbered below the height of a strip"
+)]
+
 /// Rows in a full strip. Twelve rows times two vectors of sixteen columns are the 24 accumulators that AVX-512 has room for.
 pub(crate) const STRIP: usize = 12;
 
@@ -97,10 +102,10 @@ pub(crate) const fn strip_height(rows: usize) -> usize {
 }
 
 /// Writes up to `M` rows of `k` values as `[k, M]`; rows that are not there become zeros.
-pub(crate) fn transpose<const M: usize>(rows: &[f32], k: usize, strip: &mut [f32]) {
-    let (steps, _) = strip.as_chunks_mut::<M>();
-    // Blocks of the inner dimension keep the strip's lines in the first-level cache while all rows pass over them.
+fn transpose<const M: usize>(rows: &[f32], k: usize, strip: &mut [f32]) {
+    /// Steps that all rows pass over before the next: their lines stay in the first-level cache.
     const BLOCK: usize = 256;
+    let (steps, _) = strip.as_chunks_mut::<M>();
     for (block, steps) in steps.chunks_mut(BLOCK).enumerate() {
         let from = block * BLOCK;
         for r in 0..M {
