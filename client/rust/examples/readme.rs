@@ -16,7 +16,7 @@ async fn main() -> latentd_client::Result<()> {
     run(&address, &sae).await
 }
 
-/// What the README shows; a test runs it.
+/// Encodes a prompt, and prints the examples of its strongest latents.
 pub(crate) async fn run(address: &str, sae: &str) -> latentd_client::Result<()> {
     let client = Client::connect(address).await?;
 

@@ -156,6 +156,10 @@ impl From<tonic_types::Status> for Error {
 }
 
 /// The code as gRPC spells it: `INVALID_ARGUMENT`.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
 fn code_name<S: Serializer>(code: &Code, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {

@@ -3,6 +3,8 @@
 mod client;
 mod csr;
 mod error;
+#[cfg(test)]
+mod fake;
 mod page;
 mod retry;
 mod time;
