@@ -103,6 +103,7 @@ impl SparseActivations {
     }
 
     /// The rows `start..end` on their own; rows that do not exist are left out.
+    #[must_use]
     pub fn slice(&self, start: usize, end: usize) -> SparseActivations {
         let mut out = SparseActivations::default();
         for row in start..end.min(self.rows()) {

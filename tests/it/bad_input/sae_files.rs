@@ -41,25 +41,25 @@ async fn saes_that_would_have_to_be_guessed_are_refused() {
         Reason::PathNotReadable,
     );
     let folder = altered(&server, "architecture", |config| {
-        config["architecture"] = json!("crosscoder")
+        config["architecture"] = json!("crosscoder");
     });
     refused(load(folder).await, Reason::UnsupportedSae);
     let folder = altered(&server, "normalisation", |config| {
-        config["normalize_activations"] = json!("expected_average_only_in")
+        config["normalize_activations"] = json!("expected_average_only_in");
     });
     refused(load(folder).await, Reason::MissingNormFactor);
     let folder = altered(&server, "hook", |config| {
-        config["metadata"]["hook_name"] = json!("blocks.1.hook_q")
+        config["metadata"]["hook_name"] = json!("blocks.1.hook_q");
     });
     refused(load(folder).await, Reason::UnknownHookPoint);
     let folder = altered(&server, "layer", |config| {
-        config["metadata"]["hook_name"] = json!("blocks.2.hook_resid_post")
+        config["metadata"]["hook_name"] = json!("blocks.2.hook_resid_post");
     });
     refused(load(folder).await, Reason::UnknownHookPoint);
     let folder = altered(&server, "width", |config| config["d_sae"] = json!(95));
     refused(load(folder).await, Reason::ShapeMismatch);
     let folder = altered(&server, "threshold", |config| {
-        config["architecture"] = json!("jumprelu")
+        config["architecture"] = json!("jumprelu");
     });
     refused(load(folder).await, Reason::MissingTensor);
     let folder = altered(&server, "fields", |config| {

@@ -115,11 +115,11 @@ async fn every_format_gives_the_same_documents() {
     for (index, text) in texts.iter().enumerate() {
         fs_err::write(dir.join(format!("text/{index}.txt")), text).unwrap();
     }
-    let lines = texts
+    let lines: Vec<String> = texts
         .iter()
-        .map(|text| format!("{}\n", serde_json::json!({ "body": text })))
-        .collect::<String>();
-    fs_err::write(dir.join("all.jsonl"), lines).unwrap();
+        .map(|text| serde_json::json!({ "body": text }).to_string())
+        .collect();
+    fs_err::write(dir.join("all.jsonl"), lines.join("\n")).unwrap();
     fs_err::write(dir.join("lines.txt"), texts.join("\n")).unwrap();
     let corpora = [
         Corpus::new([dir.join("text").display().to_string()]),

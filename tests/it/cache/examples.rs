@@ -97,7 +97,7 @@ async fn windows_are_what_each_mode_promises() {
                 );
                 match mode {
                     ExampleMode::NonActivating => {
-                        assert!(highest == 0.0 && example.peak_index.is_none())
+                        assert!(highest == 0.0 && example.peak_index.is_none());
                     }
                     _ => assert_eq!(
                         example.activations[example.peak_index.unwrap() as usize],

@@ -44,7 +44,6 @@ fn server_process() {
 pub(crate) struct ServerProcess {
     child: Child,
     dir: PathBuf,
-    pub(crate) address: String,
     pub(crate) client: Client,
 }
 
@@ -73,7 +72,6 @@ impl ServerProcess {
         Self {
             child,
             dir: dir.to_owned(),
-            address,
             client,
         }
     }

@@ -56,7 +56,7 @@ impl Proxy {
     pub(crate) fn restore(&mut self) {
         let listener = UnixListener::bind(self.socket()).unwrap();
         let (real, open) = (self.real.clone(), Arc::clone(&self.open));
-        self.accepting = Some(tokio::task::spawn(async move {
+        self.accepting = Some(tokio::runtime::Handle::current().spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let real = real.clone();
                 open.lock().unwrap().spawn(async move {

@@ -20,7 +20,7 @@ pub(crate) async fn model() -> &'static Path {
     MODEL
         .get_or_init(|| async {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let fetched = demo::fetch::model(folder, &mut |event| eprintln!("{event:?}")).await;
+            let fetched = demo::fetch::model(folder, &mut |event| drop(event)).await;
             fetched
                 .unwrap_or_else(|error| panic!("the tests need the demo's model: {error}"))
                 .path

@@ -2,7 +2,7 @@
 
 use latentd_proto::DESCRIPTORS;
 use prost::Message;
-use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, OneofDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
 use super::none;
 
@@ -38,9 +38,17 @@ fn message_elements(
     let children = [
         (
             2,
-            message.field.iter().map(|f| f.name()).collect::<Vec<_>>(),
+            message
+                .field
+                .iter()
+                .map(FieldDescriptorProto::name)
+                .collect::<Vec<_>>(),
         ),
-        (8, message.oneof_decl.iter().map(|o| o.name()).collect()),
+        (8, message
+                .oneof_decl
+                .iter()
+                .map(OneofDescriptorProto::name)
+                .collect()),
     ];
     for (number, names) in children {
         for (i, child) in names.into_iter().enumerate() {
