@@ -1,0 +1,135 @@
+//! `latentd cache build`: a job, followed until it ends.
+
+use std::{path::PathBuf, time::SystemTime};
+
+use clap::{Args, ValueEnum};
+use latentd_client::{
+    ActivationDtype, BuildCacheRequest, Client, Corpus, CorpusFormat, SpecialTokens,
+};
+
+use super::{
+    super::{absolute, output::Output, progress},
+    describe,
+};
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct BuildArgs {
+    /// Files or folders of text on the server's disk
+    #[arg(required = true)]
+    corpus: Vec<PathBuf>,
+    /// MODEL/SAE; several of one model run in one pass
+    #[arg(long, required = true, value_name = "MODEL/SAE")]
+    sae: Vec<String>,
+    /// Id to give the cache [default: chosen by the server]
+    #[arg(long)]
+    id: Option<String>,
+    /// How the files are read
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatArg,
+    /// Field or column that holds the text, of JSONL and Parquet [default: text]
+    #[arg(long)]
+    text_field: Option<String>,
+    /// Longest row, in tokens, beginning-of-sequence included [default: as the SAE was trained]
+    #[arg(long)]
+    context_length: Option<u32>,
+    /// Tokens to encode at most [default: the whole corpus]
+    #[arg(long)]
+    max_tokens: Option<u64>,
+    /// Shuffle the documents, unless 0
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Put the beginning-of-sequence token in front of each row, or do not [default: as the SAE was trained]
+    #[arg(long, value_name = "BOOL")]
+    bos: Option<bool>,
+    /// Encode special tokens like any other
+    #[arg(long)]
+    keep_special: bool,
+    /// Number format of stored activations
+    #[arg(long, value_enum, default_value_t)]
+    dtype: DtypeArg,
+    /// Makes a repeated request the same request
+    #[arg(long)]
+    request_id: Option<String>,
+    /// Start the job and return
+    #[arg(long)]
+    detach: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum FormatArg {
+    /// By the ending of each file
+    #[default]
+    Auto,
+    /// Each text file is a document
+    Text,
+    /// Each line is a document
+    Lines,
+    /// Each line is a JSON object and a document
+    Jsonl,
+    /// Each row is a document
+    Parquet,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum DtypeArg {
+    #[default]
+    F16,
+    F32,
+}
+
+/// Starts the job, and follows it unless it is to be left alone.
+pub(super) async fn run(args: BuildArgs, client: &Client, out: &Output) -> anyhow::Result<()> {
+    let detach = args.detach;
+    let job = client.build_cache(request(args)?).await?;
+    if detach {
+        out.show(&job, |job| {
+            format!(
+                "{} builds {}\n`latentd job watch {}` follows it",
+                job.name, job.result, job.name
+            )
+        })?;
+        return Ok(());
+    }
+    let job = progress::follow(client, &job.name, out).await?;
+    if !out.json {
+        let cache = client.cache(&job.result).await?;
+        out.text(&describe(&cache, out.style, SystemTime::now()))?;
+    }
+    Ok(())
+}
+
+fn request(args: BuildArgs) -> anyhow::Result<BuildCacheRequest> {
+    let paths: anyhow::Result<Vec<String>> =
+        args.corpus.iter().map(|path| absolute(path)).collect();
+    let mut corpus = Corpus::new(paths?).format(match args.format {
+        FormatArg::Auto => CorpusFormat::Auto,
+        FormatArg::Text => CorpusFormat::Text,
+        FormatArg::Lines => CorpusFormat::Lines,
+        FormatArg::Jsonl => CorpusFormat::Jsonl,
+        FormatArg::Parquet => CorpusFormat::Parquet,
+    });
+    if let Some(field) = args.text_field {
+        corpus = corpus.text_field(field);
+    }
+    let mut saes = args.sae.into_iter();
+    let mut request = BuildCacheRequest::new(saes.next().unwrap_or_default(), corpus)
+        .seed(args.seed)
+        .context_length(args.context_length.unwrap_or_default())
+        .max_tokens(args.max_tokens.unwrap_or_default())
+        .cache_id(args.id.unwrap_or_default())
+        .request_id(args.request_id.unwrap_or_default())
+        .activation_dtype(match args.dtype {
+            DtypeArg::F16 => ActivationDtype::F16,
+            DtypeArg::F32 => ActivationDtype::F32,
+        });
+    for sae in saes {
+        request = request.and_sae(sae);
+    }
+    if let Some(prepend) = args.bos {
+        request = request.prepend_bos(prepend);
+    }
+    if args.keep_special {
+        request = request.special_tokens(SpecialTokens::Keep);
+    }
+    Ok(request)
+}

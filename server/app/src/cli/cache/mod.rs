@@ -1,0 +1,137 @@
+//! `latentd cache`: activations of a corpus: build, list, delete, statistics.
+
+mod build;
+mod stats;
+
+use std::time::SystemTime;
+
+use clap::Subcommand;
+use latentd_client::{Cache, CacheState};
+
+use super::{
+    Session,
+    format::{ago, bytes, count},
+    output::Output,
+    style::Style,
+    table::{Table, pairs},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheCommand {
+    /// Encode a corpus and store what fires
+    Build(Box<build::BuildArgs>),
+    /// List caches
+    List,
+    /// Describe one
+    Get {
+        /// CACHE, or caches/CACHE
+        name: String,
+    },
+    /// Delete a cache and its files
+    Delete {
+        /// CACHE, or caches/CACHE
+        name: String,
+    },
+    /// Statistics of latents over a cache
+    Stats(stats::StatsArgs),
+}
+
+/// Carries out one of the commands.
+pub(super) async fn run(command: CacheCommand, session: &Session) -> anyhow::Result<()> {
+    let client = session.client().await?;
+    let out = &session.out;
+    match command {
+        CacheCommand::Build(args) => build::run(*args, &client, out).await?,
+        CacheCommand::List => {
+            let caches = client.caches().to_vec().await?;
+            out.show(&caches, |caches| list(caches, out, SystemTime::now()))?;
+        }
+        CacheCommand::Get { name } => {
+            let cache = client.cache(&name).await?;
+            out.show(&cache, |cache| {
+                describe(cache, out.style, SystemTime::now())
+            })?;
+        }
+        CacheCommand::Delete { name } => {
+            let freed = client.delete_cache(&name).await?;
+            let reply = serde_json::json!({ "freed_bytes": freed });
+            out.show(&reply, |_| {
+                format!("deleted {name}: {} given back", bytes(freed))
+            })?;
+        }
+        CacheCommand::Stats(args) => stats::run(args, &client, out).await?,
+    }
+    Ok(())
+}
+
+fn state(cache: &Cache, style: Style) -> String {
+    match cache.state {
+        CacheState::Unknown => "unknown".to_owned(),
+        CacheState::Building => "building".to_owned(),
+        CacheState::Ready => style.good("ready"),
+        CacheState::Failed => style.bad("failed"),
+    }
+}
+
+fn list(caches: &[Cache], out: &Output, now: SystemTime) -> String {
+    if caches.is_empty() {
+        return out.style.dim("no caches; `latentd cache build` builds one");
+    }
+    let mut table = Table::new([
+        "cache",
+        "state",
+        ">tokens",
+        ">documents",
+        ">size",
+        "created",
+        "SAEs",
+    ]);
+    for cache in caches {
+        let saes: Vec<&str> = cache.saes.iter().map(|sae| sae.sae.as_str()).collect();
+        table.row([
+            cache.name.clone(),
+            state(cache, out.style),
+            count(cache.tokens),
+            count(cache.documents),
+            bytes(cache.size_bytes),
+            ago(cache.created, now),
+            saes.join(", "),
+        ]);
+    }
+    table.render(out.style, out.width)
+}
+
+fn describe(cache: &Cache, style: Style, now: SystemTime) -> String {
+    let mut rows = vec![
+        ("cache", style.bold(&cache.name)),
+        ("state", state(cache, style)),
+        ("model", cache.model.clone()),
+        (
+            "text",
+            format!(
+                "{} tokens of {} documents in {} rows of at most {}",
+                count(cache.tokens),
+                count(cache.documents),
+                count(cache.rows),
+                cache.context_length
+            ),
+        ),
+        ("seed", cache.seed.to_string()),
+        ("size", bytes(cache.size_bytes)),
+        ("digest", cache.manifest_digest.clone()),
+        ("job", cache.job.clone()),
+        ("created", ago(cache.created, now)),
+    ];
+    rows.extend(cache.saes.iter().map(|sae| {
+        let text = format!(
+            "{} at {}: {} activations, {} of {} latents fire",
+            sae.sae,
+            sae.hook_point,
+            count(sae.activations),
+            count(sae.firing_latents.into()),
+            count(sae.d_sae.into())
+        );
+        ("SAE", text)
+    }));
+    pairs(rows, style)
+}

@@ -1,0 +1,151 @@
+//! `latentd cache stats`: how often and how strongly latents fire.
+
+use clap::{Args, ValueEnum};
+use latentd_client::{Client, LatentStats, LatentStatsRequest};
+
+use super::super::{
+    failure::Usage,
+    format::{count, percent, sparkline},
+    latents::{Chosen, Selection, choose},
+    output::Output,
+    style::Style,
+    table::{Table, pairs},
+};
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct StatsArgs {
+    /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
+    cache: Option<String>,
+    /// MODEL/SAE; not needed if the cache holds one alone
+    #[arg(long, required_unless_present = "cache")]
+    sae: Option<String>,
+    /// Only these latents: 17,99 or 100..120
+    #[arg(long)]
+    latents: Option<Selection>,
+    /// Order of the latents shown
+    #[arg(long, value_enum, default_value_t)]
+    sort: SortArg,
+    /// Latents to show at most
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SortArg {
+    /// By index
+    #[default]
+    Latent,
+    /// The most frequent first
+    Density,
+    /// The strongest first
+    Max,
+}
+
+/// Lists and sums up.
+pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyhow::Result<()> {
+    let mut request = LatentStatsRequest::new(args.cache.unwrap_or_default());
+    if let Some(sae) = args.sae {
+        request = request.sae(sae);
+    }
+    if let Some(selection) = args.latents {
+        request = request.latents(match choose(&[selection]).map_err(Usage)? {
+            Chosen::List(latents) => latents,
+            Chosen::Range(_, 0) => {
+                return Err(Usage("a range of latents needs an end here".to_owned()).into());
+            }
+            Chosen::Range(start, end) => (start..end).collect(),
+        });
+    }
+    let mut stats = client.latent_stats(request).to_vec().await?;
+    let summary = summary(&stats, out.style);
+    match args.sort {
+        SortArg::Latent => {}
+        SortArg::Density => {
+            stats.sort_by(|a, b| b.count.cmp(&a.count).then(a.latent.cmp(&b.latent)));
+        }
+        SortArg::Max => stats.sort_by(|a, b| b.max.total_cmp(&a.max).then(a.latent.cmp(&b.latent))),
+    }
+    if !out.json {
+        stats.truncate(args.limit);
+    }
+    out.show(&stats, |stats| format!("{summary}\n{}", table(stats, out)))?;
+    Ok(())
+}
+
+/// How many latents fire at all, and how often those do.
+fn summary(stats: &[LatentStats], style: Style) -> String {
+    let mut densities: Vec<f64> = stats
+        .iter()
+        .filter(|latent| latent.count > 0)
+        .map(|latent| latent.density)
+        .collect();
+    densities.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let index = (densities.len().saturating_sub(1) as f64 * share).round() as usize;
+        densities
+            .get(index)
+            .map_or("-".to_owned(), |&density| percent(density))
+    };
+    pairs(
+        [
+            ("latents", count(stats.len() as u64)),
+            ("silent", count((stats.len() - densities.len()) as u64)),
+            (
+                "density",
+                format!(
+                    "median {}, 10 % below {}, 10 % above {}",
+                    at(0.5),
+                    at(0.1),
+                    at(0.9)
+                ),
+            ),
+        ],
+        style,
+    )
+}
+
+fn table(stats: &[LatentStats], out: &Output) -> String {
+    let mut table = Table::new([
+        ">latent",
+        ">tokens",
+        ">density",
+        ">mean",
+        ">max",
+        "activations, weak to strong",
+    ]);
+    for latent in stats {
+        table.row([
+            out.style.bold(&latent.latent.to_string()),
+            count(latent.count),
+            percent(latent.density),
+            format!("{:.3}", latent.mean),
+            format!("{:.3}", latent.max),
+            sparkline(&latent.histogram),
+        ]);
+    }
+    table.render(out.style, out.width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_counts_the_silent() {
+        let latent = |count: u64| LatentStats {
+            latent: 0,
+            count,
+            density: count as f64 / 1000.0,
+            max: 1.0,
+            mean: 1.0,
+            mean_square: 1.0,
+            histogram: vec![],
+        };
+        let stats = [latent(0), latent(1), latent(2), latent(10)];
+        assert_eq!(
+            summary(&stats, Style::new(false)),
+            "latents  4\nsilent   1\ndensity  median 0.200 %, 10 % below 0.100 %, 10 % above 1.000 %\n"
+        );
+        assert!(summary(&[], Style::new(false)).contains("median -"));
+    }
+}
