@@ -12,6 +12,51 @@ use latentd_store::{
 
 use crate::{app::App, config, grpc::error::Error};
 
+/// A resident model with resident SAEs of it.
+pub(crate) struct Residents {
+    /// The model.
+    pub(crate) model: Arc<ModelEntry>,
+    /// The SAEs, in the order asked.
+    pub(crate) saes: Vec<Arc<SaeEntry>>,
+}
+
+/// The model, if it is resident.
+pub(crate) fn model(app: &App, id: &ModelId) -> Result<Arc<ModelEntry>, Error> {
+    let unknown = || latentd_engine::Error::UnknownModel { model: id.clone() };
+    Ok(app
+        .engine
+        .catalog()
+        .models
+        .get(id)
+        .cloned()
+        .ok_or_else(unknown)?)
+}
+
+/// The SAE, if it is resident.
+pub(crate) fn sae(app: &App, name: &SaeName) -> Result<Arc<SaeEntry>, Error> {
+    let unknown = || latentd_engine::Error::UnknownSae { sae: name.clone() };
+    Ok(app
+        .engine
+        .catalog()
+        .saes
+        .get(name)
+        .cloned()
+        .ok_or_else(unknown)?)
+}
+
+/// SAEs of one model and that model, if all of them are resident.
+pub(crate) fn residents(app: &App, saes: &[SaeName]) -> Result<Residents, Error> {
+    let first = saes
+        .first()
+        .ok_or_else(|| Error::internal("a request without an SAE"))?;
+    let model = model(app, first.model())?;
+    let saes = saes
+        .iter()
+        .map(|name| sae(app, name))
+        .collect::<Result<_, _>>()?;
+    Ok(Residents { model, saes })
+}
+
 /// Loads a model and remembers it.
 pub(crate) async fn load_model(
     app: &App,

@@ -16,6 +16,10 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "latentd";
 
+/// Text of one error's violations and message, in bytes. Status and details travel in headers, which clients limit to 8 KiB
+/// and more; encoded for them the details grow by a third, and the message is there twice.
+const MAX_TEXT: usize = 2048;
+
 /// One field of a request that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -160,7 +164,7 @@ impl Error {
             [] => "the request is malformed".to_owned(),
         };
         Self {
-            violations,
+            violations: bounded(violations),
             ..Self::new(reason, message)
         }
     }
@@ -190,7 +194,7 @@ impl Error {
                 tracing::error!(%reason, error = %message, "a call or job failed");
                 public.to_owned()
             }
-            None => message,
+            None => shortened(message),
         };
         let metadata = metadata
             .into_iter()
@@ -275,6 +279,40 @@ pub fn proto_of(status: &Status) -> tonic_types::Status {
         message: status.message().to_owned(),
         details: Vec::new(),
     })
+}
+
+/// As many violations as fit into an error; of the rest, their number.
+fn bounded(violations: Vec<Violation>) -> Vec<Violation> {
+    let count = violations.len();
+    let mut left = MAX_TEXT;
+    let mut kept = Vec::new();
+    for mut violation in violations {
+        violation.description = shortened(violation.description);
+        let size = violation.field.len() + violation.description.len();
+        if size > left && !kept.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(size);
+        kept.push(violation);
+    }
+    if kept.len() < count {
+        kept.push(Violation {
+            field: String::new(),
+            description: format!("and {} more fields", count - kept.len()),
+            reason: Reason::InvalidRequest,
+        });
+    }
+    kept
+}
+
+/// Text cut to half of what an error may hold.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_TEXT / 2 {
+        let end = text.floor_char_boundary(MAX_TEXT / 2);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 fn field_violation(violation: Violation) -> FieldViolation {
@@ -403,6 +441,21 @@ mod tests {
             .unwrap()
             .field_violations;
         assert_eq!(fields[1].reason, "EMPTY_BATCH");
+    }
+
+    #[test]
+    fn an_error_fits_into_headers() {
+        let violation = |index: usize| Violation {
+            field: format!("prompts[{index}]"),
+            description: "é".repeat(if index == 0 { 10_000 } else { 40 }),
+            reason: Reason::PromptTooLong,
+        };
+        let error = Error::violations((0..1000).map(violation).collect());
+        assert_eq!(error.reason(), Reason::PromptTooLong);
+        let status = Status::from(error);
+        let details = status.get_details_bad_request().unwrap().field_violations;
+        assert!(details.last().unwrap().description.ends_with("more fields"));
+        assert!(status.details().len() + 2 * status.message().len() < 6000);
     }
 
     #[test]

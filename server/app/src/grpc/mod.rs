@@ -8,6 +8,7 @@ mod cache;
 mod convert;
 pub mod error;
 mod job;
+mod latents;
 pub(crate) mod layers;
 mod model;
 mod page;
@@ -35,12 +36,12 @@ pub(crate) fn routes<H: HealthService>(
     health: HealthServer<H>,
 ) -> Result<Routes, tonic_reflection::server::Error> {
     let max = app.config.limits.max_message_bytes;
+    // Requests may be compressed. Replies are not: most are floats, which compress badly, and clients ask for it by default.
     macro_rules! service {
         ($server:path, $service:expr) => {{
             use $server as Server;
             Server::new($service)
                 .accept_compressed(CompressionEncoding::Gzip)
-                .send_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(max)
                 .max_encoding_message_size(max)
         }};

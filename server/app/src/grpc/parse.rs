@@ -7,6 +7,9 @@ use latentd_proto::v1 as pb;
 
 use super::error::{Error, Violation};
 
+/// Violations that are noted: a message of empty prompts may hold millions.
+const MAX_VIOLATIONS: usize = 1000;
+
 /// What is wrong with a request, as it is found.
 #[derive(Debug, Default)]
 pub(crate) struct Violations(Vec<Violation>);
@@ -24,11 +27,14 @@ impl Violations {
         reason: Reason,
         description: impl Into<String>,
     ) {
-        self.0.push(Violation {
-            field: field.into(),
-            description: description.into(),
-            reason,
-        });
+        if self.0.len() < MAX_VIOLATIONS {
+            let (field, description) = (field.into(), description.into());
+            self.0.push(Violation {
+                field,
+                description,
+                reason,
+            });
+        }
     }
 
     /// Parses a name or an id; one that is missing is said to be.

@@ -9,17 +9,17 @@ use latentd_cache::{
     BuildRecord, BuiltSae, Manifest, ModelRecord, SHARD_TOKENS, Settings, ShardSummary, TokenTable,
 };
 use latentd_domain::{BuildCacheSpec, SaeName, SpecialTokens};
-use latentd_engine::{ModelEntry, SaeEntry, Tokenizer};
+use latentd_engine::{SaeEntry, Tokenizer};
 use latentd_store::{
     caches::{CacheTotals, CachedSae},
     leases::{JobLease, Outcome, Owner},
 };
 
-use super::{Halt, Stopper, progress::Tracker, runner::persist, shards, tokenize};
+use super::{Halt, Stopper, origin::Origin, progress::Tracker, runner::persist, shards, tokenize};
 use crate::{
     app::Shared,
-    grpc::{blocking, error::Error},
-    residency,
+    grpc::blocking,
+    residency::{self, Residents},
 };
 
 /// One attempt at a build.
@@ -33,18 +33,13 @@ pub(super) struct Build {
     pub(super) tracker: Tracker,
 }
 
-/// What a build runs on.
-pub(super) struct Residents {
-    pub(super) model: Arc<ModelEntry>,
-    pub(super) saes: Vec<Arc<SaeEntry>>,
-}
-
 impl Build {
     /// Builds what is not built yet.
     pub(super) async fn run(self) -> Result<Outcome, Halt> {
         residency::ensure(&self.app, &self.spec.saes).await?;
-        let residents = Arc::new(self.residents()?);
+        let residents = Arc::new(residency::residents(&self.app, &self.spec.saes)?);
         let dir = self.app.caches.dir(&self.spec.cache);
+        self.settle(&residents, dir.clone()).await?;
         let table = tokenize::run(&self, &residents, dir.clone()).await?;
         shards::run(&self, &residents, Arc::clone(&table)).await?;
         let manifest = self.finish(&residents, dir, &table).await?;
@@ -54,19 +49,13 @@ impl Build {
         })
     }
 
-    fn residents(&self) -> Result<Residents, Halt> {
-        let catalog = self.app.engine.catalog();
-        let sae = |name: &SaeName| {
-            let unknown = || latentd_engine::Error::UnknownSae { sae: name.clone() };
-            catalog.saes.get(name).cloned().ok_or_else(unknown)
-        };
-        let saes: Vec<Arc<SaeEntry>> = self.spec.saes.iter().map(sae).collect::<Result<_, _>>()?;
-        let model = saes
-            .first()
-            .and_then(|sae| catalog.models.get(sae.name.model()))
-            .cloned();
-        let model = model.ok_or_else(|| Error::internal("a build without a model"))?;
-        Ok(Residents { model, saes })
+    /// Makes the folder ready, as an earlier attempt left it or empty.
+    async fn settle(&self, residents: &Residents, dir: PathBuf) -> Result<(), Halt> {
+        let job = &self.lease.job.id;
+        let items = self.app.store.work_items();
+        let done = persist(&self.app, || items.done(job)).await?.len();
+        let origin = Origin::new(job.clone(), residents);
+        Ok(blocking(move || origin.settle(&dir, done)).await?)
     }
 
     async fn finish(

@@ -1,6 +1,7 @@
 //! Long work: [`runner`] claims jobs and keeps their leases, each kind of job has a file, [`progress`] tells how far it is.
 
 mod build_cache;
+mod origin;
 mod progress;
 mod runner;
 mod shards;
@@ -14,6 +15,7 @@ use std::{
 use latentd_domain::{BuildCacheSpec, JobId};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use origin::forget as forget_origin;
 pub(crate) use runner::run;
 
 use crate::grpc::error::Error;

@@ -10,10 +10,10 @@ use latentd_domain::{BuildCacheSpec, Reason};
 use latentd_store::leases::{JobLease, Outcome, Owner};
 use tracing::Instrument;
 
-use super::{BUILD_CACHE, Halt, Stop, Stopper, build_cache, progress::Tracker};
+use super::{BUILD_CACHE, Halt, Stop, Stopper, build_cache, origin, progress::Tracker};
 use crate::{
     app::{App, Shared},
-    grpc::error::Error,
+    grpc::{blocking, error::Error},
 };
 
 /// Length of a lease. A job of a server that was killed goes on this much later at most.
@@ -94,7 +94,7 @@ impl Attempt {
             Ok(spec) => self.build(spec).await,
             Err(error) => {
                 self.fail(Error::internal(format!("the spec cannot be read: {error}")))
-                    .await
+                    .await;
             }
         }
         self.app.jobs.end(&job.id);
@@ -161,9 +161,19 @@ impl Attempt {
     async fn end(&self, outcome: Outcome) {
         let leases = self.app.store.leases();
         match persist(&self.app, || leases.finish(&self.lease, &outcome)).await {
-            Ok(job) => tracing::info!(state = job.state.as_str(), "job ended"),
+            Ok(job) => {
+                tracing::info!(state = job.state.as_str(), "job ended");
+                if let Ok(cache) = job.result.parse() {
+                    let dir = self.app.caches.dir(&cache);
+                    let forgotten = blocking(move || {
+                        origin::forget(&dir);
+                        Ok(())
+                    });
+                    let _ = forgotten.await;
+                }
+            }
             Err(Halt::Stopped(stop)) => {
-                tracing::info!(?stop, "the end of the job was not recorded")
+                tracing::info!(?stop, "the end of the job was not recorded");
             }
             Err(Halt::Failed(error)) => {
                 tracing::error!(%error, "the end of the job cannot be recorded");

@@ -16,10 +16,10 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     Halt, Stop,
-    build_cache::{Build, Residents, masked_ids},
+    build_cache::{Build, masked_ids},
     runner::persist,
 };
-use crate::grpc::error::Error;
+use crate::{grpc::error::Error, residency::Residents};
 
 /// Batches that wait for the device or are computed at once.
 const IN_FLIGHT: usize = 2;

@@ -7,9 +7,9 @@ use latentd_engine::Tokenizer;
 
 use super::{
     Halt,
-    build_cache::{Build, Residents, bos},
+    build_cache::{Build, bos},
 };
-use crate::grpc::error::Error;
+use crate::{grpc::error::Error, residency::Residents};
 
 /// The rows of tokens: those of an earlier attempt if they are complete, else made now.
 pub(super) async fn run(

@@ -3,11 +3,11 @@
 use latentd_domain::{Reason, SaeName, Scale, SparseActivations};
 use latentd_proto::v1 as pb;
 
-use super::encode_request::check_latents;
 use crate::{
     app::Shared,
     config::Limits,
-    grpc::{error::Error, layers::Context, parse::Violations, sae::resident},
+    grpc::{error::Error, latents::check_known, layers::Context, parse::Violations},
+    residency,
 };
 
 pub(super) async fn handle(
@@ -21,8 +21,8 @@ pub(super) async fn handle(
         activations,
         scale,
     } = parse(request, limits)?;
-    let entry = resident(&app, &sae)?;
-    check_latents("latents", &activations.latents, &sae, entry.info.d_sae)?;
+    let entry = residency::sae(&app, &sae)?;
+    check_known("latents", &activations.latents, &sae, entry.info.d_sae)?;
     check_size(
         activations.rows(),
         entry.info.d_in,

@@ -6,7 +6,7 @@ use latentd_domain::{Reason, SparseActivations};
 use latentd_engine::EncodeOutput;
 use latentd_proto::v1 as pb;
 
-use super::encode_request::{Parsed, Residents};
+use super::encode_request::Parsed;
 use crate::{
     app::Shared,
     grpc::{blocking, convert, error::Error, layers::Context},
@@ -49,13 +49,9 @@ pub(super) async fn handle(
     Ok(pb::EncodeResponse {
         activations: activations.collect(),
         prompts: prepared.prompts,
-        model_digest: model_digest(&residents),
+        model_digest: residents.model.info.digest.clone(),
         cost: Some(convert::cost(cost)),
     })
-}
-
-fn model_digest(residents: &Residents) -> String {
-    residents.model.info.digest.clone()
 }
 
 /// Refuses a reply that would be over the message limit, with a reason instead of the transport's bare error. An index takes

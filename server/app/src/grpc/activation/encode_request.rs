@@ -1,10 +1,10 @@
 //! What an Encode asks for, read from its message and then from its texts: everything that can be wrong is found before
 //! anything is queued.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use latentd_domain::{ModelId, Reason, SaeName, Scale, Selection, SpecialTokens};
-use latentd_engine::{EncodeWork, Lane, ModelEntry, SaeEntry, Sequence, Tokenizer};
+use latentd_engine::{EncodeWork, Lane, ModelEntry, Sequence, Tokenizer};
 use latentd_proto::v1::{self as pb, encode_request::Selection as PbSelection, prompt::Content};
 
 use crate::{
@@ -13,9 +13,14 @@ use crate::{
     grpc::{
         convert,
         error::Error,
+        latents::{check_known, check_set},
         parse::{Violations, listed},
     },
+    residency::{self, Residents},
 };
+
+/// Field of a set of latents.
+const LATENTS: &str = "latents.latents";
 
 /// A parsed Encode.
 #[derive(Debug)]
@@ -33,12 +38,6 @@ pub(super) struct Parsed {
 pub(super) struct Prepared {
     pub(super) work: EncodeWork,
     pub(super) prompts: Vec<pb::EncodedPrompt>,
-}
-
-/// What an Encode runs on.
-pub(super) struct Residents {
-    pub(super) model: Arc<ModelEntry>,
-    pub(super) saes: Vec<Arc<SaeEntry>>,
 }
 
 impl Parsed {
@@ -87,26 +86,13 @@ impl Parsed {
 
     /// Looks up what is resident, and checks the latents against it.
     pub(super) fn residents(&self, app: &App) -> Result<Residents, Error> {
-        let catalog = app.engine.catalog();
-        let unknown = || latentd_engine::Error::UnknownModel {
-            model: self.model.clone(),
-        };
-        let model = catalog
-            .models
-            .get(&self.model)
-            .cloned()
-            .ok_or_else(unknown)?;
-        let sae = |name: &SaeName| {
-            let unknown = || latentd_engine::Error::UnknownSae { sae: name.clone() };
-            catalog.saes.get(name).cloned().ok_or_else(unknown)
-        };
-        let saes: Vec<Arc<SaeEntry>> = self.saes.iter().map(sae).collect::<Result<_, _>>()?;
+        let residents = residency::residents(app, &self.saes)?;
         if let Selection::Latents(latents) = &self.selection {
-            saes.iter().try_for_each(|sae| {
-                check_latents("latents.latents", latents, &sae.name, sae.info.d_sae)
-            })?;
+            for sae in &residents.saes {
+                check_known(LATENTS, latents, &sae.name, sae.info.d_sae)?;
+            }
         }
-        Ok(Residents { model, saes })
+        Ok(residents)
     }
 
     /// Turns texts into tokens and checks them. Blocks.
@@ -285,58 +271,10 @@ fn selection(
             Selection::TopK(k)
         }
         Some(PbSelection::Latents(set)) => {
-            let latents = latent_set(violations, set, limits.max_latents);
+            let latents = check_set(violations, LATENTS, &set.latents, limits.max_latents);
             Selection::Latents(latents.into())
         }
     }
-}
-
-/// A set of latents, sorted. Empty ones and duplicates are violations.
-fn latent_set(violations: &mut Violations, set: pb::LatentSet, max: usize) -> Vec<u32> {
-    const FIELD: &str = "latents.latents";
-    let mut latents = set.latents;
-    if latents.is_empty() {
-        violations.invalid(FIELD, "at least one latent is needed");
-    }
-    violations.at_most(FIELD, latents.len() as u64, (max as u64, "max_latents"));
-    latents.sort_unstable();
-    let mut twice: Vec<u32> = latents
-        .iter()
-        .zip(latents.iter().skip(1))
-        .filter(|(a, b)| a == b)
-        .map(|(&a, _)| a)
-        .collect();
-    twice.dedup();
-    if !twice.is_empty() {
-        violations.invalid(FIELD, format!("these are there twice: {}", listed(&twice)));
-    }
-    latents
-}
-
-/// Refuses latents that the SAE does not have, naming them.
-pub(super) fn check_latents(
-    field: &str,
-    latents: &[u32],
-    sae: &SaeName,
-    d_sae: usize,
-) -> Result<(), Error> {
-    let beyond: Vec<u32> = latents
-        .iter()
-        .copied()
-        .filter(|&it| it as usize >= d_sae)
-        .collect();
-    if beyond.is_empty() {
-        return Ok(());
-    }
-    let mut violations = Violations::default();
-    let description = format!(
-        "{sae} has {d_sae} latents, numbered from 0; not {}",
-        listed(&beyond)
-    );
-    violations.add(field, Reason::UnknownLatent, description);
-    violations
-        .check()
-        .map_err(|error| error.with("d_sae", d_sae))
 }
 
 #[cfg(test)]
@@ -438,13 +376,5 @@ mod tests {
         };
         let parsed = Parsed::of(request, &limits()).unwrap();
         assert_eq!(parsed.selection, Selection::Latents([2, 5, 9].into()));
-    }
-
-    #[test]
-    fn unknown_latents_are_listed() {
-        let sae = "m/a".parse().unwrap();
-        let error = check_latents("latents", &[1, 8, 9], &sae, 8).unwrap_err();
-        assert_eq!(error.reason(), Reason::UnknownLatent);
-        assert!(error.to_string().contains("8, 9"), "{error}");
     }
 }

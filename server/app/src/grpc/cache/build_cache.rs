@@ -1,11 +1,10 @@
 //! BuildCache: checks the request against what is resident, fills in the defaults, and writes the cache and its job.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use latentd_domain::{
     ActivationDtype, BuildCacheSpec, CacheId, Corpus, CorpusFormat, Reason, SaeName, SpecialTokens,
 };
-use latentd_engine::{ModelEntry, SaeEntry};
 use latentd_proto::v1 as pb;
 use latentd_store::jobs::{NewJob, RequestKey};
 use prost::Message;
@@ -15,6 +14,7 @@ use crate::{
     config::Limits,
     grpc::{blocking, convert, error::Error, layers::Context, parse::Violations},
     jobs::BUILD_CACHE,
+    residency::{self, Residents},
 };
 
 /// Longest row if neither the request nor the SAEs say.
@@ -162,7 +162,7 @@ fn corpus(violations: &mut Violations, corpus: Option<pb::Corpus>) -> Option<Cor
 
 /// Fills in what the model and the SAEs decide, and checks the rest against them.
 fn complete(app: &App, parsed: Parsed) -> Result<BuildCacheSpec, Error> {
-    let (model, saes) = residents(app, &parsed.saes)?;
+    let Residents { model, saes } = residency::residents(app, &parsed.saes)?;
     let mut violations = Violations::default();
     let trained = saes.iter().filter_map(|sae| sae.info.context_length).min();
     let most = model.info.context_length;
@@ -192,21 +192,6 @@ fn complete(app: &App, parsed: Parsed) -> Result<BuildCacheSpec, Error> {
         special_tokens: parsed.special_tokens,
         activation_dtype: parsed.activation_dtype,
     })
-}
-
-fn residents(app: &App, names: &[SaeName]) -> Result<(Arc<ModelEntry>, Vec<Arc<SaeEntry>>), Error> {
-    let catalog = app.engine.catalog();
-    let id = names
-        .first()
-        .map(SaeName::model)
-        .ok_or_else(|| Error::internal("no SAE"))?;
-    let unknown = || latentd_engine::Error::UnknownModel { model: id.clone() };
-    let model = catalog.models.get(id).cloned().ok_or_else(unknown)?;
-    let sae = |name: &SaeName| {
-        let unknown = || latentd_engine::Error::UnknownSae { sae: name.clone() };
-        catalog.saes.get(name).cloned().ok_or_else(unknown)
-    };
-    Ok((model, names.iter().map(sae).collect::<Result<_, _>>()?))
 }
 
 /// Tells at once about paths that are not there, rather than in a job that fails.

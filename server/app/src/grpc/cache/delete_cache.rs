@@ -8,6 +8,7 @@ use latentd_proto::v1 as pb;
 use crate::{
     app::{App, Shared},
     grpc::{blocking, error::Error, layers::Context, parse::Violations},
+    jobs,
 };
 
 pub(super) async fn handle(
@@ -27,7 +28,11 @@ pub(super) async fn handle(
 pub(crate) async fn remove_files(app: &App, id: &CacheId) -> Result<u64, Error> {
     app.caches.forget(id);
     let dir = app.caches.dir(id);
-    let bytes = blocking(move || remove(&dir)).await?;
+    let bytes = blocking(move || {
+        jobs::forget_origin(&dir);
+        remove(&dir)
+    })
+    .await?;
     app.store.caches().finish_delete(id).await?;
     Ok(bytes)
 }

@@ -1,6 +1,5 @@
 //! ListLatentStats: statistics of latents over a cache, by latent.
 
-use latentd_domain::Reason;
 use latentd_proto::v1 as pb;
 
 use super::source::Named;
@@ -10,9 +9,10 @@ use crate::{
     grpc::{
         blocking, convert,
         error::Error,
+        latents::check_known,
         layers::Context,
         page::{Page, token},
-        parse::{Violations, listed},
+        parse::Violations,
     },
 };
 
@@ -30,21 +30,7 @@ pub(super) async fn handle(
     } = parse(request, &app.config.limits)?;
     let source = named.open(&app).await?;
     let d_sae = source.d_sae;
-    let beyond: Vec<u32> = latents
-        .iter()
-        .copied()
-        .filter(|&latent| latent >= d_sae)
-        .collect();
-    if !beyond.is_empty() {
-        let mut violations = Violations::default();
-        let description = format!(
-            "{} has {d_sae} latents; not {}",
-            source.sae,
-            listed(&beyond)
-        );
-        violations.add("latents", Reason::UnknownLatent, description);
-        violations.check()?;
-    }
+    check_known("latents", &latents, &source.sae, d_sae as usize)?;
     blocking(move || {
         let mut wanted: Vec<u32> = if latents.is_empty() {
             (first..d_sae).take(page.size + 1).collect()

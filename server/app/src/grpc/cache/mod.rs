@@ -2,6 +2,7 @@
 
 mod build_cache;
 mod delete_cache;
+mod examples_request;
 mod get_cache;
 mod list_caches;
 mod list_latent_stats;

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use tonic::{Code, Status, body::Body};
 use tracing::Span;
 
-use super::{access_log::AccessLog, expired, panicked};
+use super::{access_log::AccessLog, complete, expired, panicked};
 
 /// A reply's body under guard.
 #[derive(Debug)]
@@ -68,11 +68,11 @@ impl HttpBody for GuardedBody {
         let _entered = span.enter();
         let inner = Pin::new(&mut this.inner);
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll_frame(cx)));
-        let polled = match polled {
+        let mut polled = match polled {
             Ok(polled) => polled,
             Err(panic) => return this.cut(&panicked(panic.as_ref())),
         };
-        match &polled {
+        match &mut polled {
             Poll::Pending => {
                 let passed = this
                     .deadline
@@ -83,7 +83,8 @@ impl HttpBody for GuardedBody {
                 }
             }
             Poll::Ready(Some(Ok(frame))) => {
-                if let Some(trailers) = frame.trailers_ref() {
+                if let Some(trailers) = frame.trailers_mut() {
+                    complete(trailers);
                     let code =
                         Status::from_header_map(trailers).map_or(Code::Ok, |status| status.code());
                     this.log.end(code);

@@ -1,14 +1,11 @@
 //! GetModel: one resident model.
 
-use std::sync::Arc;
-
-use latentd_domain::ModelId;
-use latentd_engine::ModelEntry;
 use latentd_proto::v1 as pb;
 
 use crate::{
-    app::{App, Shared},
+    app::Shared,
     grpc::{convert, error::Error, layers::Context, parse::Violations},
+    residency,
 };
 
 pub(super) async fn handle(
@@ -18,13 +15,6 @@ pub(super) async fn handle(
 ) -> Result<pb::Model, Error> {
     let mut violations = Violations::default();
     let id = violations.parsed("name", &request.name);
-    let entry = resident(&app, &violations.finish(id)?)?;
+    let entry = residency::model(&app, &violations.finish(id)?)?;
     Ok(convert::model(&entry))
-}
-
-/// The model, if it is resident.
-pub(super) fn resident(app: &App, id: &ModelId) -> Result<Arc<ModelEntry>, Error> {
-    let catalog = app.engine.catalog();
-    let unknown = || latentd_engine::Error::UnknownModel { model: id.clone() };
-    Ok(catalog.models.get(id).cloned().ok_or_else(unknown)?)
 }

@@ -3,10 +3,10 @@
 use latentd_domain::ModelId;
 use latentd_proto::v1 as pb;
 
-use super::get_model::resident;
 use crate::{
     app::Shared,
     grpc::{blocking, convert, error::Error, layers::Context, parse::Violations},
+    residency,
 };
 
 pub(super) async fn handle(
@@ -15,7 +15,7 @@ pub(super) async fn handle(
     request: pb::TokenizeRequest,
 ) -> Result<pb::TokenizeResponse, Error> {
     let id = parse(&request, app.config.limits.max_prompts)?;
-    let entry = resident(&app, &id)?;
+    let entry = residency::model(&app, &id)?;
     let has_bos = entry.tokenizer.bos().is_some();
     if request.prepend_bos == Some(true) && !has_bos {
         let mut violations = Violations::default();

@@ -1,13 +1,13 @@
 //! GetLatent: norms of one latent, the tokens it promotes and suppresses, and its nearest latents.
 
-use latentd_domain::{LatentName, Reason};
+use latentd_domain::LatentName;
 use latentd_engine::{LatentReport, Tokenizer};
 use latentd_proto::v1 as pb;
 
-use super::get_sae::resident;
 use crate::{
     app::Shared,
-    grpc::{error::Error, layers::Context, parse::Violations},
+    grpc::{error::Error, latents::check_known, layers::Context, parse::Violations},
+    residency,
 };
 
 /// Entries of each list if the request does not say.
@@ -21,26 +21,14 @@ pub(super) async fn handle(
     request: pb::GetLatentRequest,
 ) -> Result<pb::Latent, Error> {
     let (name, count) = parse(&request)?;
-    let sae = resident(&app, &name.sae)?;
-    if name.latent as usize >= sae.info.d_sae {
-        let message = format!(
-            "{} has {} latents, numbered from 0",
-            name.sae, sae.info.d_sae
-        );
-        let error = Error::new(
-            Reason::UnknownLatent,
-            format!("{name} does not exist: {message}"),
-        );
-        return Err(error.with("d_sae", sae.info.d_sae));
-    }
-    let catalog = app.engine.catalog();
-    let model = catalog.models.get(name.sae.model()).cloned();
+    let sae = residency::sae(&app, &name.sae)?;
+    check_known("name", &[name.latent], &name.sae, sae.info.d_sae)?;
+    let model = residency::model(&app, name.sae.model())?;
     let report = app
         .engine
         .latent(name.sae.clone(), name.latent, count as usize)
         .await?;
-    let tokenizer = model.map(|entry| std::sync::Arc::clone(&entry.tokenizer));
-    Ok(reply(&name, report, tokenizer.as_deref()))
+    Ok(reply(&name, report, &model.tokenizer))
 }
 
 fn parse(request: &pb::GetLatentRequest) -> Result<(LatentName, u32), Error> {
@@ -60,12 +48,8 @@ fn parse(request: &pb::GetLatentRequest) -> Result<(LatentName, u32), Error> {
     violations.finish(name.map(|name| (name, count)))
 }
 
-fn reply(name: &LatentName, report: LatentReport, tokenizer: Option<&Tokenizer>) -> pb::Latent {
-    let text = |id| {
-        tokenizer
-            .map(|tokenizer| tokenizer.token_text(id).to_owned())
-            .unwrap_or_default()
-    };
+fn reply(name: &LatentName, report: LatentReport, tokenizer: &Tokenizer) -> pb::Latent {
+    let text = |id| tokenizer.token_text(id).to_owned();
     let logits = |entries: Vec<(u32, f32)>| {
         entries
             .into_iter()

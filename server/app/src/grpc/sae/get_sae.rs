@@ -1,14 +1,11 @@
 //! GetSae: one resident SAE, with the report of its self-test.
 
-use std::sync::Arc;
-
-use latentd_domain::SaeName;
-use latentd_engine::SaeEntry;
 use latentd_proto::v1 as pb;
 
 use crate::{
-    app::{App, Shared},
+    app::Shared,
     grpc::{convert, error::Error, layers::Context, parse::Violations},
+    residency,
 };
 
 pub(super) async fn handle(
@@ -18,13 +15,6 @@ pub(super) async fn handle(
 ) -> Result<pb::Sae, Error> {
     let mut violations = Violations::default();
     let name = violations.parsed("name", &request.name);
-    let entry = resident(&app, &violations.finish(name)?)?;
+    let entry = residency::sae(&app, &violations.finish(name)?)?;
     Ok(convert::sae(&entry))
-}
-
-/// The SAE, if it is resident.
-pub(crate) fn resident(app: &App, name: &SaeName) -> Result<Arc<SaeEntry>, Error> {
-    let catalog = app.engine.catalog();
-    let unknown = || latentd_engine::Error::UnknownSae { sae: name.clone() };
-    Ok(catalog.saes.get(name).cloned().ok_or_else(unknown)?)
 }

@@ -9,7 +9,6 @@ mod unload_sae;
 use latentd_proto::v1 as pb;
 use tonic::{Request, Response, Status, async_trait};
 
-pub(super) use self::get_sae::resident;
 use super::unary;
 use crate::app::Shared;
 
