@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io, process::ExitCode};
 
-use latentd_client::{Code, Error};
+use latentd_client::{Code, Error, Violation};
 
 use super::{output::Output, style::Style};
 use crate::config;
@@ -60,7 +60,10 @@ pub(super) fn describe(error: &Error, style: Style) -> String {
         style.bold(&reason),
         error.message
     );
-    for violation in &error.violations {
+    let told = |violation: &&Violation| {
+        error.message == format!("{}: {}", violation.field, violation.description)
+    };
+    for violation in error.violations.iter().filter(|violation| !told(violation)) {
         let _ = write!(
             text,
             "
@@ -88,8 +91,6 @@ pub(super) fn describe(error: &Error, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use latentd_client::Violation;
 
     use super::*;
 
@@ -123,6 +124,15 @@ mod tests {
             "error: INVALID_REQUEST: two things are wrong\n  saes: is empty\n  top_k: must be positive\n  \
              request_id: abc\n  see proto/errors/INVALID_REQUEST.md"
         );
+    }
+
+    #[test]
+    fn nothing_is_told_twice() {
+        let mut error = refused();
+        error.violations.truncate(1);
+        error.message = "saes: is empty".into();
+        let text = describe(&error, Style::new(false));
+        assert_eq!(text.matches("is empty").count(), 1, "{text}");
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn list(jobs: &[Job], out: &Output, now: SystemTime) -> String {
             coloured(job, out.style),
             ago(job.created, now),
             job.result.clone(),
-            progress::numbers(&job.progress),
+            progress::of(job),
         ]);
     }
     table.render(out.style, out.width)
@@ -148,7 +148,7 @@ fn describe(job: &Job, style: Style, now: SystemTime) -> String {
         ("kind", job.kind.clone()),
         ("state", coloured(job, style)),
         ("result", job.result.clone()),
-        ("progress", progress::numbers(&job.progress)),
+        ("progress", progress::of(job)),
         ("created", ago(job.created, now)),
     ];
     if let Some((start, end)) = job.started.zip(job.ended) {

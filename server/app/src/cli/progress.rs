@@ -131,8 +131,22 @@ fn title(job: &Job) -> String {
     job.progress.phase.clone()
 }
 
+/// How far a job is, or how far it came.
+pub(super) fn of(job: &Job) -> String {
+    let ended = Progress {
+        rate: 0.0,
+        eta: None,
+        ..job.progress.clone()
+    };
+    numbers(if job.state.has_ended() {
+        &ended
+    } else {
+        &job.progress
+    })
+}
+
 /// `120 000 of 200 000 tokens, 3 200 a second, 25 s to go`
-pub(super) fn numbers(progress: &Progress) -> String {
+fn numbers(progress: &Progress) -> String {
     if progress.unit.is_empty() {
         return String::new();
     }

@@ -50,7 +50,7 @@ impl Steps {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some(bar) = slot.as_ref() else { return };
         if bar.length() != Some(total) {
-            let style = ProgressStyle::with_template("{spinner} {msg} {bar:24} {prefix}");
+            let style = ProgressStyle::with_template("{spinner} {bar:20} {prefix:18} {wide_msg}");
             bar.set_style(
                 style
                     .unwrap_or_else(|_| ProgressStyle::default_bar())
