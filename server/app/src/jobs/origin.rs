@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use latentd_cache::{manifest_path, sae_dir, tokens_path};
 use latentd_domain::{JobId, Reason, SaeName};
 use serde::{Deserialize, Serialize};
 
@@ -65,16 +66,27 @@ impl Origin {
     }
 
     fn begin(&self, dir: &Path) -> std::io::Result<()> {
-        match fs_err::remove_dir_all(dir) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => fs_err::create_dir_all(dir)?,
+        // What this build would take for its own: everything else is overwritten or swept.
+        absent(fs_err::remove_file(tokens_path(dir)))?;
+        absent(fs_err::remove_file(manifest_path(dir)))?;
+        for sae in self.sae_digests.keys() {
+            absent(fs_err::remove_dir_all(sae_dir(dir, sae)))?;
         }
+        fs_err::create_dir_all(dir)?;
         let path = path(dir);
         let scratch = path.with_extension("tmp");
         let mut file = fs_err::File::create(&scratch)?;
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;
         fs_err::rename(&scratch, &path)
+    }
+}
+
+/// The outcome of a removal; what was not there is removed too.
+fn absent(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
