@@ -1,6 +1,9 @@
 //! Compiles `latentd/v1/*.proto` with protox, so that no `protoc` is needed.
 
-#![expect(clippy::disallowed_methods, reason = "a build script is told where to write by a variable")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a build script is told where to write by a variable"
+)]
 
 use std::{env, error::Error, fs, path::PathBuf};
 

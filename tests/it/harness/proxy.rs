@@ -22,16 +22,16 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// A proxy before the Unix socket that `url` names.
     pub(crate) fn before(url: &str) -> Self {
-        let start = url
-            .find("host=")
-            .expect("the test database has a Unix socket")
-            + "host=".len();
+        // In a URL, the folder of a Unix socket is the host, percent-encoded.
+        let start = url.rfind('@').expect("the test database has a role") + 1;
         let end = url[start..]
-            .find('&')
-            .map_or(url.len(), |length| start + length);
-        let real = PathBuf::from(url[start..end].replace("%2F", "/")).join(".s.PGSQL.5432");
+            .find([':', '/'])
+            .expect("the test database has a port")
+            + start;
+        let real = decoded(&url[start..end]).join(".s.PGSQL.5432");
         let dir = tempfile::tempdir().unwrap();
-        let url = format!("{}{}{}", &url[..start], dir.path().display(), &url[end..]);
+        let folder = dir.path().display().to_string().replace('/', "%2F");
+        let url = format!("{}{folder}{}", &url[..start], &url[end..]);
         let mut proxy = Self {
             dir,
             real,
@@ -76,4 +76,14 @@ impl Proxy {
         }
         self.open.lock().unwrap().abort_all();
     }
+}
+
+fn decoded(host: &str) -> PathBuf {
+    let mut parts = host.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let path = parts.fold(first, |path, part| {
+        let code = u8::from_str_radix(&part[..2], 16).expect("a percent-encoded byte");
+        path + &char::from(code).to_string() + &part[2..]
+    });
+    PathBuf::from(path)
 }

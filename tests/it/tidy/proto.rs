@@ -2,7 +2,10 @@
 
 use latentd_proto::DESCRIPTORS;
 use prost::Message;
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, OneofDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    FileDescriptorSet, OneofDescriptorProto,
+};
 
 use super::none;
 
@@ -44,11 +47,14 @@ fn message_elements(
                 .map(FieldDescriptorProto::name)
                 .collect::<Vec<_>>(),
         ),
-        (8, message
+        (
+            8,
+            message
                 .oneof_decl
                 .iter()
                 .map(OneofDescriptorProto::name)
-                .collect()),
+                .collect(),
+        ),
     ];
     for (number, names) in children {
         for (i, child) in names.into_iter().enumerate() {
