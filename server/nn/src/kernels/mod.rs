@@ -3,6 +3,10 @@
 //! [`cpu`] holds kernels on host memory, the portable module the same operations as burn's. This is the one place that
 //! decides between them: layers see one set of names. Both are held to each other by tests.
 
+#[cfg_attr(
+    all(feature = "cuda", not(test)),
+    expect(dead_code, reason = "layers run on the GPU there; products on the host stay")
+)]
 pub mod cpu;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod portable;
