@@ -63,7 +63,7 @@ async fn saes_that_would_have_to_be_guessed_are_refused() {
     });
     refused(load(folder).await, Reason::MissingTensor);
     let folder = altered(&server, "fields", |config| {
-        drop(config.as_object_mut().unwrap().remove("d_in"))
+        drop(config.as_object_mut().unwrap().remove("d_in"));
     });
     refused(load(folder).await, Reason::MalformedConfig);
     let folder = altered(&server, "json", |_| ());

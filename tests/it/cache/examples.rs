@@ -99,10 +99,7 @@ async fn windows_are_what_each_mode_promises() {
                     ExampleMode::NonActivating => {
                         assert!(highest == 0.0 && example.peak_index.is_none());
                     }
-                    _ => assert_eq!(
-                        example.activations[example.peak_index.unwrap() as usize],
-                        highest
-                    ),
+                    _ => assert_eq!(example.activations[example.peak_index.unwrap()], highest),
                 }
                 if let Some((low, high)) = example.bin {
                     assert!(mode == ExampleMode::Bins && low < high && highest <= high * 1.001);
