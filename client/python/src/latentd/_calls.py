@@ -69,6 +69,11 @@ def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def _enum(kind: Any, prefix: str, name: str) -> Any:
+    """The value of an enum that the API calls `PREFIX_NAME`."""
+    return kind.Value(f"{prefix}_{name.upper()}")
+
+
 def _ids(values: ArrayLike) -> list[int]:
     ids: list[int] = np.asarray(values).astype(np.int64).ravel().tolist()
     return ids
@@ -161,11 +166,11 @@ def _prompt(prompt: Prompt) -> activation_pb2.Prompt:
 
 
 def _scale(scale: Scale) -> Any:
-    return activation_pb2.ActivationScale.Value(f"ACTIVATION_SCALE_{scale.upper()}")
+    return _enum(activation_pb2.ActivationScale, "ACTIVATION_SCALE", scale)
 
 
 def _special(special_tokens: SpecialTokens) -> Any:
-    return activation_pb2.SpecialTokens.Value(f"SPECIAL_TOKENS_{special_tokens.upper()}")
+    return _enum(activation_pb2.SpecialTokens, "SPECIAL_TOKENS", special_tokens)
 
 
 @dataclass(frozen=True)
@@ -243,10 +248,11 @@ class CacheOptions:
 def build_cache(saes: Sequence[str], paths: Sequence[str], options: CacheOptions) -> Call[t.Job]:
     """BuildCache. The request id makes a repeated call the same call."""
     name = "FORMAT_UNSPECIFIED" if options.format == "auto" else options.format.upper()
+    format: Any = cache_pb2.Corpus.Format.Value(name)
     request = cache_pb2.BuildCacheRequest(
         cache_id=options.cache_id,
         saes=saes,
-        corpus=cache_pb2.Corpus(paths=paths, format=cache_pb2.Corpus.Format.Value(name), text_field=options.text_field),
+        corpus=cache_pb2.Corpus(paths=paths, format=format, text_field=options.text_field),
         context_length=options.context_length,
         max_tokens=options.max_tokens,
         seed=options.seed,
@@ -301,11 +307,11 @@ def examples(sae: str, cache: str, latents: ArrayLike | range, options: ExampleO
     return cache_pb2.StreamExamplesRequest(
         cache=cache,
         sae=sae,
-        mode=cache_pb2.ExampleMode.Value(f"EXAMPLE_MODE_{options.mode.upper()}"),
+        mode=_enum(cache_pb2.ExampleMode, "EXAMPLE_MODE", options.mode),
         count=options.count,
         groups=options.groups,
         window=options.window,
-        centring=cache_pb2.Centring.Value(f"CENTRING_{options.centring.upper()}"),
+        centring=_enum(cache_pb2.Centring, "CENTRING", options.centring),
         seed=options.seed,
         **selector,
     )
@@ -338,7 +344,7 @@ def get_job(name: str) -> Call[t.Job]:
 
 def list_jobs(states: Sequence[str], kind: str) -> Pages[t.Job]:
     """ListJobs."""
-    wanted = [job_pb2.JobState.Value(f"JOB_STATE_{state.upper()}") for state in states]
+    wanted = [_enum(job_pb2.JobState, "JOB_STATE", state) for state in states]
     return Pages(
         job_pb2_grpc.JobServiceStub,
         "ListJobs",
