@@ -5,7 +5,10 @@
 
 #[cfg_attr(
     all(feature = "cuda", not(test)),
-    expect(dead_code, reason = "layers run on the GPU there; products on the host stay")
+    expect(
+        dead_code,
+        reason = "layers run on the GPU there; products on the host stay"
+    )
 )]
 pub mod cpu;
 #[cfg(any(test, feature = "cuda"))]
