@@ -1,6 +1,7 @@
 //! Products against their definition, bit for bit.
 
 use proptest::prelude::*;
+use pulp::Arch;
 
 use super::*;
 

@@ -2,14 +2,16 @@
 
 mod aligned;
 mod attention;
+mod block;
 mod epilogue;
 mod gemm;
 mod math;
 mod microkernel;
 mod norm;
 pub(crate) mod ops;
+mod packed_matrix;
 mod rows;
 
 pub use epilogue::{Epilogue, Then};
-pub use gemm::{Layout, PackedMatrix};
+pub use packed_matrix::{Layout, PackedMatrix};
 pub use rows::PackedRows;
