@@ -27,7 +27,7 @@ pub enum Then {
     Add,
     /// GELU in its tanh form, then written.
     GeluTanh,
-    /// `silu(gate) · up`, then written: for matrices of [`super::packed_matrix::PackedMatrix::pack_gated`] only.
+    /// `silu(gate) · up`, then written: for matrices of [`super::PackedMatrix::pack_gated`] only.
     SiluGate,
 }
 

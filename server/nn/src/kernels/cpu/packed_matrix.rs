@@ -48,7 +48,7 @@ impl PackedMatrix {
         Self::from_columns(k, n, false, (layout, n), column)
     }
 
-    /// Rearranges two matrices `[k, n]` for [`Then::SiluGate`]: each panel holds half a panel of either, so that gate and
+    /// Rearranges two matrices `[k, n]` for [`super::Then::SiluGate`]: each panel holds half a panel of either, so that gate and
     /// factor of one output meet in one tile.
     ///
     /// # Panics

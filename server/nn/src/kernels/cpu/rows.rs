@@ -11,7 +11,7 @@
 /// Rows in a full strip. Twelve rows times two vectors of sixteen columns are the 24 accumulators that AVX-512 has room for.
 pub(crate) const STRIP: usize = 12;
 
-/// Rows of a left factor `[rows, k]`, ready for [`super::packed_matrix::PackedMatrix::tile`]. Reuse one for many blocks: it keeps its memory.
+/// Rows of a left factor `[rows, k]`, ready for [`super::PackedMatrix::tile`]. Reuse one for many blocks: it keeps its memory.
 #[derive(Debug, Default)]
 pub struct PackedRows {
     /// Full strips, each `[k, STRIP]`, then the rest as one strip `[k, rest_height]`.
