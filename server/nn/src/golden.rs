@@ -19,7 +19,7 @@ use crate::{
 pub const TOLERANCE: f32 = 1e-4;
 
 /// Factor that the reference script folds into SAEs which normalise by a dataset's average norm.
-const NORM_FACTOR: f32 = 0.375;
+pub const NORM_FACTOR: f32 = 0.375;
 
 /// A golden that could not be compared.
 #[derive(Debug, thiserror::Error)]

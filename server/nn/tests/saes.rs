@@ -14,15 +14,11 @@ use std::path::{Path, PathBuf};
 use latentd_domain::{HasReason, Reason, SaeArchitecture, Scale, Selection, SparseActivations};
 use latentd_nn::{
     Device, LoadError,
+    golden::{NORM_FACTOR, TOLERANCE},
     sae::{Sae, SaeOptions},
 };
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
-
-/// Factor that the reference folds in where an SAE normalises by the average norm.
-const NORM_FACTOR: f32 = 0.375;
-/// Largest difference from the reference, relative to the largest value of a row.
-const TOLERANCE: f32 = 1e-4;
 
 fn goldens() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/saes")

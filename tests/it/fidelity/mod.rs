@@ -7,5 +7,4 @@ mod encoded;
 mod residuals;
 mod tokens;
 
-/// Largest difference, as a part of the largest expected value.
-const TOLERANCE: f32 = 1e-4;
+use latentd_nn::golden::TOLERANCE;
