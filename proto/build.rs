@@ -9,13 +9,15 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "latentd/v1/server.proto",
     "latentd/v1/model.proto",
     "latentd/v1/sae.proto",
     "latentd/v1/activation.proto",
     "latentd/v1/cache.proto",
     "latentd/v1/job.proto",
+    "latentd/v1/explanation.proto",
+    "latentd/v1/provider.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,5 +1,7 @@
 //! Windows of a cache shown for a latent.
 
+use serde::{Deserialize, Serialize};
+
 /// How examples of a latent are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExampleMode {
@@ -17,7 +19,8 @@ pub enum ExampleMode {
 }
 
 /// Where a window lies around its peak.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Centring {
     /// The peak three quarters into the window, as far as the row allows.
     #[default]

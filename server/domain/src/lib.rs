@@ -4,6 +4,7 @@
 //! `server/ARCHITECTURE.md` that is a type is defined in one file of this crate and nowhere else.
 
 mod activations;
+pub mod autointerp;
 mod cache_spec;
 mod describe;
 mod example;
@@ -19,7 +20,9 @@ pub use cache_spec::{ActivationDtype, BuildCacheSpec, Corpus, CorpusFormat};
 pub use describe::{Dtype, ModelInfo, Normalisation, SaeArchitecture, SaeInfo, SelfTest};
 pub use example::{Centring, Example, ExampleMode, ExampleQuery, LatentExamples};
 pub use hook::{HookPoint, HookPointError, Site};
-pub use name::{CacheId, IdError, JobId, LatentName, ModelId, SaeName};
+pub use name::{
+    CacheId, ExplanationId, IdError, JobId, LatentName, ModelId, ProviderId, SaeName, ScoreId,
+};
 pub use reason::{HasReason, Reason};
 pub use selection::{Scale, Selection, SpecialTokens};
 pub use stats::{HISTOGRAM_BUCKETS, LatentStats, histogram_bucket};

@@ -104,6 +104,25 @@ simple_name!(
     "jobs/{job}"
 );
 
+simple_name!(
+    /// Names a provider of a language model: `providers/{provider}`.
+    ProviderId,
+    "providers/",
+    "providers/{provider}"
+);
+simple_name!(
+    /// Names a score: `scores/{score}`.
+    ScoreId,
+    "scores/",
+    "scores/{score}"
+);
+simple_name!(
+    /// The id of an explanation; its resource name has the latent's before it.
+    ExplanationId,
+    "explanations/",
+    "explanations/{explanation}"
+);
+
 /// Names an SAE: `models/{model}/saes/{sae}`, or in short `{model}/{sae}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -98,6 +98,50 @@ reasons! {
     CorpusNotUtf8 = "CORPUS_NOT_UTF8",
     /// The corpus holds no text.
     EmptyCorpus = "EMPTY_CORPUS",
+    /// No provider is registered under this id.
+    UnknownProvider = "UNKNOWN_PROVIDER",
+    /// No such explanation.
+    UnknownExplanation = "UNKNOWN_EXPLANATION",
+    /// No such score.
+    UnknownScore = "UNKNOWN_SCORE",
+    /// The job is not one that can be paused.
+    JobNotPausable = "JOB_NOT_PAUSABLE",
+    /// The job is not paused.
+    JobNotPaused = "JOB_NOT_PAUSED",
+    /// The provider cannot do what is asked of it, such as log-probabilities of a given text.
+    ProviderLacksCapability = "PROVIDER_LACKS_CAPABILITY",
+    /// The variable or the file that should hold the provider's key is not there.
+    ProviderKeyMissing = "PROVIDER_KEY_MISSING",
+    /// The provider cannot be reached, or broke off its answer.
+    ProviderUnreachable = "PROVIDER_UNREACHABLE",
+    /// The provider refused the key.
+    ProviderUnauthorized = "PROVIDER_UNAUTHORIZED",
+    /// The provider does not know the model or the path.
+    ProviderNotFound = "PROVIDER_NOT_FOUND",
+    /// The provider refused the request as malformed or too long.
+    ProviderRejected = "PROVIDER_REJECTED",
+    /// The provider said too often that it is asked too much.
+    ProviderRateLimited = "PROVIDER_RATE_LIMITED",
+    /// The provider failed, also when asked again.
+    ProviderFailed = "PROVIDER_FAILED",
+    /// The provider did not answer in time.
+    ProviderTimeout = "PROVIDER_TIMEOUT",
+    /// The provider's reply is not of its API: HTML, broken JSON, or a field is missing.
+    ProviderMalformedReply = "PROVIDER_MALFORMED_REPLY",
+    /// The language model declined to answer.
+    AnswerRefused = "ANSWER_REFUSED",
+    /// The language model's answer is not of the form that was asked for.
+    AnswerNotParsed = "ANSWER_NOT_PARSED",
+    /// The language model gave another number of answers than it was asked for.
+    AnswerCount = "ANSWER_COUNT",
+    /// The latent has too few examples to be explained or scored.
+    TooFewExamples = "TOO_FEW_EXAMPLES",
+    /// What was to be scored has no explanation.
+    NoExplanation = "NO_EXPLANATION",
+    /// No sentence encoder is resident.
+    NoSentenceEncoder = "NO_SENTENCE_ENCODER",
+    /// The resident model is of another kind than the request needs: a sentence encoder, or a language model.
+    WrongModelKind = "WRONG_MODEL_KIND",
     /// The disk is full.
     DiskFull = "DISK_FULL",
     /// The server could not read or write its own files.

@@ -1,4 +1,4 @@
-//! Dependencies point one way: `app → engine → nn → domain`, `app → cache, store → domain`.
+//! Dependencies point one way: `app → engine → nn → domain`, `app → cache, autointerp, store → domain`.
 
 use std::process::Command;
 
@@ -43,11 +43,12 @@ fn metadata() -> Value {
 #[test]
 fn dependencies_point_one_way() {
     let metadata = metadata();
-    let allowed: [(&str, &[&str]); 7] = [
+    let allowed: [(&str, &[&str]); 8] = [
         ("latentd-domain", &[]),
         ("latentd-nn", &["latentd-domain"]),
         ("latentd-engine", &["latentd-domain", "latentd-nn"]),
         ("latentd-cache", &["latentd-domain"]),
+        ("latentd-autointerp", &["latentd-domain"]),
         ("latentd-store", &["latentd-domain"]),
         ("latentd-client", &["latentd-proto"]),
         ("latentd-proto", &[]),
@@ -68,7 +69,7 @@ fn dependencies_point_one_way() {
 #[test]
 fn libraries_stay_where_they_belong() {
     let metadata = metadata();
-    let homes: [(&str, &[&str]); 5] = [
+    let homes: [(&str, &[&str]); 6] = [
         ("burn", &["latentd-nn", "latentd-engine"]),
         ("sqlx", &["latentd-store"]),
         (
@@ -81,6 +82,7 @@ fn libraries_stay_where_they_belong() {
             ],
         ),
         ("parquet", &["latentd-cache"]),
+        ("reqwest", &["latentd-autointerp"]),
         ("tokenizers", &["latentd-nn"]),
     ];
     let crates = metadata["packages"]

@@ -1,0 +1,1 @@
+//! Examples as text: marked tokens, and activations on a scale of 0 to 10.

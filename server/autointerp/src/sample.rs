@@ -1,0 +1,1 @@
+//! Which examples are shown to whom: train and test share no window.

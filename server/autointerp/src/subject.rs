@@ -1,0 +1,97 @@
+//! What is explained and scored: a latent, with the examples that are shown of it.
+
+use latentd_domain::{
+    Reason, SaeName,
+    autointerp::ExampleId,
+};
+
+/// A window of text that may be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Which window of the cache.
+    pub id: ExampleId,
+    /// Text of each token.
+    pub tokens: Vec<String>,
+    /// Activation of the latent on each token; 0 where it does not fire.
+    pub activations: Vec<f32>,
+    /// Quantile that it was drawn from, 0 the strongest; `None` where the latent does not fire.
+    pub quantile: Option<u32>,
+    /// Where it comes from, if the latent does not fire on it.
+    pub non_activating: Option<NonActivating>,
+}
+
+/// How an example on which the latent does not fire was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NonActivating {
+    /// Similarity that chose it, of latents or of texts; `None` for a random one.
+    pub similarity: Option<f32>,
+    /// The latent whose example it is, with that latent's activation on each token: where fuzzing puts the wrong marks.
+    pub neighbour: Option<(u32, Vec<f32>)>,
+}
+
+impl Shown {
+    /// The whole text.
+    pub fn text(&self) -> String {
+        self.tokens.concat()
+    }
+
+    /// Highest activation; 0 where the latent does not fire.
+    pub fn peak(&self) -> f32 {
+        self.activations.iter().copied().fold(0.0, f32::max)
+    }
+
+    /// Whether the latent fires on it.
+    pub fn fires(&self) -> bool {
+        self.non_activating.is_none()
+    }
+}
+
+/// A latent, and examples of it. `train` and `test` share no window, and `non_activating` and `contrast` share none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    /// Whose latent.
+    pub sae: SaeName,
+    /// Index of the latent.
+    pub latent: u32,
+    /// Tokens of the cache on which it fires.
+    pub firing_tokens: u64,
+    /// Highest activation in the cache.
+    pub max_activation: f32,
+    /// For the explainer, strongest first.
+    pub train: Vec<Shown>,
+    /// For scorers, strongest first.
+    pub test: Vec<Shown>,
+    /// For scorers, the latent does not fire on them.
+    pub non_activating: Vec<Shown>,
+    /// For the contrastive explainer, the latent does not fire on them.
+    pub contrast: Vec<Shown>,
+    /// Tokens that the latent promotes, strongest first; empty unless the explainer needs them.
+    pub promoted: Vec<String>,
+    /// Seed of random choices, its own for each latent.
+    pub seed: u64,
+}
+
+/// Why a latent is left out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Skip {
+    /// It never fires in the cache.
+    #[error("the latent never fires in the cache")]
+    Dead,
+    /// There is not enough to show.
+    #[error("{have} {what}, {need} are needed")]
+    TooFewExamples {
+        /// What there are too few of.
+        what: &'static str,
+        /// How many there are.
+        have: usize,
+        /// How many are needed.
+        need: usize,
+    },
+}
+
+impl Skip {
+    /// The reason, as clients see it.
+    pub const fn reason(&self) -> Reason {
+        Reason::TooFewExamples
+    }
+}
