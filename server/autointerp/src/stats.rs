@@ -14,5 +14,5 @@ pub struct Summary {
     /// 95 % confidence interval of `value`, by bootstrap over rows.
     pub ci: Option<(f64, f64)>,
     /// Other measures by name.
-    pub metrics: BTreeMap<&'static str, f64>,
+    pub metrics: BTreeMap<String, f64>,
 }

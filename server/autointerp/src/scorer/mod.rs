@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use latentd_domain::autointerp::ScorerSpec;
+
 use crate::{Call, Failure, Reply, Row, Skip, Subject, stats::Summary};
 
 /// What a scorer asks, and a row for each example that it shows, without what is not known yet.
@@ -28,4 +30,11 @@ pub trait Scorer: Debug + Send + Sync {
 
     /// The score and its metrics, from the rows alone.
     fn summarize(&self, rows: &[Row], seed: u64) -> Summary;
+}
+
+/// The scorer that `spec` describes.
+#[expect(clippy::todo, reason = "under way")]
+pub fn from_spec(spec: &ScorerSpec) -> Box<dyn Scorer> {
+    let _ = spec;
+    todo!()
 }
