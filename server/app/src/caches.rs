@@ -7,9 +7,13 @@ use std::{
 
 use latentd_cache::Cache;
 use latentd_domain::{CacheId, Reason};
+use latentd_engine::Tokenizer;
 use latentd_store::{Store, caches::CacheState};
 
-use crate::grpc::{blocking, error::Error};
+use crate::{
+    app::App,
+    grpc::{blocking, error::Error},
+};
 
 /// Caches that are kept open. Each costs address space and a few descriptors, not memory.
 const KEPT: usize = 32;
@@ -86,4 +90,12 @@ impl OpenCaches {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(CacheId, Arc<Cache>)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The tokenizer that a cache was made with, if it is resident: what the text of its tokens needs.
+pub(crate) fn tokenizer(app: &App, cache: &Cache) -> Option<Arc<Tokenizer>> {
+    let record = &cache.manifest().model;
+    let catalog = app.engine.catalog();
+    let entry = catalog.models.get(&record.name)?;
+    (entry.tokenizer.digest() == record.tokenizer_digest).then(|| Arc::clone(&entry.tokenizer))
 }

@@ -1,8 +1,11 @@
 //! Reading requests: every field is looked at, and all that is wrong comes back at once.
 
-use std::{collections::HashSet, fmt::Display, hash::Hash, path::PathBuf, str::FromStr};
+use std::{
+    collections::HashSet, fmt::Display, hash::Hash, ops::RangeInclusive, path::PathBuf,
+    str::FromStr,
+};
 
-use latentd_domain::{IdError, Reason, Scale, SpecialTokens};
+use latentd_domain::{Centring, IdError, Reason, Scale, SpecialTokens};
 use latentd_proto::v1 as pb;
 
 use super::error::{Error, Violation};
@@ -117,6 +120,40 @@ impl Violations {
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Error> {
         self.check()?;
         value.ok_or_else(|| Error::internal("a parser refused a request without a violation"))
+    }
+
+    /// Reads a value of the enumeration `name`; one that it does not have is taken as unspecified.
+    pub(crate) fn choice<T: TryFrom<i32> + Default>(
+        &mut self,
+        field: &str,
+        value: i32,
+        name: &str,
+    ) -> T {
+        T::try_from(value).unwrap_or_else(|_| {
+            self.invalid(field, format!("{value} is no value of {name}"));
+            T::default()
+        })
+    }
+
+    /// Notes a number that is not in the range; infinity and NaN never are.
+    pub(crate) fn within(&mut self, field: &str, given: f64, range: RangeInclusive<f64>) {
+        if !range.contains(&given) {
+            let description = format!(
+                "{given} is not a number from {} to {}",
+                range.start(),
+                range.end()
+            );
+            self.invalid(field, description);
+        }
+    }
+
+    /// Where a window lies around its peak.
+    pub(crate) fn centring(&mut self, field: &str, value: i32) -> Centring {
+        match self.choice(field, value, "Centring") {
+            pb::Centring::Unspecified | pb::Centring::Peak => Centring::Peak,
+            pb::Centring::Grid => Centring::Grid,
+            pb::Centring::Middle => Centring::Middle,
+        }
     }
 
     /// What becomes of special tokens.

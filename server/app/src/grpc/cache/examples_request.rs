@@ -2,21 +2,15 @@
 
 use std::ops::Range;
 
-use latentd_domain::{Centring, ExampleMode, ExampleQuery};
+use latentd_domain::{ExampleMode, ExampleQuery, autointerp::Latents};
 use latentd_proto::v1::{self as pb, stream_examples_request::Selector};
 
-use super::source::{Named, Source};
+use super::source::Named;
 use crate::{
     config::Limits,
-    grpc::{
-        error::Error,
-        latents::{check_known, check_set},
-        parse::Violations,
-    },
+    grpc::{error::Error, latents::Asked, parse::Violations},
 };
 
-/// Field of listed latents.
-const LISTED: &str = "latents.latents";
 /// Latents in the first chunk; each one after it is twice as long, up to the next constant.
 const FIRST_CHUNK: usize = 1;
 /// Latents in a chunk.
@@ -30,7 +24,7 @@ const DEFAULT_WINDOW: u32 = 32;
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) named: Named,
-    pub(super) latents: Latents,
+    pub(super) latents: Asked,
     pub(super) query: ExampleQuery,
     pub(super) omit_token_text: bool,
 }
@@ -46,7 +40,7 @@ pub(super) fn parse(request: pb::StreamExamplesRequest, limits: &Limits) -> Resu
         count: or(request.count, DEFAULT_COUNT) as usize,
         groups: or(request.groups, DEFAULT_GROUPS) as usize,
         window: or(request.window, DEFAULT_WINDOW) as usize,
-        centring: centring(&mut violations, request.centring),
+        centring: violations.centring("centring", request.centring),
         seed: request.seed,
     };
     let max_examples = (limits.max_examples as u64, "max_examples");
@@ -66,32 +60,14 @@ pub(super) fn parse(request: pb::StreamExamplesRequest, limits: &Limits) -> Resu
     }))
 }
 
-fn selector(
-    violations: &mut Violations,
-    selector: Option<Selector>,
-    max: usize,
-) -> Option<Latents> {
+fn selector(violations: &mut Violations, selector: Option<Selector>, max: usize) -> Option<Asked> {
     match selector {
         None => {
             violations.invalid("selector", "one of latents and range must be set");
             None
         }
-        Some(Selector::Latents(pb::LatentSet { latents })) => {
-            check_set(violations, LISTED, &latents, max);
-            Some(Latents::Listed(latents))
-        }
-        Some(Selector::Range(pb::LatentRange { start, end })) => {
-            if end != 0 && end <= start {
-                violations.invalid(
-                    "range.end",
-                    format!("{end} is not above the start, {start}"),
-                );
-            }
-            Some(Latents::Range {
-                start,
-                end: (end != 0).then_some(end),
-            })
-        }
+        Some(Selector::Latents(set)) => Some(Asked::listed(violations, set, max)),
+        Some(Selector::Range(range)) => Some(Asked::range(violations, range)),
     }
 }
 
@@ -109,65 +85,10 @@ fn mode(violations: &mut Violations, value: i32) -> ExampleMode {
     }
 }
 
-fn centring(violations: &mut Violations, value: i32) -> Centring {
-    match pb::Centring::try_from(value) {
-        Ok(pb::Centring::Unspecified | pb::Centring::Peak) => Centring::Peak,
-        Ok(pb::Centring::Grid) => Centring::Grid,
-        Ok(pb::Centring::Middle) => Centring::Middle,
-        Err(_) => {
-            violations.invalid("centring", format!("{value} is no value of Centring"));
-            Centring::Peak
-        }
-    }
-}
-
-/// Which latents, by index, in the order asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Latents {
-    Listed(Vec<u32>),
-    Range { start: u32, end: Option<u32> },
-}
-
-impl Latents {
-    /// Checks them against the SAE and the limit.
-    pub(super) fn within(self, source: &Source, max: usize) -> Result<Self, Error> {
-        let d_sae = source.d_sae as usize;
-        match self {
-            Self::Listed(latents) => {
-                check_known(LISTED, &latents, &source.sae, d_sae)?;
-                Ok(Self::Listed(latents))
-            }
-            Self::Range { start, end } => {
-                check_known("range.start", &[start], &source.sae, d_sae)?;
-                let end = end.unwrap_or(source.d_sae);
-                check_known("range.end", &[end.saturating_sub(1)], &source.sae, d_sae)?;
-                let mut violations = Violations::default();
-                let count = u64::from(end.saturating_sub(start));
-                violations.at_most("range", count, (max as u64, "max_latents"));
-                violations.check().map(|()| Self::Range {
-                    start,
-                    end: Some(end),
-                })
-            }
-        }
-    }
-
-    /// Cuts them into chunks: small ones first.
-    pub(super) fn chunks(self) -> Box<dyn Iterator<Item = Vec<u32>> + Send> {
-        match self {
-            Self::Listed(latents) => {
-                let bounds = chunk_bounds(latents.len());
-                Box::new(bounds.map(move |range| latents.get(range).unwrap_or_default().to_vec()))
-            }
-            Self::Range { start, end } => {
-                let count = end.unwrap_or(start).saturating_sub(start) as usize;
-                Box::new(
-                    chunk_bounds(count)
-                        .map(move |range| range.map(|offset| start + offset as u32).collect()),
-                )
-            }
-        }
-    }
+/// Cuts latents into chunks: small ones first.
+pub(super) fn chunks(latents: Latents) -> impl Iterator<Item = Vec<u32>> + Send {
+    chunk_bounds(latents.len())
+        .map(move |range| range.filter_map(|index| latents.get(index)).collect())
 }
 
 fn chunk_bounds(count: usize) -> impl Iterator<Item = Range<usize>> {
@@ -200,14 +121,10 @@ mod tests {
         }
         let sizes: Vec<usize> = chunk_bounds(100).map(|range| range.len()).collect();
         assert_eq!(sizes, [1, 2, 4, 8, 16, 32, 32, 5]);
-        let chunks: Vec<u32> = Latents::Range {
-            start: 5,
-            end: Some(9),
-        }
-        .chunks()
-        .flatten()
-        .collect();
-        assert_eq!(chunks, [5, 6, 7, 8]);
+        let all: Vec<u32> = chunks(Latents::Range(5, 9)).flatten().collect();
+        assert_eq!(all, [5, 6, 7, 8]);
+        let all: Vec<u32> = chunks(Latents::List(vec![9, 2, 5])).flatten().collect();
+        assert_eq!(all, [9, 2, 5]);
     }
 
     #[test]
@@ -257,7 +174,7 @@ mod tests {
         );
         assert_eq!(
             parsed.latents,
-            Latents::Range {
+            Asked::Range {
                 start: 0,
                 end: None
             }

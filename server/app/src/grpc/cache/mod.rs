@@ -13,6 +13,7 @@ use latentd_proto::v1 as pb;
 use tonic::{Request, Response, Status, async_trait};
 
 pub(crate) use self::delete_cache::remove_files;
+pub(super) use self::source::{Named, Source};
 use super::{Streaming, streaming, unary};
 use crate::app::Shared;
 

@@ -13,17 +13,17 @@ use crate::{
 
 /// What a read names; at least one of the two.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(in crate::grpc) struct Named {
     cache: Option<CacheId>,
     sae: Option<SaeName>,
 }
 
 /// An open cache and one of its SAEs.
 #[derive(Debug)]
-pub(super) struct Source {
-    pub(super) cache: Arc<Cache>,
-    pub(super) sae: SaeName,
-    pub(super) d_sae: u32,
+pub(in crate::grpc) struct Source {
+    pub(in crate::grpc) cache: Arc<Cache>,
+    pub(in crate::grpc) sae: SaeName,
+    pub(in crate::grpc) d_sae: u32,
 }
 
 impl Named {
@@ -38,8 +38,16 @@ impl Named {
         }
     }
 
+    /// Names an SAE, and a cache if not the newest is meant.
+    pub(in crate::grpc) fn of(cache: Option<CacheId>, sae: SaeName) -> Self {
+        Self {
+            cache,
+            sae: Some(sae),
+        }
+    }
+
     /// Opens what is named.
-    pub(super) async fn open(self, app: &App) -> Result<Source, Error> {
+    pub(in crate::grpc) async fn open(self, app: &App) -> Result<Source, Error> {
         let id = match (self.cache, &self.sae) {
             (Some(id), _) => id,
             (None, Some(sae)) => newest_with(app, sae).await?,

@@ -12,11 +12,12 @@ use latentd_proto::v1::{self as pb, stream_examples_response::Event};
 use tonic::Status;
 
 use super::{
-    examples_request::{Parsed, parse},
+    examples_request::{Parsed, chunks, parse},
     source::Source,
 };
 use crate::{
     app::{App, Shared},
+    caches,
     grpc::{blocking, convert, error::Error, layers::Context, shutting_down},
 };
 
@@ -37,7 +38,7 @@ pub(super) async fn handle(
         omit_token_text,
     } = parse(request, &app.config.limits)?;
     let source = named.open(&app).await?;
-    let latents = latents.within(&source, app.config.limits.max_latents)?;
+    let latents = latents.within(&source.sae, source.d_sae, app.config.limits.max_latents)?;
     let tokenizer = if omit_token_text {
         None
     } else {
@@ -48,7 +49,7 @@ pub(super) async fn handle(
         query,
         tokenizer,
     });
-    let chunks = stream::iter(latents.chunks())
+    let chunks = stream::iter(chunks(latents))
         .map(move |chunk| Arc::clone(&reader).read(chunk))
         .buffered(IN_FLIGHT);
     Ok(with_summary(app, chunks))
@@ -80,15 +81,11 @@ impl Reader {
 
 /// The tokenizer that the cache was made with, for the text of tokens.
 fn tokenizer(app: &App, source: &Source) -> Result<Arc<Tokenizer>, Error> {
-    let record = &source.cache.manifest().model;
-    let catalog = app.engine.catalog();
-    let model = catalog.models.get(&record.name);
-    let same = model.filter(|entry| entry.tokenizer.digest() == record.tokenizer_digest);
-    same.map(|entry| Arc::clone(&entry.tokenizer)).ok_or_else(|| {
+    caches::tokenizer(app, &source.cache).ok_or_else(|| {
         let message = format!(
             "the text of tokens needs the tokenizer of {}, which is not resident as it was when the cache was built; \
              load it, or ask with omit_token_text",
-            record.name
+            source.cache.manifest().model.name
         );
         Error::new(Reason::UnknownModel, message)
     })
