@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
-use latentd_domain::{ExampleQuery, LatentExamples, LatentStats, SaeName};
+use latentd_domain::{ExampleQuery, LatentExamples, LatentStats, SaeName, autointerp::ExampleId};
 
 use crate::{
     Error, Manifest, TokenTable,
-    examples::{self, Limits, Source},
+    examples::{self, Limits, Source, Taken},
     files,
     layout::{manifest_path, sae_dir, shard_path, stats_path},
     manifest::SaeRecord,
@@ -33,6 +34,19 @@ struct CachedSae {
     dir: PathBuf,
     shards: Vec<Shard>,
     stats: StatsTable,
+    computing: Mutex<()>,
+}
+
+/// What a cache holds of one SAE.
+pub(crate) struct Parts<'a> {
+    pub(crate) d_sae: u32,
+    /// The folder of the SAE.
+    pub(crate) dir: &'a Path,
+    /// The shards, in the order of their rows.
+    pub(crate) shards: &'a [Shard],
+    pub(crate) stats: &'a StatsTable,
+    /// Held by who computes something that is kept, so that nobody does so twice at once.
+    pub(crate) computing: &'a Mutex<()>,
 }
 
 impl Cache {
@@ -93,7 +107,21 @@ impl Cache {
         latent: u32,
         query: &ExampleQuery,
     ) -> Result<LatentExamples, Error> {
-        let (firing_tokens, source) = self.source(sae, latent)?;
+        self.examples_apart(sae, latent, query, &[])
+    }
+
+    /// Examples of one latent, none of which shares a token with a window of `exclude`.
+    ///
+    /// Fails as [`Cache::examples`].
+    pub fn examples_apart(
+        &self,
+        sae: &SaeName,
+        latent: u32,
+        query: &ExampleQuery,
+        exclude: &[ExampleId],
+    ) -> Result<LatentExamples, Error> {
+        let (firing_tokens, mut source) = self.source(sae, latent)?;
+        source.excluded = self.tokens_of(exclude);
         let examples = examples::read(&source, query)?;
         Ok(LatentExamples {
             latent,
@@ -115,8 +143,37 @@ impl Cache {
             latent,
             max_activation,
             limits: Limits::default(),
+            excluded: Taken::default(),
         };
         Ok((firing_tokens, source))
+    }
+
+    /// The tokens of windows; of those that the cache does not have, none.
+    pub(crate) fn tokens_of(&self, windows: &[ExampleId]) -> Taken {
+        let mut tokens = Taken::default();
+        for id in windows {
+            let row = self.tokens.range(id.row);
+            let start = (row.start + u64::from(id.start)).min(row.end);
+            tokens.add(&(start..(start + u64::from(id.len)).min(row.end)));
+        }
+        tokens
+    }
+
+    /// The shards and statistics of an SAE.
+    pub(crate) fn parts(&self, sae: &SaeName) -> Result<Parts<'_>, Error> {
+        let cached = self.sae(sae)?;
+        Ok(Parts {
+            d_sae: cached.d_sae,
+            dir: &cached.dir,
+            shards: &cached.shards,
+            stats: &cached.stats,
+            computing: &cached.computing,
+        })
+    }
+
+    /// The folder of the cache.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Reads every file and compares its digest with the manifest's.
@@ -221,6 +278,7 @@ fn open_sae(
         dir: sae_dir(dir, &record.name),
         shards,
         stats,
+        computing: Mutex::new(()),
     })
 }
 

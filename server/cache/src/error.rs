@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use latentd_domain::{HasReason, Reason, SaeName};
+use latentd_domain::{HasReason, Reason, SaeName, autointerp::ExampleId};
 
 /// An error of the cache.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,12 @@ pub enum Error {
         /// Latents of the SAE.
         d_sae: u32,
     },
+    /// The cache has no such window of tokens.
+    #[error("the cache has no window {id}")]
+    UnknownWindow {
+        /// The window asked for.
+        id: ExampleId,
+    },
     /// The caller handed over what a build cannot store: a defect of the server.
     #[error("cannot build the cache: {detail}")]
     InvalidBuild {
@@ -144,6 +150,7 @@ impl HasReason for Error {
             Self::Corrupt { .. } => Reason::CacheCorrupt,
             Self::UnknownSae { .. } => Reason::UnknownSae,
             Self::UnknownLatent { .. } => Reason::UnknownLatent,
+            Self::UnknownWindow { .. } => Reason::InvalidRequest,
             Self::InvalidBuild { .. } => Reason::Internal,
         }
     }

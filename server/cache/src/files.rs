@@ -2,6 +2,7 @@
 //! folder synced. A crash leaves at most a file that ends in [`SCRATCH`], which nothing reads.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -112,9 +113,13 @@ impl Drop for AtomicFile {
     }
 }
 
+/// A name of its own for each attempt: two processes that make the same file must not write into one.
 fn scratch_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
-    name.push(".");
+    name.push(format!(
+        ".{:016x}.",
+        RandomState::new().build_hasher().finish()
+    ));
     name.push(SCRATCH);
     PathBuf::from(name)
 }

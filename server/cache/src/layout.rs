@@ -30,3 +30,9 @@ pub fn shard_path(dir: &Path, sae: &SaeName, shard: usize) -> PathBuf {
 pub fn stats_path(dir: &Path, sae: &SaeName) -> PathBuf {
     sae_dir(dir, sae).join("stats.safetensors")
 }
+
+/// Latents that fire on the same tokens, for block number `block` of the latents of one SAE; `dir` is the SAE's own folder.
+/// Computed when it is first asked for; not part of the manifest.
+pub(crate) fn neighbours_path(dir: &Path, block: usize) -> PathBuf {
+    dir.join(format!("neighbours-{block:05}.safetensors"))
+}

@@ -8,6 +8,7 @@
 //! <cache>/tokens.safetensors                              rows of tokens            (tokens)
 //! <cache>/saes/<model>.<sae>/shard-00000.safetensors      activations, latent-major (shard)
 //! <cache>/saes/<model>.<sae>/stats.safetensors            statistics of latents     (stats)
+//! <cache>/saes/<model>.<sae>/neighbours-00000.safetensors latents firing together  (neighbours), on demand
 //! <cache>/manifest.json                                   written last              (manifest)
 //! ```
 //!
@@ -21,9 +22,11 @@ mod corpus;
 mod error;
 mod examples;
 mod files;
+mod given;
 mod layout;
 mod manifest;
 mod mapped;
+mod neighbours;
 mod plan;
 mod scalar;
 mod shard;
@@ -42,6 +45,7 @@ pub use manifest::{
     BuildRecord, BuiltSae, Manifest, ModelRecord, SaeRecord, Settings, ShardRecord, TokensRecord,
     finish,
 };
+pub use neighbours::{MAX_NEIGHBOURS, NeighbourExample, NeighbourQuery};
 pub use plan::{SHARD_TOKENS, batches, shards};
 pub use shard::{ShardBuilder, ShardSpec, ShardSummary};
 pub use tokens::{RowSpec, TokenTable, TokenWriter};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::autointerp::ExampleId;
+
 /// How examples of a latent are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExampleMode {
@@ -69,6 +71,17 @@ pub struct Example {
     pub quantile: Option<u32>,
     /// Lower and upper end of the interval, in mode bins.
     pub bin: Option<(f32, f32)>,
+}
+
+impl Example {
+    /// Which window of the cache it is.
+    pub fn id(&self) -> ExampleId {
+        ExampleId {
+            row: self.row,
+            start: self.start,
+            len: self.ids.len() as u32,
+        }
+    }
 }
 
 /// Examples of one latent.

@@ -45,17 +45,17 @@ pub(super) fn set(bitmap: &mut [u64], tokens: &Range<u32>) {
 
 /// A set of tokens of the cache: sparse words of a bitmap, so that it costs what is in it and not what could be.
 #[derive(Default)]
-pub(super) struct Taken(HashMap<u64, u64, BuildHasherDefault<Fold>>);
+pub(crate) struct Taken(HashMap<u64, u64, BuildHasherDefault<Fold>>);
 
 impl Taken {
     /// Whether any of `tokens` is in the set.
-    pub(super) fn any(&self, tokens: &Range<u64>) -> bool {
+    pub(crate) fn any(&self, tokens: &Range<u64>) -> bool {
         words(tokens.clone())
             .any(|(word, bits)| self.0.get(&word).is_some_and(|held| held & bits != 0))
     }
 
     /// Puts `tokens` in the set.
-    pub(super) fn add(&mut self, tokens: &Range<u64>) {
+    pub(crate) fn add(&mut self, tokens: &Range<u64>) {
         for (word, bits) in words(tokens.clone()) {
             *self.0.entry(word).or_insert(0) |= bits;
         }

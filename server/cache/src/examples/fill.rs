@@ -42,6 +42,29 @@ pub(crate) fn examples(source: &Source<'_>, drawn: Vec<Drawn>) -> Result<Vec<Exa
     }
 }
 
+/// The examples of windows of which only the place is known, in their order: their peaks are found.
+pub(crate) fn given(source: &Source<'_>, windows: &[Window]) -> Vec<Example> {
+    let mut out: Vec<Example> = windows
+        .iter()
+        .map(|&window| silent(source, Drawn::from(window)))
+        .collect();
+    scan(source, windows, |window, token, activation| {
+        let Some(example) = out.get_mut(window) else {
+            return;
+        };
+        if let Some(place) = example.activations.get_mut(token) {
+            *place = activation;
+        }
+        let token = token as u32;
+        // Of equally strong tokens the first is the peak.
+        let before = example.peak_index.is_none_or(|index| token < index);
+        if activation > example.peak || activation == example.peak && before {
+            (example.peak, example.peak_index) = (activation, Some(token));
+        }
+    });
+    out
+}
+
 /// The example of a window, its activations still 0.
 fn silent(source: &Source<'_>, drawn: Drawn) -> Example {
     let Drawn { window, group, bin } = drawn;
@@ -115,4 +138,15 @@ pub(crate) fn scan(
             }
         }
     }
+}
+
+/// Whether the source's latent fires in each of the windows: one pass over its tokens in the shards that they lie in.
+pub(crate) fn fires(source: &Source<'_>, windows: &[Window]) -> Vec<bool> {
+    let mut fires = vec![false; windows.len()];
+    scan(source, windows, |window, _, _| {
+        if let Some(fires) = fires.get_mut(window) {
+            *fires = true;
+        }
+    });
+    fires
 }

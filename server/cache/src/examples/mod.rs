@@ -7,7 +7,8 @@
 //! stronger firing token lies in it: windows never overlap, and the token that places a window is its peak. (A token
 //! whose window overlaps a stronger one's is left out with its window, as in non-maximum suppression.) With grid
 //! placement this is every cell in which the latent fires. Of kept windows with the same token ids only the strongest is
-//! shown. What remains, by falling peak, is the *population*, and every mode draws from it:
+//! shown. Windows that overlap an excluded one are left out. What remains, by falling peak, is the *population*, and every
+//! mode draws from it:
 //!
 //! - `Top`: its first windows;
 //! - `Quantile`: cut into `groups` slices of equal count, the remainder at the weak end left out, `count / groups` drawn
@@ -42,10 +43,14 @@ mod silent;
 mod spread;
 mod window;
 
-use draw::Drawn;
 use population::population;
-use spread::Spread;
-use window::{Placement, Window};
+
+pub(crate) use bits::Taken;
+pub(crate) use draw::Drawn;
+pub(crate) use falling::merge;
+pub(crate) use fill::{examples as filled, fires, given};
+pub(crate) use spread::Spread;
+pub(crate) use window::{Placement, Window};
 
 /// Firing tokens of one latent that are considered for its examples, at most (about, where rows are sampled).
 pub const MAX_CANDIDATES: usize = 200_000;
@@ -85,9 +90,16 @@ pub(crate) struct Source<'a> {
     pub(crate) max_activation: f32,
     /// What bounds the work.
     pub(crate) limits: Limits,
+    /// Tokens of windows that are not to be shown.
+    pub(crate) excluded: Taken,
 }
 
 impl<'a> Source<'a> {
+    /// Whether a window overlaps one that is not to be shown.
+    pub(crate) fn excludes(&self, window: &Window) -> bool {
+        self.excluded.any(&self.tokens_of(window))
+    }
+
     /// The tokens of a window, by their place among those of the cache.
     fn tokens_of(&self, window: &Window) -> Range<u64> {
         let start = self.tokens.range(u64::from(window.row)).start + u64::from(window.start);
@@ -110,13 +122,16 @@ pub(crate) fn read(source: &Source<'_>, query: &ExampleQuery) -> Result<Vec<Exam
         ExampleMode::Top => {
             let mut spread = Spread::new(source, placement);
             let mut drawn = Vec::new();
-            for firing in
-                falling::merge(source.shards, source.latent).take(source.limits.candidates)
-            {
+            for firing in merge(source.shards, source.latent).take(source.limits.candidates) {
                 if drawn.len() >= query.count {
                     break;
                 }
-                drawn.extend(spread.offer(firing)?.map(Drawn::from));
+                let window = spread.offer(firing)?;
+                drawn.extend(
+                    window
+                        .filter(|window| !source.excludes(window))
+                        .map(Drawn::from),
+                );
             }
             fill::examples(source, drawn)
         }

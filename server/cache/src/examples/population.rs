@@ -43,7 +43,9 @@ pub(crate) fn population(
             rows.spread(row, shard, &mut kept)?;
         }
     }
-    Ok(falling_without_repeats(source, &kept))
+    let mut population = falling_without_repeats(source, &kept);
+    population.retain(|window| !source.excludes(window));
+    Ok(population)
 }
 
 /// All shards, or some drawn at random that hold about as many firing tokens as may be read.

@@ -39,12 +39,7 @@ pub(crate) fn examples(
             .iter()
             .filter_map(|&token| spread.propose(token))
             .collect();
-        let mut fires = vec![false; windows.len()];
-        fill::scan(source, &windows, |window, _, _| {
-            if let Some(fires) = fires.get_mut(window) {
-                *fires = true;
-            }
-        });
+        let fires = fill::fires(source, &windows);
         for (window, _) in windows.iter().zip(fires).filter(|&(_, fires)| !fires) {
             if found.len() < count && spread.keep_silent(window) {
                 found.push(Drawn::from(*window));

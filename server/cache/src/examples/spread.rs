@@ -81,7 +81,8 @@ impl<'a> Spread<'a> {
             peak_position: position,
             peak: 0.0,
         };
-        (!self.taken.any(&self.tokens_of(&window))).then_some(window)
+        let free = !self.taken.any(&self.tokens_of(&window)) && !self.source.excludes(&window);
+        free.then_some(window)
     }
 
     /// Keeps a window if nothing kept before overlaps it or has its text.
