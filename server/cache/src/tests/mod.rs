@@ -5,4 +5,5 @@ mod corpora;
 mod damage;
 mod dense;
 mod examples;
+mod neighbours;
 mod shards;
