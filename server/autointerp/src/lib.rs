@@ -16,6 +16,7 @@ pub mod render;
 pub mod row;
 pub mod sample;
 pub mod scorer;
+pub mod similar;
 pub mod stats;
 pub mod subject;
 
