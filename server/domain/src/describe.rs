@@ -25,10 +25,31 @@ impl Dtype {
     }
 }
 
-/// A loaded language model.
+/// What a model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ModelKind {
+    /// It predicts tokens; SAEs read it.
+    Language,
+    /// It turns texts into vectors.
+    SentenceEncoder,
+}
+
+impl ModelKind {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Language => "language model",
+            Self::SentenceEncoder => "sentence encoder",
+        }
+    }
+}
+
+/// A loaded model.
 #[derive(Clone, Debug)]
 pub struct ModelInfo {
-    /// Family, which is the architecture that runs it: `llama`, `gpt2`.
+    /// What it is for.
+    pub kind: ModelKind,
+    /// Family, which is the architecture that runs it: `llama`, `gpt2`; `bert` is a sentence encoder.
     pub family: &'static str,
     /// Folder or file that it was read from.
     pub path: String,
@@ -40,7 +61,7 @@ pub struct ModelInfo {
     pub dtype: Dtype,
     /// Number of transformer blocks.
     pub n_layers: usize,
-    /// Width of the residual stream.
+    /// Width of the residual stream; of a sentence encoder also that of its embeddings.
     pub d_model: usize,
     /// Attention heads of one block.
     pub n_heads: usize,
@@ -52,7 +73,7 @@ pub struct ModelInfo {
     pub d_mlp: usize,
     /// Number of token ids.
     pub vocab: usize,
-    /// Longest sequence, in tokens.
+    /// Longest sequence, in tokens. Longer texts are cut for a sentence encoder.
     pub context_length: usize,
     /// Number of parameters.
     pub parameters: u64,

@@ -225,7 +225,7 @@ impl<'a> EncodeBatch<'a> {
                 hook_points.push(hook_point);
             }
         }
-        let captured = model.resident.forward(&tokens, &hook_points)?;
+        let captured = model.language()?.forward(&tokens, &hook_points)?;
         let mut pieces = Vec::new();
         for group in groups {
             let hook_point = group.sae.info.hook_point;

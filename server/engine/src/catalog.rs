@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::SystemTime};
 
-use latentd_domain::{Dtype, ModelId, ModelInfo, SaeInfo, SaeName};
+use latentd_domain::{Dtype, ModelId, ModelInfo, ModelKind, SaeInfo, SaeName};
 use latentd_nn::{sae::SaeOptions, tokenizer::Tokenizer};
 
-use crate::compute::{ResidentModel, ResidentSae};
+use crate::{
+    Error,
+    compute::{Resident, ResidentEncoder, ResidentModel, ResidentSae},
+};
 
 /// A resident model.
 pub struct ModelEntry {
@@ -20,7 +23,45 @@ pub struct ModelEntry {
     /// Tells apart a model from another that had the same id before it.
     pub(crate) serial: u64,
     pub(crate) source: ModelSource,
-    pub(crate) resident: Arc<dyn ResidentModel>,
+    pub(crate) resident: Resident,
+}
+
+impl ModelEntry {
+    /// The language model.
+    pub(crate) fn language(&self) -> Result<&Arc<dyn ResidentModel>, Error> {
+        match &self.resident {
+            Resident::Language(model) => Ok(model),
+            Resident::Sentences(_) => Err(self.is_not(ModelKind::Language)),
+        }
+    }
+
+    /// The sentence encoder.
+    pub(crate) fn encoder(&self) -> Result<&Arc<dyn ResidentEncoder>, Error> {
+        match &self.resident {
+            Resident::Sentences(encoder) => Ok(encoder),
+            Resident::Language(_) => Err(self.is_not(ModelKind::SentenceEncoder)),
+        }
+    }
+
+    /// Nothing, if it is of the kind that is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongModelKind`].
+    pub fn must_be(&self, needed: ModelKind) -> Result<(), Error> {
+        if self.info.kind == needed {
+            Ok(())
+        } else {
+            Err(self.is_not(needed))
+        }
+    }
+
+    fn is_not(&self, needed: ModelKind) -> Error {
+        Error::WrongModelKind {
+            model: self.id.clone(),
+            needed,
+        }
+    }
 }
 
 /// A resident SAE.
@@ -83,6 +124,13 @@ impl Catalog {
         self.saes
             .values()
             .filter(move |entry| entry.name.model() == model)
+    }
+
+    /// The sentence encoders, by id.
+    pub fn sentence_encoders(&self) -> impl Iterator<Item = &Arc<ModelEntry>> {
+        self.models
+            .values()
+            .filter(|entry| entry.info.kind == ModelKind::SentenceEncoder)
     }
 
     /// Bytes that all of them take on the device.

@@ -1,6 +1,6 @@
 //! What the engine can answer instead of a result.
 
-use latentd_domain::{HasReason, InvalidCsr, ModelId, Reason, SaeName};
+use latentd_domain::{HasReason, InvalidCsr, ModelId, ModelKind, Reason, SaeName};
 use latentd_nn::{ComputeError, LoadError};
 
 /// A request that the engine did not carry out.
@@ -46,6 +46,14 @@ pub enum Error {
         sae: SaeName,
         /// The model.
         model: ModelId,
+    },
+    /// The model is not for what it is asked to do.
+    #[error("`{model}` is not a {}", .needed.as_str())]
+    WrongModelKind {
+        /// The model.
+        model: ModelId,
+        /// The kind that the request needs.
+        needed: ModelKind,
     },
     /// The id is taken by something with other content.
     #[error("`{name}` is loaded already, from other content or with other settings")]
@@ -117,6 +125,7 @@ impl HasReason for Error {
             Self::OtherModel { .. } | Self::MaskLength { .. } | Self::InvalidActivations(_) => {
                 Reason::InvalidRequest
             }
+            Self::WrongModelKind { .. } => Reason::WrongModelKind,
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::ResourceInUse { .. } => Reason::ResourceInUse,
             Self::EmptyBatch => Reason::EmptyBatch,

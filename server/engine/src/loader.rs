@@ -186,7 +186,8 @@ fn load_sae(shared: &Shared, name: SaeName, source: SaeSource) -> Result<Arc<Sae
             model: name.model().clone(),
         });
     };
-    let read = || Ok(Arc::clone(&model.resident).load_sae(&source.path, &source.options)?);
+    let language = model.language()?;
+    let read = || Ok(Arc::clone(language).load_sae(&source.path, &source.options)?);
     let resident = self_test(shared, contain(read)?)?;
     let entry = SaeEntry {
         name,

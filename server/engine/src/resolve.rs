@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use latentd_domain::{ModelId, SaeName, Selection, SparseActivations};
+use latentd_domain::{ModelId, ModelKind, SaeName, Selection, SparseActivations};
 use latentd_nn::ComputeError;
 
 use crate::{
@@ -19,9 +19,19 @@ pub(crate) fn model<'a>(catalog: &'a Catalog, id: &ModelId) -> Result<&'a Arc<Mo
         .ok_or_else(|| Error::UnknownModel { model: id.clone() })
 }
 
+/// The language model `id`.
+pub(crate) fn language_model<'a>(
+    catalog: &'a Catalog,
+    id: &ModelId,
+) -> Result<&'a Arc<ModelEntry>, Error> {
+    let entry = model(catalog, id)?;
+    entry.must_be(ModelKind::Language)?;
+    Ok(entry)
+}
+
 /// The SAE `name`.
 pub(crate) fn sae<'a>(catalog: &'a Catalog, name: &SaeName) -> Result<&'a Arc<SaeEntry>, Error> {
-    model(catalog, name.model())?;
+    language_model(catalog, name.model())?;
     catalog
         .saes
         .get(name)
@@ -34,7 +44,7 @@ pub(crate) fn encode(
     work: EncodeWork,
     reply: Reply<EncodeOutput>,
 ) -> Result<Encode, Error> {
-    let model = model(catalog, &work.model)?;
+    let model = language_model(catalog, &work.model)?;
     let one = |name: &SaeName| {
         if name.model() == &work.model {
             sae(catalog, name).map(Arc::clone)

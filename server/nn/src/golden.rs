@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use latentd_domain::{Dtype, HookPoint, Scale, Selection};
 
 use crate::{
-    Device, Model, PackedTokens, Tensor,
+    Device, Model, PackedTokens, SentenceEncoder, Tensor,
     error::{ComputeError, LoadError},
     sae::{Sae, SaeOptions},
     taps::Taps,
@@ -84,19 +84,23 @@ impl Comparison {
     }
 }
 
-/// Compares everything below `goldens`: every model at every hook point, its logits, and every SAE.
+/// Compares everything below `goldens`: every model at every hook point, its logits, every SAE and every sentence encoder.
 ///
 /// # Errors
 ///
 /// The first golden that cannot be read or computed.
 pub fn compare(goldens: &Path, device: &Device) -> Result<Vec<Comparison>, Error> {
     let mut found = Vec::new();
+    let texts = prompts(&goldens.join("sentences/texts.json"))?;
     let prompts = prompts(&goldens.join("models/prompts.json"))?;
     for folder in folders(&goldens.join("models"))? {
         found.extend(model(&folder, &prompts, device)?);
     }
     for folder in folders(&goldens.join("saes"))? {
         found.extend(sae(&folder, device)?);
+    }
+    for folder in folders(&goldens.join("sentences"))? {
+        found.push(sentences(&folder, &texts, device)?);
     }
     Ok(found)
 }
@@ -195,6 +199,16 @@ fn model(folder: &Path, prompts: &[Vec<u32>], device: &Device) -> Result<Vec<Com
         found.push(expected.compare(&format!("{index}.logits"), device, model.logits(&tokens)?)?);
     }
     Ok(found)
+}
+
+/// The embeddings of all texts in one pass.
+fn sentences(folder: &Path, texts: &[Vec<u32>], device: &Device) -> Result<Comparison, Error> {
+    let encoder = SentenceEncoder::load(folder, device)?;
+    let found = encoder.embed(&PackedTokens::new(texts.iter().map(Vec::as_slice)))?;
+    let mut expected = Expected::open(folder)?;
+    let (_, embeddings) = expected.take("embeddings")?;
+    let label = format!("{}/embeddings", expected.golden);
+    Ok(Comparison::new(label, &found, &embeddings))
 }
 
 /// The dense activations, and what they decode to.

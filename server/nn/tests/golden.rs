@@ -20,4 +20,6 @@ fn every_golden_is_within_tolerance() {
     );
     assert!(compared.iter().any(|c| c.name.starts_with("models/gpt2/")));
     assert!(compared.iter().any(|c| c.name.starts_with("saes/topk/")));
+    let sentences = |c: &golden::Comparison| c.name.starts_with("sentences/mean/");
+    assert!(compared.iter().any(sentences));
 }

@@ -25,14 +25,14 @@ pub(crate) enum Norm {
 
 impl Norm {
     /// Normalises each row of `x` into `out`.
-    pub(super) fn apply(&self, x: &Dense, out: &mut Dense) {
+    pub(crate) fn apply(&self, x: &Dense, out: &mut Dense) {
         match self {
             Self::Rms { weight, eps } => rms_norm(x, weight, *eps, out),
             Self::Layer { weight, bias, eps } => layer_norm(x, (weight, bias), *eps, out),
         }
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Rms { weight, .. } => weight.bytes(),
             Self::Layer { weight, bias, .. } => weight.bytes() + bias.bytes(),

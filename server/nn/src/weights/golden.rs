@@ -22,6 +22,27 @@ pub(crate) fn copy(name: &str) -> tempfile::TempDir {
     folder
 }
 
+/// A copy of the golden folder `name` with the folders in it.
+pub(crate) fn copy_all(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut open = vec![(path(name), folder.path().to_owned())];
+    while let Some((from, to)) = open.pop() {
+        fs_err::create_dir_all(&to).unwrap();
+        for entry in fs_err::read_dir(from).unwrap() {
+            let (from, to) = (
+                entry.as_ref().unwrap().path(),
+                to.join(entry.unwrap().file_name()),
+            );
+            if from.is_dir() {
+                open.push((from, to));
+            } else {
+                fs_err::copy(from, to).unwrap();
+            }
+        }
+    }
+    folder
+}
+
 /// Opens a model and takes every tensor that its family needs.
 pub(crate) fn take_all(path: &Path) -> Result<(ModelFiles, Vec<HostTensor>), LoadError> {
     let mut files = ModelFiles::open(path)?;

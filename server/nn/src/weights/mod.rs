@@ -24,6 +24,7 @@ mod safetensors;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use config::BertConfig;
 pub use config::{Gpt2Config, LlamaConfig, ModelConfig, RopeConfig, RopeScaling};
 use encoding::{Encoding, first_non_finite};
 use mapped::Mapped;
@@ -271,7 +272,7 @@ impl Checkpoint {
 
     /// Puts `prefix` before every name if the checkpoint was saved without it (the bare model, not the one with a head),
     /// so that the rest of the crate knows one spelling.
-    fn with_prefix(mut self, prefix: &str) -> Self {
+    pub(crate) fn with_prefix(mut self, prefix: &str) -> Self {
         if !self.tensors.keys().any(|name| name.starts_with(prefix)) {
             self.tensors = std::mem::take(&mut self.tensors)
                 .into_iter()

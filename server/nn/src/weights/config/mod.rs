@@ -2,12 +2,14 @@
 //! metadata. Numbers are nonzero, divide as they must, and stay under bounds that keep a broken file from asking for
 //! absurd allocations.
 
+mod bert;
 mod gpt2;
 mod llama;
 mod rope;
 
 use std::path::Path;
 
+pub(crate) use bert::BertConfig;
 pub use gpt2::Gpt2Config;
 pub(crate) use gpt2::Gpt2Dims;
 pub use llama::LlamaConfig;
@@ -159,8 +161,9 @@ impl ModelConfig {
 /// The refusal of a family that no code runs.
 pub(crate) fn unknown_family(field: &str, found: &str) -> Refusal {
     let supported = ModelConfig::FAMILIES.join(", ");
+    let encoder = BertConfig::FAMILY;
     Refusal::Unsupported(format!(
-        "{field} `{found}` is not supported; supported are: {supported}"
+        "{field} `{found}` is not supported; supported are: {supported}, and in folders the sentence encoder {encoder}"
     ))
 }
 
