@@ -44,6 +44,16 @@ pub enum Centring {
     Middle,
 }
 
+impl From<Centring> for proto::Centring {
+    fn from(centring: Centring) -> Self {
+        match centring {
+            Centring::Peak => Self::Peak,
+            Centring::Grid => Self::Grid,
+            Centring::Middle => Self::Middle,
+        }
+    }
+}
+
 /// A window of text, and how a latent fires in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Example {
@@ -183,11 +193,7 @@ impl ExamplesRequest {
 
     /// Where the window lies around its peak.
     pub fn centring(mut self, centring: Centring) -> Self {
-        self.0.set_centring(match centring {
-            Centring::Peak => proto::Centring::Peak,
-            Centring::Grid => proto::Centring::Grid,
-            Centring::Middle => proto::Centring::Middle,
-        });
+        self.0.set_centring(centring.into());
         self
     }
 

@@ -21,7 +21,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{Client, JobFilter, JobState, Options, RetryPolicy};
+use crate::{Budget, Client, JobFilter, JobState, Options, RetryPolicy};
 
 /// What was asked of the fake.
 #[derive(Default)]
@@ -69,6 +69,14 @@ fn job(state: proto::JobState) -> proto::Job {
     }
 }
 
+/// A job whose budget is spent.
+fn broke() -> proto::Job {
+    proto::Job {
+        pause_reason: "budget".into(),
+        ..job(proto::JobState::Paused)
+    }
+}
+
 fn refused(code: Code, reason: &str) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason, "latentd", HashMap::new());
@@ -78,11 +86,34 @@ fn refused(code: Code, reason: &str) -> Status {
 
 #[tonic::async_trait]
 impl JobService for Fake {
+    /// One job's budget is spent; there is no other.
     async fn get_job(
         &self,
-        _: Request<proto::GetJobRequest>,
+        request: Request<proto::GetJobRequest>,
     ) -> Result<Response<proto::Job>, Status> {
-        Err(refused(Code::NotFound, "UNKNOWN_JOB"))
+        match request.into_inner().name.as_str() {
+            "broke" => Ok(Response::new(broke())),
+            _ => Err(refused(Code::NotFound, "UNKNOWN_JOB")),
+        }
+    }
+
+    async fn pause_job(
+        &self,
+        _: Request<proto::PauseJobRequest>,
+    ) -> Result<Response<proto::Job>, Status> {
+        Err(refused(Code::FailedPrecondition, "JOB_NOT_PAUSABLE"))
+    }
+
+    /// Goes on with whatever budget it is given.
+    async fn resume_job(
+        &self,
+        request: Request<proto::ResumeJobRequest>,
+    ) -> Result<Response<proto::Job>, Status> {
+        let spec_json = format!("{:?}", request.into_inner());
+        Ok(Response::new(proto::Job {
+            spec_json,
+            ..job(proto::JobState::Running)
+        }))
     }
 
     /// Three pages of one job each.
@@ -116,7 +147,19 @@ impl JobService for Fake {
         &self,
         request: Request<proto::WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
-        let after = request.into_inner().after_event_id;
+        let request = request.into_inner();
+        if request.name == "broke" {
+            let event = proto::JobEvent {
+                event_id: 1,
+                time: None,
+                job: Some(broke()),
+            };
+            let events = futures::stream::iter([Ok(event)]);
+            return Ok(Response::new(
+                events.chain(futures::stream::pending()).boxed(),
+            ));
+        }
+        let after = request.after_event_id;
         let attempt = {
             let mut watches = self.0.watches.lock().unwrap();
             watches.push(after);
@@ -229,6 +272,22 @@ async fn a_watch_goes_on_after_the_last_event() {
     assert_eq!(ids, [1, 2, 3, 4, 5]);
     assert_eq!(events[4].job.state, JobState::Succeeded);
     assert_eq!(*calls.watches.lock().unwrap(), [0, 2, 2, 4]);
+}
+
+#[tokio::test]
+async fn a_wait_ends_when_the_budget_is_spent() {
+    let (client, _) = client().await;
+    let job = client.wait_job("broke").await.unwrap();
+    assert!(job.is_out_of_budget() && !job.state.has_ended());
+    let budget = Budget {
+        dollars: 2.5,
+        ..Budget::default()
+    };
+    let job = client.resume_job("broke", budget).await.unwrap();
+    assert_eq!(job.state, JobState::Running);
+    assert!(job.spec_json.contains("budget_dollars: 2.5"));
+    let error = client.pause_job("broke").await.unwrap_err();
+    assert_eq!(error.reason, "JOB_NOT_PAUSABLE");
 }
 
 #[tokio::test]

@@ -12,8 +12,10 @@ mod time;
 mod activations;
 mod caches;
 mod examples;
+mod explanations;
 mod jobs;
 mod models;
+mod providers;
 mod saes;
 mod server;
 
@@ -31,9 +33,19 @@ pub use error::{Error, Result, Violation};
 pub use examples::{
     Centring, Example, ExampleMode, ExampleStream, ExamplesRequest, ExamplesSummary, LatentExamples,
 };
-pub use jobs::{Job, JobEvent, JobFilter, JobState, JobWatch, Progress};
+pub use explanations::{
+    Budget, Calibration, ExamplePlan, ExplainRequest, Explainer, ExplainerKind, Explanation,
+    ExplanationFilter, ExportForm, ExportLines, ExportRequest, JobSummary, NonActivating,
+    Provenance, Score, ScoreExample, ScoreRequest, Scorer, ScorerKind, ScorerSummary, SearchMode,
+    SearchRequest, SearchResults, TrainSampler,
+};
+pub use jobs::{Job, JobEvent, JobFilter, JobState, JobWatch, Progress, Spent};
 pub use models::{Model, TokenSequence};
 pub use page::Pages;
+pub use providers::{
+    CreateProviderRequest, Provider, ProviderCapabilities, ProviderKind, ProviderLimits,
+    ProviderPrices,
+};
 pub use retry::RetryPolicy;
 pub use saes::{Latent, LoadSaeRequest, Neighbour, Sae, SelfTest, TokenLogit};
 pub use server::{Capabilities, ComponentHealth, Device, Limits, ServerInfo};

@@ -68,7 +68,7 @@ enum ModeArg {
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum CentringArg {
+pub(super) enum CentringArg {
     /// Three quarters into the window
     #[default]
     Peak,
@@ -76,6 +76,16 @@ enum CentringArg {
     Grid,
     /// In the middle
     Middle,
+}
+
+impl From<CentringArg> for Centring {
+    fn from(centring: CentringArg) -> Self {
+        match centring {
+            CentringArg::Peak => Self::Peak,
+            CentringArg::Grid => Self::Grid,
+            CentringArg::Middle => Self::Middle,
+        }
+    }
 }
 
 /// Streams and shows.
@@ -126,11 +136,7 @@ fn options(request: ExamplesRequest, args: &ExamplesArgs) -> ExamplesRequest {
             ModeArg::Random => ExampleMode::Random,
             ModeArg::NonActivating => ExampleMode::NonActivating,
         })
-        .centring(match args.centring {
-            CentringArg::Peak => Centring::Peak,
-            CentringArg::Grid => Centring::Grid,
-            CentringArg::Middle => Centring::Middle,
-        })
+        .centring(args.centring.into())
 }
 
 fn unique(mut latents: Vec<u32>) -> Vec<u32> {

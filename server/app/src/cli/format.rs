@@ -41,6 +41,15 @@ pub(super) fn bytes(bytes: u64) -> String {
     format!("{value:.1} {name}")
 }
 
+/// `$12.34`; what is less than ten cents with two digits that are not 0.
+pub(super) fn dollars(dollars: f64) -> String {
+    if dollars <= 0.0 || dollars >= 0.1 {
+        return format!("${dollars:.2}");
+    }
+    let digits = (1.0 - dollars.log10().floor()).clamp(2.0, 8.0) as usize;
+    format!("${dollars:.digits$}")
+}
+
 /// `45 s`, `3 min 20 s`, `2 h 5 min`
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -120,6 +129,14 @@ mod tests {
         assert_eq!(bytes(98_362_432), "98.4 MB");
         assert_eq!(bytes(999_990), "1.0 MB");
         assert_eq!(bytes(u64::MAX), "18446.7 PB");
+    }
+
+    #[test]
+    fn small_money_keeps_its_digits() {
+        assert_eq!(
+            [0.0, 12.345, 0.1, 0.0123, 0.000_456].map(dollars),
+            ["$0.00", "$12.35", "$0.10", "$0.012", "$0.00046"]
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use latentd_client::{Job, JobFilter, JobState};
 use super::{
     Session, failure,
     format::{ago, duration},
+    interp::{budget::BudgetArgs, summary},
     output::Output,
     progress,
     style::Style,
@@ -39,6 +40,26 @@ pub(super) enum JobCommand {
         /// JOB, or jobs/JOB
         name: String,
     },
+    /// Let a job of explain or score wait; what is under way is finished
+    Pause {
+        /// JOB, or jobs/JOB
+        name: String,
+    },
+    /// Let a paused job go on
+    ///
+    /// A limit given here is that of all the job may spend, before and after the pause together. One that is not given stays as
+    /// it is.
+    Resume {
+        /// JOB, or jobs/JOB
+        name: String,
+        #[command(flatten)]
+        budget: BudgetArgs,
+    },
+    /// What a job of explain or score has found so far
+    Summary {
+        /// JOB, or jobs/JOB
+        name: String,
+    },
     /// Follow a job until it ends
     Watch {
         /// JOB, or jobs/JOB
@@ -53,6 +74,7 @@ pub(super) enum StateArg {
     Succeeded,
     Failed,
     Cancelled,
+    Paused,
 }
 
 impl From<StateArg> for JobState {
@@ -63,6 +85,7 @@ impl From<StateArg> for JobState {
             StateArg::Succeeded => Self::Succeeded,
             StateArg::Failed => Self::Failed,
             StateArg::Cancelled => Self::Cancelled,
+            StateArg::Paused => Self::Paused,
         }
     }
 }
@@ -91,6 +114,24 @@ pub(super) async fn run(command: JobCommand, session: &Session) -> anyhow::Resul
                 _ => format!("{} was asked to stop", job.name),
             })?;
         }
+        JobCommand::Pause { name } => {
+            let job = client.pause_job(&name).await?;
+            out.show(&job, |job| format!("{} is {}", job.name, state(job.state)))?;
+        }
+        JobCommand::Resume { name, budget } => {
+            let budget = budget.budget().unwrap_or_default();
+            let job = client.resume_job(&name, budget).await?;
+            out.show(&job, |job| {
+                format!(
+                    "{} goes on\n`latentd job watch {}` follows it",
+                    job.name, job.name
+                )
+            })?;
+        }
+        JobCommand::Summary { name } => {
+            let found = client.job_summary(&name).await?;
+            out.show(&found, |found| summary::describe(found, out))?;
+        }
         JobCommand::Watch { name } => {
             let job = progress::follow(&client, &name, out).await?;
             if !out.json {
@@ -110,6 +151,7 @@ pub(super) fn state(state: JobState) -> &'static str {
         JobState::Succeeded => "succeeded",
         JobState::Failed => "failed",
         JobState::Cancelled => "cancelled",
+        JobState::Paused => "paused",
     }
 }
 
@@ -118,9 +160,11 @@ fn coloured(job: &Job, style: Style) -> String {
     match job.state {
         JobState::Succeeded => style.good(text),
         JobState::Failed => style.bad(text),
-        JobState::Unknown | JobState::Queued | JobState::Running | JobState::Cancelled => {
-            text.to_owned()
-        }
+        JobState::Unknown
+        | JobState::Queued
+        | JobState::Running
+        | JobState::Cancelled
+        | JobState::Paused => text.to_owned(),
     }
 }
 
@@ -151,6 +195,12 @@ fn describe(job: &Job, style: Style, now: SystemTime) -> String {
         ("progress", progress::of(job)),
         ("created", ago(job.created, now)),
     ];
+    match job.pause_reason.as_str() {
+        "" => {}
+        "budget" => rows.push(("paused", "its budget is spent".to_owned())),
+        "requested" => rows.push(("paused", "somebody asked for it".to_owned())),
+        reason => rows.push(("paused", reason.to_owned())),
+    }
     if let Some((start, end)) = job.started.zip(job.ended) {
         rows.push((
             "took",

@@ -8,15 +8,20 @@ mod decode;
 mod demo;
 mod encode;
 mod examples;
+mod explain;
+mod explanations;
 mod failure;
 mod format;
 mod info;
+mod interp;
 mod job;
 mod latents;
 mod model;
 mod output;
 mod progress;
+mod provider;
 mod sae;
+mod score;
 mod serve;
 mod style;
 mod table;
@@ -90,7 +95,23 @@ enum Command {
     Cache(cache::CacheCommand),
     /// Show the text that makes latents fire
     Examples(examples::ExamplesArgs),
-    /// Follow and cancel long work
+    /// Explain latents with a language model and score the explanations, as a job
+    ///
+    /// Every exchange with a provider is stored: a repeated or resumed job pays for nothing twice. Ctrl-C leaves the job at work.
+    /// With --json its events are printed, then its summary.
+    Explain(Box<explain::ExplainArgs>),
+    /// Score explanations that exist, as a job
+    ///
+    /// What an explainer was shown is not shown to the scorers. Ctrl-C leaves the job at work. With --json its events are printed,
+    /// then its summary.
+    Score(Box<score::ScoreArgs>),
+    /// List, search, write, delete and export explanations, and look at their scores
+    #[command(subcommand)]
+    Explanations(explanations::ExplanationsCommand),
+    /// Say where language models are reached that explain and score
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
+    /// Follow, pause, resume and cancel long work
     #[command(subcommand)]
     Job(job::JobCommand),
     /// Measure what calls cost
@@ -152,6 +173,10 @@ async fn run(command: Command, session: &Session, environment: &Environment) -> 
         Command::Decode(args) => decode::run(args, session).await,
         Command::Cache(command) => cache::run(command, session).await,
         Command::Examples(args) => examples::run(args, session).await,
+        Command::Explain(args) => explain::run(*args, session).await,
+        Command::Score(args) => score::run(*args, session).await,
+        Command::Explanations(command) => explanations::run(command, session).await,
+        Command::Provider(command) => provider::run(command, session).await,
         Command::Job(command) => job::run(command, session).await,
         Command::Bench(args) => bench::bench(args, &session.address, session.out.json).await,
     }

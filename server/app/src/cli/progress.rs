@@ -7,10 +7,10 @@ use std::{
 
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use latentd_client::{Client, Job, JobState, Progress};
+use latentd_client::{Client, Job, JobState, Progress, Spent};
 
 use super::{
-    format::{count, duration},
+    format::{count, dollars, duration, plural},
     output::Output,
 };
 
@@ -35,7 +35,7 @@ pub(super) async fn follow(client: &Client, name: &str, out: &Output) -> anyhow:
 ///
 /// # Errors
 ///
-/// The job's own error if it failed, and one that says so if it was cancelled.
+/// The job's own error if it failed, and one that says so if it was cancelled or its budget is spent.
 pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::Result<Job> {
     let mut events = client.watch_job(name, 0);
     let mut view = View::new(out);
@@ -46,6 +46,15 @@ pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::
             out.json(&event)?;
         }
         view.show(&event.job);
+        // The event may be an old one, of a job that was resumed since.
+        if event.job.is_out_of_budget() && client.job(name).await?.is_out_of_budget() {
+            view.clear();
+            anyhow::bail!(
+                "{name} is paused, as its budget is spent: {}\n  `latentd job resume {name}` with a larger --max-calls, \
+                 --max-tokens or --max-dollars lets it go on",
+                of(&event.job)
+            );
+        }
         last = Some(event.job);
     }
     view.clear();
@@ -74,7 +83,7 @@ impl View {
         if out.json {
             Self::Nothing
         } else if out.interactive {
-            Self::Bar(bar("{prefix:12} {bar:32} {percent:>3} %  {msg}"))
+            Self::Bar(bar("{prefix:12} {bar:24} {percent:>3} %  {wide_msg}"))
         } else {
             Self::Lines {
                 out: out.clone(),
@@ -125,7 +134,8 @@ pub(super) fn bar(template: &str) -> ProgressBar {
 }
 
 fn title(job: &Job) -> String {
-    if job.state == JobState::Queued || job.progress.phase.is_empty() {
+    let waits = matches!(job.state, JobState::Queued | JobState::Paused);
+    if waits || job.progress.phase.is_empty() {
         return super::job::state(job.state).to_owned();
     }
     job.progress.phase.clone()
@@ -133,19 +143,20 @@ fn title(job: &Job) -> String {
 
 /// How far a job is, or how far it came.
 pub(super) fn of(job: &Job) -> String {
-    let ended = Progress {
+    let still = Progress {
         rate: 0.0,
         eta: None,
         ..job.progress.clone()
     };
-    numbers(if job.state.has_ended() {
-        &ended
+    numbers(if job.state.has_ended() || job.state == JobState::Paused {
+        &still
     } else {
         &job.progress
     })
 }
 
-/// `120 000 of 200 000 tokens, 3 200 a second, 25 s to go`
+/// `120 000 of 200 000 tokens, 3 200 a second, 25 s to go`; of a job that calls providers,
+/// `40 of 150 items (1 failed, 3 left out), 25 s to go, $0.12, 180 calls (20 reused), 96 000 tokens`.
 fn numbers(progress: &Progress) -> String {
     if progress.unit.is_empty() {
         return String::new();
@@ -159,6 +170,16 @@ fn numbers(progress: &Progress) -> String {
             progress.unit
         ),
     };
+    let mut lost = Vec::new();
+    if progress.failed > 0 {
+        lost.push(format!("{} failed", count(progress.failed)));
+    }
+    if progress.skipped > 0 {
+        lost.push(format!("{} left out", count(progress.skipped)));
+    }
+    if !lost.is_empty() {
+        let _ = write!(text, " ({})", lost.join(", "));
+    }
     if progress.rate >= 1.0 {
         let _ = write!(text, ", {} a second", count(progress.rate.round() as u64));
     }
@@ -169,7 +190,25 @@ fn numbers(progress: &Progress) -> String {
             duration(Duration::from_secs(eta.as_secs()))
         );
     }
+    if let Some(spent) = &progress.spent {
+        let _ = write!(text, ", {}", cost(spent));
+    }
     text
+}
+
+/// `$0.12, 180 calls (20 reused), 96 000 tokens`; without dollars where nothing has a price.
+pub(super) fn cost(spent: &Spent) -> String {
+    let mut parts = Vec::new();
+    if spent.dollars > 0.0 {
+        parts.push(dollars(spent.dollars));
+    }
+    let reused = match spent.reused {
+        0 => String::new(),
+        reused => format!(" ({} reused)", count(reused)),
+    };
+    parts.push(format!("{}{reused}", plural(spent.calls, "call")));
+    parts.push(plural(spent.tokens(), "token"));
+    parts.join(", ")
 }
 
 #[cfg(test)]
@@ -189,6 +228,40 @@ mod tests {
         assert_eq!(
             numbers(&progress),
             "1 200 of 200 000 tokens, 3 210 a second, 1 min 1 s to go"
+        );
+    }
+
+    #[test]
+    fn numbers_say_what_it_costs() {
+        let mut progress = Progress {
+            unit: "items".into(),
+            done: 40,
+            total: 150,
+            eta: Some(Duration::from_secs(25)),
+            failed: 1,
+            skipped: 3,
+            spent: Some(Spent {
+                calls: 180,
+                reused: 20,
+                prompt_tokens: 90_000,
+                completion_tokens: 6000,
+                dollars: 0.123,
+            }),
+            ..Progress::default()
+        };
+        assert_eq!(
+            numbers(&progress),
+            "40 of 150 items (1 failed, 3 left out), 25 s to go, $0.12, 180 calls (20 reused), 96 000 tokens"
+        );
+        progress.failed = 0;
+        progress.eta = None;
+        progress.spent = Some(Spent {
+            calls: 1,
+            ..Spent::default()
+        });
+        assert_eq!(
+            numbers(&progress),
+            "40 of 150 items (3 left out), 1 call, 0 tokens"
         );
     }
 }

@@ -9,14 +9,14 @@ const GAP: &str = "  ";
 
 /// A table; columns whose heading begins with `>` are aligned to the right.
 pub(super) struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(headings: impl IntoIterator<Item = &'static str>) -> Self {
+    pub(super) fn new<H: Into<String>>(headings: impl IntoIterator<Item = H>) -> Self {
         Self {
-            headings: headings.into_iter().collect(),
+            headings: headings.into_iter().map(Into::into).collect(),
             rows: Vec::new(),
         }
     }

@@ -1,19 +1,17 @@
 //! JobService: long work, which survives restarts of the server and of the client.
 
-use std::{
-    fmt,
-    pin::Pin,
-    task::{Context, Poll},
-    time::{Duration, SystemTime},
-};
+mod progress;
+mod watch;
 
-use futures::{Stream, StreamExt as _, stream::BoxStream};
+use std::time::SystemTime;
+
 use latentd_proto::v1 as proto;
 use serde::Serialize;
-use tokio::time::Instant;
-use tonic::{Code, Streaming};
 
-use crate::{Client, Error, Pages, Result, client::stub, retry::Repeat, time::system_time};
+pub use progress::{Progress, Spent};
+pub use watch::{JobEvent, JobWatch};
+
+use crate::{Budget, Client, Error, Pages, Result, client::stub, retry::Repeat, time::system_time};
 
 /// State of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +29,8 @@ pub enum JobState {
     Failed,
     /// Ended because it was asked to.
     Cancelled,
+    /// Waits to be resumed: somebody paused it, or its budget is spent.
+    Paused,
 }
 
 impl JobState {
@@ -45,7 +45,7 @@ impl JobState {
 pub struct Job {
     /// Resource name: `jobs/{job}`.
     pub name: String,
-    /// Kind of work: `build_cache`.
+    /// Kind of work: `build_cache`, `explain_latents` or `score_explanations`.
     pub kind: String,
     /// Where it stands.
     pub state: JobState,
@@ -70,36 +70,15 @@ pub struct Job {
     pub spec_json: String,
     /// Someone asked it to stop.
     pub cancel_requested: bool,
+    /// Why it is paused: `requested` or `budget`; empty in other states.
+    pub pause_reason: String,
 }
 
-/// How far a job is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Progress {
-    /// What it does now, such as `tokenizing` or `encoding`.
-    pub phase: String,
-    /// What is counted: `tokens`.
-    pub unit: String,
-    /// Units done and committed.
-    pub done: u64,
-    /// Units in all; 0 while it is not known.
-    pub total: u64,
-    /// Units a second.
-    pub rate: f64,
-    /// Time to go at that rate, if it can be told.
-    #[serde(rename = "eta_seconds", serialize_with = "crate::time::some_seconds")]
-    pub eta: Option<Duration>,
-}
-
-/// Something that happened to a job.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct JobEvent {
-    /// Grows with every event of the job.
-    pub id: u64,
-    /// When it happened.
-    #[serde(serialize_with = "crate::time::rfc3339")]
-    pub time: Option<SystemTime>,
-    /// The job after it.
-    pub job: Job,
+impl Job {
+    /// Whether it waits because its budget is spent: it goes on only if somebody resumes it with a larger one.
+    pub fn is_out_of_budget(&self) -> bool {
+        self.state == JobState::Paused && self.pause_reason == "budget"
+    }
 }
 
 /// Which jobs to list.
@@ -181,115 +160,35 @@ impl Client {
         Ok(job.await?.into())
     }
 
-    /// The events of a job after the event `after` (0 for all that are kept), until it ends.
-    ///
-    /// A lost connection, or a restart of the server, is not seen: the watch goes on after the last event, for as long as
-    /// [`Options::reconnect_for`](crate::Options::reconnect_for) says.
-    pub fn watch_job(&self, name: &str, after: u64) -> JobWatch {
-        let watch = Watch {
-            client: self.clone(),
-            request: proto::WatchJobRequest {
-                name: name.to_owned(),
-                after_event_id: after,
-            },
-            events: None,
-            lost: None,
-            ended: false,
+    /// Asks a job to wait: what is under way is finished, nothing new begins. Only jobs that explain and score can be
+    /// paused; another is refused with `JOB_NOT_PAUSABLE`.
+    pub async fn pause_job(&self, name: &str) -> Result<Job> {
+        let request = proto::PauseJobRequest {
+            name: name.to_owned(),
         };
-        JobWatch {
-            events: futures::stream::unfold(watch, |mut watch| async {
-                let event = watch.next().await?;
-                Some((event, watch))
-            })
-            .boxed(),
-        }
+        let job = self.call(Repeat::IfRefused, request, |request| async {
+            stub!(self, job_service_client::JobServiceClient)
+                .pause_job(request)
+                .await
+        });
+        Ok(job.await?.into())
     }
 
-    /// Waits until a job ends, however it ends.
-    pub async fn wait_job(&self, name: &str) -> Result<Job> {
-        let mut events = self.watch_job(name, 0);
-        let mut last = None;
-        while let Some(event) = events.next().await {
-            last = Some(event?.job);
-        }
-        last.ok_or_else(|| Error::malformed("a job without events"))
-    }
-}
-
-/// The events of a job.
-#[must_use = "nothing is asked for until the events are taken"]
-pub struct JobWatch {
-    events: BoxStream<'static, Result<JobEvent>>,
-}
-
-impl Stream for JobWatch {
-    type Item = Result<JobEvent>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.poll_next_unpin(cx)
-    }
-}
-
-impl fmt::Debug for JobWatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JobWatch")
-    }
-}
-
-struct Watch {
-    client: Client,
-    request: proto::WatchJobRequest,
-    events: Option<Streaming<proto::JobEvent>>,
-    /// Since when nothing came, and how often it was tried since.
-    lost: Option<(Instant, u32)>,
-    ended: bool,
-}
-
-impl Watch {
-    /// The next event; none after the job has ended or an error was returned.
-    async fn next(&mut self) -> Option<Result<JobEvent>> {
-        while !self.ended {
-            match self.attempt().await {
-                Ok(event) => {
-                    self.lost = None;
-                    self.request.after_event_id = event.id;
-                    self.ended = event.job.state.has_ended();
-                    return Some(Ok(event));
-                }
-                Err(error) => {
-                    self.events = None;
-                    let (since, attempts) = self.lost.unwrap_or_else(|| (Instant::now(), 0));
-                    let gone = since.elapsed() >= self.client.options.reconnect_for;
-                    if error.code != Code::Unavailable || gone {
-                        self.ended = true;
-                        return Some(Err(error));
-                    }
-                    self.lost = Some((since, attempts + 1));
-                    let retry = self.client.options.retry;
-                    let wait = retry.delay(attempts + 1, error.retry_after, fastrand::f64());
-                    tokio::time::sleep(wait).await;
-                }
-            }
-        }
-        None
-    }
-
-    async fn attempt(&mut self) -> Result<JobEvent> {
-        if self.events.is_none() {
-            let mut stub = stub!(self.client, job_service_client::JobServiceClient);
-            self.events = Some(stub.watch_job(self.request.clone()).await?.into_inner());
-        }
-        let broke_off = || Error::local(Code::Unavailable, "the stream broke off");
-        let events = self.events.as_mut().ok_or_else(broke_off)?;
-        let event = events.message().await?.ok_or_else(broke_off)?;
-        Ok(JobEvent {
-            id: event.event_id,
-            time: system_time(event.time),
-            job: event
-                .job
-                .ok_or_else(|| Error::malformed("an event without its job"))?
-                .into(),
-        })
+    /// Lets a paused job go on. What `budget` sets is the new limit of all that the job may spend, before and after the
+    /// pause together; what it leaves at 0 stays as it is.
+    pub async fn resume_job(&self, name: &str, budget: Budget) -> Result<Job> {
+        let request = proto::ResumeJobRequest {
+            name: name.to_owned(),
+            budget_calls: budget.calls,
+            budget_tokens: budget.tokens,
+            budget_dollars: budget.dollars,
+        };
+        let job = self.call(Repeat::IfRefused, request, |request| async {
+            stub!(self, job_service_client::JobServiceClient)
+                .resume_job(request)
+                .await
+        });
+        Ok(job.await?.into())
     }
 }
 
@@ -302,6 +201,7 @@ impl From<proto::JobState> for JobState {
             proto::JobState::Succeeded => Self::Succeeded,
             proto::JobState::Failed => Self::Failed,
             proto::JobState::Cancelled => Self::Cancelled,
+            proto::JobState::Paused => Self::Paused,
         }
     }
 }
@@ -315,6 +215,7 @@ impl From<JobState> for proto::JobState {
             JobState::Succeeded => Self::Succeeded,
             JobState::Failed => Self::Failed,
             JobState::Cancelled => Self::Cancelled,
+            JobState::Paused => Self::Paused,
         }
     }
 }
@@ -334,22 +235,7 @@ impl From<proto::Job> for Job {
             attempts: job.attempts,
             spec_json: job.spec_json,
             cancel_requested: job.cancel_requested,
-        }
-    }
-}
-
-impl From<proto::Progress> for Progress {
-    fn from(progress: proto::Progress) -> Self {
-        let eta = progress
-            .eta_seconds
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        Self {
-            phase: progress.phase,
-            unit: progress.unit,
-            done: progress.done,
-            total: progress.total,
-            rate: progress.rate,
-            eta,
+            pause_reason: job.pause_reason,
         }
     }
 }

@@ -1,0 +1,119 @@
+//! GetJobSummary: what a job that explains and scores has found so far.
+
+use latentd_proto::v1 as proto;
+use serde::Serialize;
+
+use crate::{Client, Result, Spent, client::stub, retry::Repeat};
+
+/// What a job has found so far.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JobSummary {
+    /// `jobs/{job}`.
+    pub job: String,
+    /// Latents asked for.
+    pub latents: u64,
+    /// Latents with an explanation of the job.
+    pub explained: u64,
+    /// Latents that never fire in the cache.
+    pub dead: u64,
+    /// Latents left out because they have too few examples, dead ones not counted.
+    pub skipped: u64,
+    /// Latents whose explanation failed.
+    pub failed: u64,
+    /// For each scorer, in the order of the request.
+    pub scorers: Vec<ScorerSummary>,
+    /// What it cost.
+    pub spent: Spent,
+}
+
+/// What one scorer of a job has found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ScorerSummary {
+    /// The scorer.
+    pub scorer: String,
+    /// Latents with a score.
+    pub latents: u64,
+    /// Mean of the scores.
+    pub mean: f64,
+    /// Median of the scores.
+    pub median: f64,
+    /// Examples that were scored.
+    pub n: u64,
+    /// Examples that could not be scored.
+    pub n_failed: u64,
+    /// Examples with label and prediction true; only of detection and fuzzing, as the ones below.
+    pub true_positives: u64,
+    /// Examples with a false label and a true prediction.
+    pub false_positives: u64,
+    /// Examples with label and prediction false.
+    pub true_negatives: u64,
+    /// Examples with a true label and a false prediction.
+    pub false_negatives: u64,
+    /// F1 over all examples.
+    pub f1: f64,
+    /// Mean of the latents' F1, each weighted by how often its latent fires.
+    pub frequency_weighted_f1: f64,
+    /// Balanced accuracy over all examples.
+    pub balanced_accuracy: f64,
+}
+
+impl ScorerSummary {
+    /// Whether the scorer sorts examples into two classes, so that the counts and F1 mean something.
+    pub fn classifies(&self) -> bool {
+        self.true_positives + self.false_positives + self.true_negatives + self.false_negatives > 0
+    }
+}
+
+impl Client {
+    /// What a job that explains and scores has found so far.
+    pub async fn job_summary(&self, name: &str) -> Result<JobSummary> {
+        let request = proto::GetJobSummaryRequest {
+            name: name.to_owned(),
+        };
+        let summary = self.call(Repeat::Always, request, |request| async {
+            stub!(self, explanation_service_client::ExplanationServiceClient)
+                .get_job_summary(request)
+                .await
+        });
+        Ok(summary.await?.into())
+    }
+}
+
+impl From<proto::JobSummary> for JobSummary {
+    fn from(summary: proto::JobSummary) -> Self {
+        Self {
+            job: summary.job,
+            latents: summary.latents,
+            explained: summary.explained,
+            dead: summary.dead,
+            skipped: summary.skipped,
+            failed: summary.failed,
+            scorers: summary
+                .scorers
+                .into_iter()
+                .map(ScorerSummary::from)
+                .collect(),
+            spent: summary.spent.map(Spent::from).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<proto::ScorerSummary> for ScorerSummary {
+    fn from(summary: proto::ScorerSummary) -> Self {
+        Self {
+            scorer: summary.scorer,
+            latents: summary.latents,
+            mean: summary.mean,
+            median: summary.median,
+            n: summary.n,
+            n_failed: summary.n_failed,
+            true_positives: summary.true_positives,
+            false_positives: summary.false_positives,
+            true_negatives: summary.true_negatives,
+            false_negatives: summary.false_negatives,
+            f1: summary.f1,
+            frequency_weighted_f1: summary.frequency_weighted_f1,
+            balanced_accuracy: summary.balanced_accuracy,
+        }
+    }
+}

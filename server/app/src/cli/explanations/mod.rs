@@ -1,0 +1,132 @@
+//! `latentd explanations`: what is said of latents, by whom, and how good it is.
+
+mod describe;
+mod export;
+mod list;
+
+use std::time::SystemTime;
+
+use clap::{Subcommand, ValueEnum};
+use latentd_client::{SearchMode, SearchRequest};
+
+use super::{Session, interp::table};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ExplanationsCommand {
+    /// List explanations with their scores, by SAE, latent and time
+    List(list::ListArgs),
+    /// Describe one: where it comes from, and its scores
+    Show {
+        /// Its name, or its id alone
+        name: String,
+    },
+    /// Find explanations by their words or their meaning, best first
+    Search {
+        /// What to search for; by words, in the syntax of web searches: "a phrase", or, -without
+        query: String,
+        /// Only of this MODEL/SAE
+        #[arg(long)]
+        sae: Option<String>,
+        /// How to search [default: by meaning where a sentence encoder is resident, else by words]
+        #[arg(long, value_enum)]
+        by: Option<ByArg>,
+        /// Explanations to show at most
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Store an explanation that you wrote
+    Create {
+        /// MODEL/SAE
+        sae: String,
+        /// Index of the latent
+        latent: u32,
+        /// The explanation
+        text: String,
+        /// Who wrote it, in any words
+        #[arg(long, default_value = "")]
+        author: String,
+    },
+    /// Delete an explanation with its scores
+    Delete {
+        /// Its name, or its id alone
+        name: String,
+    },
+    /// Describe one score, with each example that was shown
+    Score {
+        /// SCORE, or scores/SCORE
+        name: String,
+    },
+    /// Write explanations and scores out, a line of JSON for each, in the form of another tool
+    Export(export::ExportArgs),
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ByArg {
+    /// English full text
+    Words,
+    /// Cosine of sentence embeddings
+    Meaning,
+}
+
+/// Carries out one of the commands.
+pub(super) async fn run(command: ExplanationsCommand, session: &Session) -> anyhow::Result<()> {
+    let client = session.client().await?;
+    let out = &session.out;
+    match command {
+        ExplanationsCommand::List(args) => list::run(args, &client, out).await?,
+        ExplanationsCommand::Show { name } => {
+            let explanation = client.explanation(&name).await?;
+            out.show(&explanation, |explanation| {
+                describe::explanation(explanation, out, SystemTime::now())
+            })?;
+        }
+        ExplanationsCommand::Search {
+            query,
+            sae,
+            by,
+            limit,
+        } => {
+            let request = SearchRequest::new(query)
+                .sae(sae.unwrap_or_default())
+                .limit(limit)
+                .mode(match by {
+                    None => SearchMode::Auto,
+                    Some(ByArg::Words) => SearchMode::Words,
+                    Some(ByArg::Meaning) => SearchMode::Meaning,
+                });
+            let found = client.search_explanations(request).await?;
+            out.show(&found, |found| {
+                if found.explanations.is_empty() {
+                    return out.style.dim("nothing was found");
+                }
+                table::explanations(&found.explanations, out)
+            })?;
+        }
+        ExplanationsCommand::Create {
+            sae,
+            latent,
+            text,
+            author,
+        } => {
+            let explanation = client
+                .create_explanation(&sae, latent, &text, &author)
+                .await?;
+            out.show(&explanation, |explanation| {
+                format!("stored {}", explanation.name)
+            })?;
+        }
+        ExplanationsCommand::Delete { name } => {
+            client.delete_explanation(&name).await?;
+            let reply = serde_json::json!({ "deleted": name });
+            out.show(&reply, |_| format!("deleted {name}"))?;
+        }
+        ExplanationsCommand::Score { name } => {
+            let score = client.score_details(&name).await?;
+            out.show(&score, |score| {
+                describe::score(score, out, SystemTime::now())
+            })?;
+        }
+        ExplanationsCommand::Export(args) => export::run(args, &client, out).await?,
+    }
+    Ok(())
+}

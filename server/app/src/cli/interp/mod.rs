@@ -1,0 +1,57 @@
+//! What `explain`, `score` and `explanations` share: the parts of a request, the end of a job, tables of explanations.
+
+pub(super) mod budget;
+pub(super) mod plan;
+pub(super) mod scorers;
+pub(super) mod summary;
+pub(super) mod table;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use latentd_client::{Client, Explanation, ExplanationFilter, Job};
+
+use super::{output::Output, progress};
+
+/// Explanations shown at the end of a job.
+const SHOWN: usize = 20;
+
+/// Follows a job that explains or scores until it ends, then shows what it found; or says only that it began.
+pub(super) async fn follow(
+    job: Job,
+    detach: bool,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<()> {
+    if detach {
+        out.show(&job, |job| {
+            format!(
+                "{} began\n`latentd job watch {}` follows it, `latentd job summary {}` says what it has found",
+                job.name, job.name, job.name
+            )
+        })?;
+        return Ok(());
+    }
+    let job = progress::follow(client, &job.name, out).await?;
+    let summary = client.job_summary(&job.name).await?;
+    out.show(&summary, |summary| summary::describe(summary, out))?;
+    if out.json {
+        return Ok(());
+    }
+    let filter = ExplanationFilter::new().job(&job.name);
+    let explanations: Vec<Explanation> = client
+        .explanations(filter)
+        .take(SHOWN)
+        .try_collect()
+        .await?;
+    if !explanations.is_empty() {
+        out.text("\n")?;
+        out.text(&table::explanations(&explanations, out))?;
+    }
+    if explanations.len() == SHOWN {
+        let more = format!(
+            "`latentd explanations list --job {}` lists them all",
+            job.name
+        );
+        out.line(out.style.dim(&more))?;
+    }
+    Ok(())
+}

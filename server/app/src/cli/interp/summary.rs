@@ -1,0 +1,163 @@
+//! What a job that explains and scores has found: latents, cost, and each scorer in a row.
+
+use std::fmt::Write as _;
+
+use latentd_client::{JobSummary, ScorerSummary};
+
+use super::super::{
+    format::count,
+    output::Output,
+    progress::cost,
+    table::{Table, pairs},
+};
+
+/// The summary for people.
+pub(in crate::cli) fn describe(summary: &JobSummary, out: &Output) -> String {
+    let mut latents = format!(
+        "{}: {} explained",
+        count(summary.latents),
+        count(summary.explained)
+    );
+    for (number, what) in [
+        (summary.dead, "never fire"),
+        (summary.skipped, "left out for too few examples"),
+        (summary.failed, "failed"),
+    ] {
+        if number > 0 {
+            let _ = write!(latents, ", {} {what}", count(number));
+        }
+    }
+    let mut text = pairs(
+        [
+            ("job", out.style.bold(&summary.job)),
+            ("latents", latents),
+            ("cost", cost(&summary.spent)),
+        ],
+        out.style,
+    );
+    if !summary.scorers.is_empty() {
+        text.push('\n');
+        text.push_str(&scorers(&summary.scorers).render(out.style, out.width));
+    }
+    text
+}
+
+fn scorers(scorers: &[ScorerSummary]) -> Table {
+    let mut table = Table::new([
+        "scorer",
+        ">latents",
+        ">mean",
+        ">median",
+        ">examples",
+        ">failed",
+        ">accuracy",
+        ">F1",
+        ">F1 by frequency",
+        ">TP",
+        ">FP",
+        ">TN",
+        ">FN",
+    ]);
+    for scorer in scorers {
+        let score = |score: f64| {
+            if scorer.latents > 0 {
+                format!("{score:.3}")
+            } else {
+                "-".to_owned()
+            }
+        };
+        let mut cells = vec![
+            scorer.scorer.clone(),
+            count(scorer.latents),
+            score(scorer.mean),
+            score(scorer.median),
+            count(scorer.n),
+            count(scorer.n_failed),
+        ];
+        if scorer.classifies() {
+            let shares = [
+                scorer.balanced_accuracy,
+                scorer.f1,
+                scorer.frequency_weighted_f1,
+            ];
+            cells.extend(shares.map(|share| format!("{share:.3}")));
+            let counts = [
+                scorer.true_positives,
+                scorer.false_positives,
+                scorer.true_negatives,
+                scorer.false_negatives,
+            ];
+            cells.extend(counts.map(count));
+        } else {
+            cells.extend(["-"; 7].map(str::to_owned));
+        }
+        table.row(cells);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use latentd_client::Spent;
+
+    use super::{super::super::style::Style, *};
+
+    #[test]
+    fn a_summary_leaves_out_what_did_not_happen() {
+        let style = Style::new(false);
+        let out = Output {
+            json: false,
+            style,
+            remarks: style,
+            width: usize::MAX,
+            interactive: false,
+        };
+        let summary = JobSummary {
+            job: "jobs/j".into(),
+            latents: 50,
+            explained: 47,
+            dead: 3,
+            skipped: 0,
+            failed: 0,
+            scorers: vec![
+                ScorerSummary {
+                    scorer: "detection".into(),
+                    latents: 47,
+                    mean: 0.71,
+                    median: 0.725,
+                    n: 4699,
+                    n_failed: 1,
+                    true_positives: 1650,
+                    false_positives: 650,
+                    true_negatives: 1700,
+                    false_negatives: 699,
+                    f1: 0.7098,
+                    frequency_weighted_f1: 0.7,
+                    balanced_accuracy: 0.7129,
+                },
+                ScorerSummary {
+                    scorer: "surprisal".into(),
+                    ..ScorerSummary::default()
+                },
+            ],
+            spent: Spent {
+                calls: 987,
+                prompt_tokens: 1_000_000,
+                dollars: 0.5,
+                ..Spent::default()
+            },
+        };
+        assert_eq!(
+            describe(&summary, &out),
+            "\
+job      jobs/j
+latents  50: 47 explained, 3 never fire
+cost     $0.50, 987 calls, 1 000 000 tokens
+
+scorer     latents   mean  median  examples  failed  accuracy     F1  F1 by frequency     TP   FP     TN  FN
+detection       47  0.710   0.725     4 699       1     0.713  0.710            0.700  1 650  650  1 700  699
+surprisal        0      -       -         0       0         -      -                -      -    -      -  -
+"
+        );
+    }
+}
