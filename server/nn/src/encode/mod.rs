@@ -72,6 +72,15 @@ pub(crate) struct Request<'a> {
     pub(crate) factors: Option<&'a LatentVector>,
 }
 
+/// A column beside a direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Compared {
+    /// Their dot product.
+    pub(crate) product: f32,
+    /// The column's with itself.
+    pub(crate) square: f32,
+}
+
 /// The encoder of one SAE: its weights on the device, and its rule.
 #[derive(Debug)]
 pub(crate) struct Encoder {
@@ -96,6 +105,11 @@ impl Encoder {
     /// Column `latent` of `W_enc`, `[d_in]`.
     pub(crate) fn column(&self, latent: u32) -> Vec<f32> {
         self.columns.column(latent)
+    }
+
+    /// Every column of `W_enc` beside `direction`, `[d_in]`.
+    pub(crate) fn compare(&self, direction: &[f32]) -> Vec<Compared> {
+        self.columns.compare(direction)
     }
 
     /// Bytes of its weights on the device.

@@ -11,7 +11,7 @@ use std::ops::Range;
 use burn::tensor::{Int, TensorData};
 
 use super::{
-    Keep,
+    Compared, Keep,
     finish::Block,
     select::{Candidates, Collector, Firing, Strongest},
 };
@@ -63,6 +63,23 @@ impl Columns {
         let latent = latent as usize;
         self.device
             .to_host(self.weights.clone().slice([0..d_in, latent..latent + 1]))
+    }
+
+    /// Every column beside `direction`, `[d_in]`, tile by tile.
+    pub(super) fn compare(&self, direction: &[f32]) -> Vec<Compared> {
+        let [d_in, latents] = self.weights.dims();
+        let direction = self.device.from_host(direction.to_vec(), [1, d_in]);
+        let tile = |first: usize| {
+            let columns = first..(first + TILE).min(latents);
+            let weights = self.weights.clone().slice([0..d_in, columns]);
+            let products = direction.clone().matmul(weights.clone());
+            let squares = (weights.clone() * weights).sum_dim(0);
+            let products = self.device.to_host(products).into_iter();
+            products
+                .zip(self.device.to_host(squares))
+                .map(|(product, square)| Compared { product, square })
+        };
+        (0..latents).step_by(TILE).flat_map(tile).collect()
     }
 
     /// Bytes on the device.

@@ -274,6 +274,13 @@ proptest! {
         let (one, other) = (tiles.subset(&set), portable.subset(&set));
         prop_assert_eq!(one.column(1), other.column(1));
         prop_assert_eq!(tiles.column(set[1]), other.column(1));
+        let column = tiles.column(set[1]);
+        let compared = tiles.compare(&column);
+        prop_assert_eq!(compared.len(), d_sae);
+        prop_assert_eq!(&compared, &portable.compare(&column));
+        prop_assert_eq!(compared[d_sae - 1].product, compared[d_sae - 1].square);
+        let dot = |latent: u32| tiles.column(latent).iter().zip(&column).map(|(a, b)| a * b).sum::<f32>();
+        prop_assert_eq!(compared[0].product, dot(0));
         prop_assert_eq!(other.bytes(), d_in * set.len() * size_of::<f32>());
     }
 }

@@ -7,7 +7,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
-    Keep,
+    Compared, Keep,
     finish::Block,
     select::{Candidates, Collector, Firing, Strongest},
 };
@@ -65,6 +65,28 @@ impl Columns {
     /// Column `latent`, `[d_in]`.
     pub(super) fn column(&self, latent: u32) -> Vec<f32> {
         self.weights.column(latent as usize).collect()
+    }
+
+    /// Every column beside `direction`, `[d_in]`, panel by panel: the weights are read once, in their order.
+    pub(super) fn compare(&self, direction: &[f32]) -> Vec<Compared> {
+        let mut out: Vec<Compared> = (0..self.weights.panels())
+            .into_par_iter()
+            .with_min_len(LEAST_PANELS)
+            .flat_map_iter(|panel| {
+                let mut columns = [Compared::default(); LANES];
+                let (rows, _) = self.weights.panel(panel).as_chunks::<LANES>();
+                for (row, x) in rows.iter().zip(direction) {
+                    for (column, weight) in columns.iter_mut().zip(row) {
+                        column.product += weight * x;
+                        column.square += weight * weight;
+                    }
+                }
+                columns
+            })
+            .collect();
+        // The last panel is padded.
+        out.truncate(self.weights.n());
+        out
     }
 
     /// Bytes of memory.

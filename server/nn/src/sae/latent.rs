@@ -8,6 +8,26 @@ use crate::{device::host_view, error::ComputeError, model::Model};
 /// Decoder rows that one thread compares at a time.
 const ROWS_A_BLOCK: usize = 256;
 
+/// Which weights tell how near two latents are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// What a latent reads: columns of the encoder.
+    Encoder,
+    /// What a latent writes: rows of the decoder.
+    Decoder,
+}
+
+/// How many entries of each list a report has; a list that is not asked for costs nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LatentLists {
+    /// Tokens at each end of the logits.
+    pub logits: usize,
+    /// Latents with the nearest encoder columns.
+    pub encoder: usize,
+    /// Latents with the nearest decoder rows.
+    pub decoder: usize,
+}
+
 /// One latent, described.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LatentReport {
@@ -30,10 +50,12 @@ pub struct LatentReport {
     pub bottom_logits: Vec<(u32, f32)>,
     /// Latents with the nearest decoder rows and the cosines, nearest first; itself left out.
     pub neighbours: Vec<(u32, f32)>,
+    /// Latents with the nearest encoder columns and the cosines, nearest first; itself left out.
+    pub encoder_neighbours: Vec<(u32, f32)>,
 }
 
 impl Sae {
-    /// Describes `latent`, with at most `count` tokens at each end and as many neighbours.
+    /// Describes `latent`, with lists of at most so many entries as `lists` says.
     ///
     /// # Errors
     ///
@@ -42,7 +64,7 @@ impl Sae {
         &self,
         model: &Model,
         latent: u32,
-        count: usize,
+        lists: LatentLists,
     ) -> Result<LatentReport, ComputeError> {
         let index = latent as usize;
         if index >= self.info.d_sae {
@@ -55,7 +77,7 @@ impl Sae {
         let encoder_norm = euclidean_norm(&column);
         let decoder_norm = self.decoder.norms().get(index).copied().unwrap_or_default();
         let rule = self.encoder.rule();
-        let logits = if self.info.hook_point.site.is_residual_space() {
+        let logits = if lists.logits > 0 && self.info.hook_point.site.is_residual_space() {
             let direction = self.device.from_host(row.to_vec(), [1, self.info.d_in]);
             host_view(&model.unembed(direction)).values().to_vec()
         } else {
@@ -68,17 +90,21 @@ impl Sae {
             encoder_decoder_cosine: cosine(dot(&column, row), encoder_norm * decoder_norm),
             encoder_bias: rule.bias(index),
             threshold: rule.threshold(index),
-            top_logits: greatest(logits.iter().copied(), count),
-            bottom_logits: greatest(logits.iter().map(|logit| -logit), count)
+            top_logits: greatest(logits.iter().copied(), lists.logits),
+            bottom_logits: greatest(logits.iter().map(|logit| -logit), lists.logits)
                 .into_iter()
                 .map(|(id, logit)| (id, -logit))
                 .collect(),
-            neighbours: self.neighbours(index, count),
+            neighbours: self.decoder_neighbours(index, lists.decoder),
+            encoder_neighbours: self.encoder_neighbours(index, &column, lists.encoder),
         })
     }
 
     /// The latents whose decoder rows have the greatest cosine with that of `latent`: every row is compared, block by block.
-    fn neighbours(&self, latent: usize, count: usize) -> Vec<(u32, f32)> {
+    fn decoder_neighbours(&self, latent: usize, count: usize) -> Vec<(u32, f32)> {
+        if count == 0 {
+            return Vec::new();
+        }
         let (row, norms) = (self.decoder.row(latent), self.decoder.norms());
         let norm = norms.get(latent).copied().unwrap_or_default();
         let cosines: Vec<f32> = self.device.install(|| {
@@ -87,18 +113,40 @@ impl Sae {
                 .with_min_len(ROWS_A_BLOCK)
                 .enumerate()
                 .map(|(other, other_norm)| {
-                    if other == latent {
-                        return f32::NEG_INFINITY;
-                    }
                     cosine(dot(self.decoder.row(other), row), norm * other_norm)
                 })
                 .collect()
         });
-        greatest(
-            cosines.into_iter(),
-            count.min(norms.len().saturating_sub(1)),
-        )
+        others(latent, cosines.into_iter(), count)
     }
+
+    /// The latents whose encoder columns have the greatest cosine with `column`, that of `latent`.
+    fn encoder_neighbours(&self, latent: usize, column: &[f32], count: usize) -> Vec<(u32, f32)> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let compared = self.device.install(|| self.encoder.compare(column));
+        // Its own entry is computed as all others are, so the cosine of two equal columns is 1 whatever the order of sums.
+        let norm = compared.get(latent).map_or(0.0, |own| own.square.sqrt());
+        let cosines = compared
+            .iter()
+            .map(|other| cosine(other.product, norm * other.square.sqrt()));
+        others(latent, cosines, count)
+    }
+}
+
+/// The `count` greatest of the others than `latent`.
+fn others(latent: usize, cosines: impl Iterator<Item = f32>, count: usize) -> Vec<(u32, f32)> {
+    let cosines = cosines.enumerate().map(|(other, cosine)| {
+        if other == latent {
+            f32::NEG_INFINITY
+        } else {
+            cosine
+        }
+    });
+    let mut greatest = greatest(cosines, count);
+    greatest.retain(|&(other, _)| other as usize != latent);
+    greatest
 }
 
 /// The `count` greatest values with their positions, greatest first, equal ones by position.

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 pub(crate) use self::arch::{ActivationRule, LANES, LatentVector, Rule};
 #[cfg(test)]
 pub(crate) use self::arch::{Gated, JumpRelu, Standard, TopK};
-pub use self::latent::LatentReport;
+pub use self::latent::{Direction, LatentLists, LatentReport};
 use self::{
     arch::{Decoder, InputPipeline, input::TokenStatistics},
     format::{Description, SaeParts},

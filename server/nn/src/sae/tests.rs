@@ -157,12 +157,20 @@ fn an_sae_must_fit_its_model() {
     assert!(error.to_string().contains("W_enc"), "{error}");
 }
 
+fn lists(count: usize) -> LatentLists {
+    LatentLists {
+        logits: count,
+        encoder: count,
+        decoder: count,
+    }
+}
+
 #[test]
 fn a_latent_is_described() {
     let model = model("llama");
     let folder = identity(2.0, json!({}));
     let sae = load(folder.path(), &model).unwrap();
-    let report = sae.latent(&model, 3, 4).unwrap();
+    let report = sae.latent(&model, 3, lists(4)).unwrap();
     assert_eq!(
         (report.latent, report.encoder_norm, report.decoder_norm),
         (3, 1.0, 2.0)
@@ -177,9 +185,15 @@ fn a_latent_is_described() {
     );
     // All other directions are orthogonal, but for its own negative.
     assert_eq!(report.neighbours, [(0, 0.0), (1, 0.0), (2, 0.0), (4, 0.0)]);
-    let all = sae.latent(&model, 3, 100).unwrap();
-    assert_eq!(all.neighbours.len(), 63);
-    assert_eq!(all.neighbours.last(), Some(&(35, -1.0)));
+    assert_eq!(report.encoder_neighbours, report.neighbours);
+    let all = sae.latent(&model, 3, lists(100)).unwrap();
+    for neighbours in [&all.neighbours, &all.encoder_neighbours] {
+        assert_eq!(neighbours.len(), 63);
+        assert_eq!(neighbours.last(), Some(&(35, -1.0)));
+    }
+    let none = sae.latent(&model, 3, LatentLists::default()).unwrap();
+    assert!(none.top_logits.is_empty() && none.bottom_logits.is_empty());
+    assert!(none.neighbours.is_empty() && none.encoder_neighbours.is_empty());
 
     let mut direction = vec![0.0; WIDTH];
     direction[3] = 2.0;
@@ -190,7 +204,7 @@ fn a_latent_is_described() {
     logits.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     assert_eq!(report.bottom_logits, logits[..4]);
 
-    let error = sae.latent(&model, 64, 4).unwrap_err();
+    let error = sae.latent(&model, 64, lists(4)).unwrap_err();
     assert_eq!(
         error,
         ComputeError::UnknownLatent {
@@ -204,7 +218,7 @@ fn a_latent_is_described() {
     );
     let report = load(folder.path(), &model)
         .unwrap()
-        .latent(&model, 0, 4)
+        .latent(&model, 0, lists(4))
         .unwrap();
     assert!(report.top_logits.is_empty() && report.bottom_logits.is_empty());
 }

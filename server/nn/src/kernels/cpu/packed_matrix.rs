@@ -183,7 +183,7 @@ impl PackedMatrix {
     }
 
     /// Panel `panel`, `[k, PANEL]`.
-    pub(super) fn panel(&self, panel: usize) -> &[f32] {
+    pub fn panel(&self, panel: usize) -> &[f32] {
         &self.panels.values()[panel * self.k * PANEL..(panel + 1) * self.k * PANEL]
     }
 }
