@@ -13,15 +13,21 @@
 pub mod cpu;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod portable;
+#[cfg(any(test, feature = "cuda"))]
+mod portable_past;
 
 #[cfg(not(feature = "cuda"))]
 pub(crate) use cpu::ops::{
-    AttentionScratch, Dense, Matrix, Rotation, Table, Vector, add, attention, layer_norm, rms_norm,
+    AttentionScratch, Continued, Dense, LayerPast, Matrix, Rotation, Table, Vector, add, attention,
+    attention_past, full_attention, layer_norm, rms_norm,
 };
 #[cfg(feature = "cuda")]
 pub(crate) use portable::{
-    AttentionScratch, Dense, Matrix, Rotation, Table, Vector, add, attention, layer_norm, rms_norm,
+    AttentionScratch, Dense, Matrix, Rotation, Table, Vector, add, attention, full_attention,
+    layer_norm, rms_norm,
 };
+#[cfg(feature = "cuda")]
+pub(crate) use portable_past::{Continued, LayerPast, attention_past};
 
 pub use cpu::{Layout, Then};
 use latentd_domain::Dtype;

@@ -27,12 +27,19 @@ impl Dense {
         self.tensor()
     }
 
+    /// `out[i]` is row `rows[i]`.
+    pub(crate) fn pick(&self, rows: &[usize], out: &mut Self) {
+        let tensor = self.tensor();
+        let rows = indices(rows.iter().map(|&row| row as i32), &tensor);
+        out.set(tensor.select(0, rows));
+    }
+
     #[expect(clippy::expect_used, reason = "layers read what they have written")]
-    fn tensor(&self) -> Tensor<2> {
+    pub(super) fn tensor(&self) -> Tensor<2> {
         self.0.clone().expect("a value")
     }
 
-    fn set(&mut self, tensor: Tensor<2>) {
+    pub(super) fn set(&mut self, tensor: Tensor<2>) {
         self.0 = Some(tensor);
     }
 
@@ -80,6 +87,7 @@ impl Matrix {
             Then::Store => out.set(product),
             Then::Add => out.add(product),
             Then::GeluTanh => out.set(gelu_tanh(product)),
+            Then::Gelu => out.set(activation::gelu(product)),
             Then::SiluGate => {
                 let [rows, width] = product.dims();
                 let gate = product.clone().slice([0..rows, 0..width / 2]);
@@ -143,12 +151,19 @@ impl Table {
     }
 
     fn rows(&self, numbers: &[u32]) -> Tensor<2> {
-        let numbers: Vec<i32> = numbers.iter().map(|&number| number as i32).collect();
-        let length = numbers.len();
-        let data = TensorData::new(numbers, [length]);
-        let numbers = burn::tensor::Tensor::<Backend, 1, Int>::from_data(data, &self.0.device());
+        let numbers = indices(numbers.iter().map(|&number| number as i32), &self.0);
         self.0.clone().select(0, numbers)
     }
+}
+
+/// Numbers of rows on the device of `of`.
+fn indices(
+    numbers: impl Iterator<Item = i32>,
+    of: &Tensor<2>,
+) -> burn::tensor::Tensor<Backend, 1, Int> {
+    let numbers: Vec<i32> = numbers.collect();
+    let length = numbers.len();
+    burn::tensor::Tensor::from_data(TensorData::new(numbers, [length]), &of.device())
 }
 
 /// Cosines and sines of rotary positions, `[positions, d_head / 2]`.
@@ -170,10 +185,15 @@ impl Rotation {
 
     /// Rotates `[batch, heads, seq, d_head]`.
     fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply_from(x, 0)
+    }
+
+    /// The same, of tokens from position `first` on.
+    pub(super) fn apply_from(&self, x: Tensor<4>, first: usize) -> Tensor<4> {
         let [batch, heads, seq, d_head] = x.dims();
         let half = d_head / 2;
         let of_positions =
-            |angles: &Tensor<2>| angles.clone().slice([0..seq, 0..half]).unsqueeze::<4>();
+            |angles: &Tensor<2>| angles.clone().slice([first..first + seq, 0..half]).unsqueeze::<4>();
         let (cos, sin) = (of_positions(&self.cos), of_positions(&self.sin));
         let low = x.clone().slice([0..batch, 0..heads, 0..seq, 0..half]);
         let high = x.slice([0..batch, 0..heads, 0..seq, half..d_head]);
@@ -194,7 +214,32 @@ pub(crate) fn attention(
     _scratch: &mut AttentionScratch,
     out: &mut Dense,
 ) {
-    let qkv = qkv.tensor();
+    let seen = Seen::Before(rotation);
+    out.set(attention_of(&qkv.tensor(), (heads, seen), tokens));
+}
+
+/// Attention over whole sequences; see `cpu::attention`.
+pub(crate) fn full_attention(
+    qkv: &Dense,
+    heads: Heads,
+    tokens: &PackedTokens,
+    _scratch: &mut AttentionScratch,
+    out: &mut Dense,
+) {
+    out.set(attention_of(&qkv.tensor(), (heads, Seen::All), tokens));
+}
+
+/// Which tokens of its sequence a token sees.
+#[derive(Clone, Copy)]
+enum Seen<'a> {
+    /// Itself and those before it, turned by their positions.
+    Before(Option<&'a Rotation>),
+    /// All of them.
+    All,
+}
+
+fn attention_of(qkv: &Tensor<2>, setting: (Heads, Seen<'_>), tokens: &PackedTokens) -> Tensor<2> {
+    let (heads, _) = setting;
     let mut parts = Vec::new();
     let ranges: Vec<_> = tokens.ranges().filter(|rows| !rows.is_empty()).collect();
     for equal in ranges.chunk_by(|a, b| a.len() == b.len()) {
@@ -204,18 +249,18 @@ pub(crate) fn attention(
         let rows = qkv
             .clone()
             .slice([first.start..last.end, 0..heads.qkv_width()]);
-        parts.push(attention_of_equals(rows, (heads, rotation), equal.len()));
+        parts.push(attention_of_equals(rows, setting, equal.len()));
     }
     if parts.is_empty() {
-        out.set(qkv.slice([0..0, 0..heads.z_width()]));
+        qkv.clone().slice([0..0, 0..heads.z_width()])
     } else {
-        out.set(Tensor::cat(parts, 0));
+        Tensor::cat(parts, 0)
     }
 }
 
 fn attention_of_equals(
     qkv: Tensor<2>,
-    (heads, rotation): (Heads, Option<&Rotation>),
+    (heads, seen): (Heads, Seen<'_>),
     batch: usize,
 ) -> Tensor<2> {
     let [rows, _] = qkv.dims();
@@ -230,9 +275,9 @@ fn attention_of_equals(
         let columns = qkv.clone().slice([0..rows, from..from + count * d_head]);
         columns.reshape([batch, seq, count, d_head]).swap_dims(1, 2)
     };
-    let turn = |x| match rotation {
-        Some(rotation) => rotation.apply(x),
-        None => x,
+    let turn = |x| match seen {
+        Seen::Before(Some(rotation)) => rotation.apply(x),
+        Seen::Before(None) | Seen::All => x,
     };
     let shared = |x: Tensor<4>| {
         let group = n_heads / n_kv_heads;
@@ -243,9 +288,17 @@ fn attention_of_equals(
     let keys = shared(turn(split(heads.z_width(), n_kv_heads)));
     let values = shared(split(heads.z_width() + heads.kv_width(), n_kv_heads));
     let scores = queries.matmul(keys.swap_dims(2, 3)) * (d_head as f64).sqrt().recip();
-    let future =
-        burn::tensor::Tensor::<Backend, 2, Bool>::tril_mask([seq, seq], 0, &scores.device());
-    let scores = scores.mask_fill(future.unsqueeze::<4>(), f32::NEG_INFINITY);
+    let scores = match seen {
+        Seen::All => scores,
+        Seen::Before(_) => {
+            let future = burn::tensor::Tensor::<Backend, 2, Bool>::tril_mask(
+                [seq, seq],
+                0,
+                &scores.device(),
+            );
+            scores.mask_fill(future.unsqueeze::<4>(), f32::NEG_INFINITY)
+        }
+    };
     let z = activation::softmax(scores, 3).matmul(values);
     z.swap_dims(1, 2).reshape([rows, heads.z_width()])
 }
@@ -372,6 +425,7 @@ mod tests {
             (Then::Store, Layout::InOut),
             (Then::Add, Layout::OutIn),
             (Then::GeluTanh, Layout::OutIn),
+            (Then::Gelu, Layout::OutIn),
         ] {
             let (x, mut out) = (Both::new(5, 12), Both::new(5, 40));
             let host = matrix(12, 40, layout, 7);
@@ -433,7 +487,8 @@ mod tests {
         x.portable = Dense::from_tensor(&table.unembed(&x.portable, &x.device));
         x.cpu = ops::Dense::from_tensor(&cpu.unembed(&x.cpu, &x.device));
         x.agree();
-        assert_eq!(table.bytes(), cpu.bytes());
+        // The columns of the CPU's lie in panels of 32.
+        assert_eq!((table.bytes(), cpu.bytes()), (4 * 50 * 6, 4 * 64 * 6));
     }
 
     #[test]
@@ -466,6 +521,21 @@ mod tests {
             ops::attention(
                 &x.cpu,
                 setting,
+                &tokens,
+                &mut ops::AttentionScratch::default(),
+                &mut out.cpu,
+            );
+            out.agree();
+            full_attention(
+                &x.portable,
+                heads,
+                &tokens,
+                &mut AttentionScratch,
+                &mut out.portable,
+            );
+            ops::full_attention(
+                &x.cpu,
+                heads,
                 &tokens,
                 &mut ops::AttentionScratch::default(),
                 &mut out.cpu,

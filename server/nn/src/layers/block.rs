@@ -5,15 +5,12 @@ use std::ops::ControlFlow;
 use latentd_domain::Site;
 
 use super::{
-    attention::{Attention, AttentionBuffers},
+    attention::{Attention, AttentionBuffers, Sequences},
     mlp::Mlp,
     norm::Norm,
     taps::Recorder,
 };
-use crate::{
-    kernels::{Dense, Matrix, Rotation, Then, add},
-    packed::PackedTokens,
-};
+use crate::kernels::{Dense, Matrix, Then, add};
 
 /// A block with the norms before its sublayers.
 #[derive(Debug)]
@@ -31,6 +28,8 @@ pub(crate) struct Block {
 /// Intermediate results of a pass: allocated by its first block, used again by the others and by later passes.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
+    /// Rows of the residual stream whose logits are asked for.
+    pub(super) picked: Dense,
     /// The residual stream, `[tokens, d_model]`.
     pub(super) residual: Dense,
     /// The same, normalised.
@@ -41,19 +40,12 @@ pub(super) struct Buffers {
     output: Dense,
 }
 
-/// What all blocks of a pass see.
-#[derive(Clone, Copy)]
-pub(super) struct Sequences<'a> {
-    pub(super) tokens: &'a PackedTokens,
-    pub(super) rotation: Option<&'a Rotation>,
-}
-
 impl Block {
     /// Moves the residual stream past this block, which is number `layer`. Breaks off right after the deepest hook point.
     pub(super) fn forward(
         &self,
         layer: usize,
-        sequences: Sequences<'_>,
+        sequences: &mut Sequences<'_>,
         buffers: &mut Buffers,
         recorder: &mut Recorder<'_>,
     ) -> ControlFlow<()> {
@@ -63,12 +55,12 @@ impl Block {
             attention,
             hidden,
             output,
+            ..
         } = buffers;
         recorder.visit(layer, Site::ResidPre, residual)?;
 
         self.attention_norm.apply(residual, normed);
-        self.attention
-            .heads(normed, sequences.tokens, sequences.rotation, attention);
+        self.attention.heads(layer, normed, sequences, attention);
         recorder.visit(layer, Site::AttnZ, &attention.z)?;
         let mut sublayer = Sublayer {
             layer,

@@ -8,7 +8,8 @@ use std::{
 use latentd_domain::Site;
 
 use super::{
-    block::{Block, Buffers, Sequences},
+    attention::{Pasts, Sequences},
+    block::{Block, Buffers},
     norm::Norm,
     rope::Rope,
     taps::Recorder,
@@ -45,8 +46,8 @@ pub(crate) struct Parts {
 /// A decoder on the device.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    parts: Parts,
-    device: Device,
+    pub(super) parts: Parts,
+    pub(super) device: Device,
     /// Buffers of finished passes. One pass runs at a time on a device, so there is one; more if callers overlap.
     idle: Mutex<Vec<Buffers>>,
 }
@@ -76,7 +77,7 @@ impl Decoder {
         }
         Ok(self.with_buffers(|buffers| {
             let mut recorder = Recorder::new(taps, &self.device);
-            let _stopped = self.forward(tokens, buffers, &mut recorder);
+            let _stopped = self.forward((tokens, Pasts::None), buffers, &mut recorder);
             recorder.finish()
         }))
     }
@@ -91,7 +92,7 @@ impl Decoder {
         Ok(self.with_buffers(|buffers| {
             let taps = Taps::default();
             let _runs_through = self.forward(
-                tokens,
+                (tokens, Pasts::None),
                 buffers,
                 &mut Recorder::to_the_end(&taps, &self.device),
             );
@@ -132,12 +133,13 @@ impl Decoder {
             + final_norm.bytes()
     }
 
-    fn forward(
+    pub(super) fn forward(
         &self,
-        tokens: &PackedTokens,
+        (tokens, pasts): (&PackedTokens, Pasts<'_>),
         buffers: &mut Buffers,
         recorder: &mut Recorder<'_>,
     ) -> ControlFlow<()> {
+        let before = pasts.lengths(tokens.sequences());
         self.parts
             .embedding
             .lookup(tokens.ids(), &mut buffers.residual);
@@ -145,26 +147,30 @@ impl Decoder {
         if let Some(positions) = &self.parts.positions {
             let numbers: Vec<u32> = tokens
                 .ranges()
-                .flat_map(|rows| 0..rows.len() as u32)
+                .zip(&before)
+                .flat_map(|(rows, &before)| before as u32..(before + rows.len()) as u32)
                 .collect();
             positions.lookup_add(&numbers, &mut buffers.residual);
         }
+        let farthest = tokens.ranges().zip(&before);
+        let farthest = farthest.map(|(rows, before)| before + rows.len()).max();
         let rotation = self
             .parts
             .rope
             .as_ref()
-            .map(|rope| rope.rotation(tokens.longest()));
-        let sequences = Sequences {
+            .map(|rope| rope.rotation(farthest.unwrap_or_default()));
+        let mut sequences = Sequences {
             tokens,
             rotation: rotation.as_ref(),
+            pasts,
         };
         for (layer, block) in self.parts.blocks.iter().enumerate() {
-            block.forward(layer, sequences, buffers, recorder)?;
+            block.forward(layer, &mut sequences, buffers, recorder)?;
         }
         ControlFlow::Continue(())
     }
 
-    fn with_buffers<R: Send>(&self, work: impl FnOnce(&mut Buffers) -> R + Send) -> R {
+    pub(super) fn with_buffers<R: Send>(&self, work: impl FnOnce(&mut Buffers) -> R + Send) -> R {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffers = idle().pop().unwrap_or_default();
         let result = self.device.install(|| work(&mut buffers));
@@ -172,14 +178,14 @@ impl Decoder {
         result
     }
 
-    fn unembedding(&self) -> &Table {
+    pub(super) fn unembedding(&self) -> &Table {
         self.parts
             .unembedding
             .as_ref()
             .unwrap_or(&self.parts.embedding)
     }
 
-    fn check(&self, tokens: &PackedTokens) -> Result<(), ComputeError> {
+    pub(super) fn check(&self, tokens: &PackedTokens) -> Result<(), ComputeError> {
         let Parts {
             vocab,
             context_length,

@@ -3,6 +3,7 @@
 mod attention;
 mod block;
 mod decoder;
+mod extend;
 mod mlp;
 mod norm;
 mod rope;

@@ -1,5 +1,7 @@
 //! Language models: one architecture a file, each of which only says how its weights become layers.
 
+#[cfg(test)]
+mod generation_tests;
 mod gpt2;
 mod llama;
 #[cfg(test)]
@@ -7,7 +9,7 @@ mod tests;
 
 use std::{path::Path, sync::Arc};
 
-use latentd_domain::{Dtype, ModelInfo, Site};
+use latentd_domain::{Dtype, ModelInfo, ModelKind, Site};
 
 use crate::{
     device::{Device, Tensor},
@@ -15,6 +17,7 @@ use crate::{
     kernels::Placement,
     layers::{Decoder, Parts},
     packed::PackedTokens,
+    past::{Answers, Extension, Past},
     taps::{Captured, Taps},
     tokenizer::Tokenizer,
     weights::{Checkpoint, ModelConfig, ModelFiles},
@@ -59,6 +62,7 @@ impl Model {
             .map(|(_, shape)| shape.iter().product::<usize>() as u64)
             .sum();
         let info = ModelInfo {
+            kind: ModelKind::Language,
             family: config.family(),
             path: path.display().to_string(),
             format,
@@ -127,6 +131,24 @@ impl Model {
     /// As [`Model::run`].
     pub fn logits(&self, tokens: &PackedTokens) -> Result<Tensor<2>, ComputeError> {
         self.decoder.logits(tokens)
+    }
+
+    /// An empty past with room for `capacity` tokens of one sequence. On the CPU memory is taken from the system as tokens
+    /// come.
+    pub fn past(&self, capacity: usize) -> Past {
+        self.decoder.past(capacity)
+    }
+
+    /// Adds new tokens to sequences and answers what is asked of the logits behind them, which exist a few rows at a time.
+    ///
+    /// On the CPU a sequence has the same bits in whatever pieces it comes and whatever it is computed beside.
+    ///
+    /// # Errors
+    ///
+    /// [`ComputeError::UnknownToken`]; [`ComputeError::PromptTooLong`] for more tokens than the model's context or the past
+    /// has room for. No past has changed then.
+    pub fn extend(&self, extensions: &mut [Extension<'_>]) -> Result<Vec<Answers>, ComputeError> {
+        self.decoder.extend(extensions)
     }
 
     /// `x · W_U`, `[n, d_model]` to `[n, vocab]`: what directions of the residual stream do to the logits, the final norm left

@@ -82,6 +82,8 @@ pub(super) fn digest(inner: &tokenizers::Tokenizer, special: SpecialIds) -> Resu
 struct RawConfig {
     bos_token: Option<RawToken>,
     eos_token: Option<RawToken>,
+    cls_token: Option<RawToken>,
+    sep_token: Option<RawToken>,
 }
 
 /// A token by its content, or with how it is matched beside.
@@ -98,16 +100,7 @@ pub(super) fn special_ids(
     definition: &Definition,
     fallback: SpecialIds,
 ) -> Result<SpecialIds, LoadError> {
-    let config_path = path.with_file_name("tokenizer_config.json");
-    let config = if config_path.exists() {
-        let json = read_bounded(&config_path)?;
-        serde_json::from_slice(&json).map_err(|error| LoadError::MalformedTokenizer {
-            path: config_path,
-            detail: error.to_string(),
-        })?
-    } else {
-        RawConfig::default()
-    };
+    let config = config_beside(path)?;
     let id = |token: Option<RawToken>| {
         let (RawToken::Plain(content) | RawToken::Described { content }) = token?;
         definition.inner.token_to_id(&content)
@@ -115,6 +108,39 @@ pub(super) fn special_ids(
     Ok(SpecialIds {
         bos: id(config.bos_token).or(fallback.bos),
         eos: id(config.eos_token).or(fallback.eos),
+    })
+}
+
+/// What encloses a text in the bert family, as beginning and end of sequence.
+pub(super) fn enclosing_ids(path: &Path, definition: &Definition) -> Result<SpecialIds, LoadError> {
+    let config = config_beside(path)?;
+    let id = |token: Option<RawToken>, default: &str| {
+        let name = match token {
+            Some(RawToken::Plain(content) | RawToken::Described { content }) => content,
+            None => default.to_owned(),
+        };
+        let missing = || LoadError::MalformedTokenizer {
+            path: path.to_owned(),
+            detail: format!("it lacks the token `{name}`, which encloses a text"),
+        };
+        definition.inner.token_to_id(&name).ok_or_else(missing)
+    };
+    Ok(SpecialIds {
+        bos: Some(id(config.cls_token, "[CLS]")?),
+        eos: Some(id(config.sep_token, "[SEP]")?),
+    })
+}
+
+/// The `tokenizer_config.json` beside the tokenizer at `path`, if there is one.
+fn config_beside(path: &Path) -> Result<RawConfig, LoadError> {
+    let path = path.with_file_name("tokenizer_config.json");
+    if !path.exists() {
+        return Ok(RawConfig::default());
+    }
+    let json = read_bounded(&path)?;
+    serde_json::from_slice(&json).map_err(|error| LoadError::MalformedTokenizer {
+        path,
+        detail: error.to_string(),
     })
 }
 

@@ -4,6 +4,7 @@
 //! tokens under the caller's control instead of the post-processor's, no truncation or padding that a file may ask for,
 //! and a table of every token's text ([`text`]), because examples show millions of tokens.
 
+mod chat;
 mod definition;
 mod gguf;
 #[cfg(test)]
@@ -12,6 +13,8 @@ mod text;
 
 use std::path::Path;
 
+pub use chat::{ChatError, ChatMessage};
+use chat::ChatTemplate;
 use definition::Definition;
 use latentd_domain::TokenSequence;
 use text::TokenTexts;
@@ -30,6 +33,9 @@ pub struct Tokenizer {
     special: Vec<bool>,
     bos: Option<u32>,
     eos: Option<u32>,
+    /// Tokens that end an answer.
+    ends: Vec<u32>,
+    chat: Result<ChatTemplate, ChatError>,
     digest: String,
 }
 
@@ -47,6 +53,15 @@ impl Tokenizer {
     pub(crate) fn from_json(path: &Path, fallback: SpecialIds) -> Result<Self, LoadError> {
         let definition = Definition::read(path)?;
         let special = definition::special_ids(path, &definition, fallback)?;
+        let tokenizer = Self::new(definition, special, path)?;
+        Ok(tokenizer.conversing(chat::beside(path), chat::ends_beside(path)))
+    }
+
+    /// The tokenizer of a sentence encoder. Beginning and end of sequence are the tokens that enclose a text, `[CLS]` and
+    /// `[SEP]` if the `tokenizer_config.json` beside it does not name others.
+    pub(crate) fn of_encoder(path: &Path) -> Result<Self, LoadError> {
+        let definition = Definition::read(path)?;
+        let special = definition::enclosing_ids(path, &definition)?;
         Self::new(definition, special, path)
     }
 
@@ -60,7 +75,30 @@ impl Tokenizer {
                     detail,
                 }
             })?;
-        Self::new(definition, special, path)
+        let template = file.metadata.string("tokenizer.chat_template");
+        let template = template
+            .map(str::to_owned)
+            .ok_or(ChatError::NoTemplate);
+        let ends = ["eot_token_id", "eom_token_id"].map(|key| {
+            let id = file.metadata.unsigned(&format!("tokenizer.ggml.{key}"));
+            id.and_then(|id| u32::try_from(id).ok())
+        });
+        let tokenizer = Self::new(definition, special, path)?;
+        Ok(tokenizer.conversing(template, ends.into_iter().flatten().collect()))
+    }
+
+    /// The same, with a chat template and more tokens that end an answer. A template that is malformed is no reason not to
+    /// load a model; whoever asks for a conversation is told.
+    fn conversing(mut self, template: Result<String, ChatError>, ends: Vec<u32>) -> Self {
+        let text = |id: Option<u32>| id.and_then(|id| self.inner.id_to_token(id));
+        let special = [text(self.bos), text(self.eos)];
+        self.chat = template.and_then(|source| ChatTemplate::parse(source, special));
+        for id in ends {
+            if (id as usize) < self.special.len() && !self.ends.contains(&id) {
+                self.ends.push(id);
+            }
+        }
+        self
     }
 
     fn new(definition: Definition, special: SpecialIds, path: &Path) -> Result<Self, LoadError> {
@@ -92,6 +130,8 @@ impl Tokenizer {
             special: is_special,
             bos: special.bos,
             eos: special.eos,
+            ends: special.eos.into_iter().collect(),
+            chat: Err(ChatError::NoTemplate),
             digest,
         })
     }
@@ -175,6 +215,36 @@ impl Tokenizer {
     /// End-of-sequence token, if there is one.
     pub fn eos(&self) -> Option<u32> {
         self.eos
+    }
+
+    /// Tokens that end an answer: end of sequence, and what the model's files name beside it, such as the end of a turn.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// The prompt of a conversation, in the form of the model's chat template. With `add_generation_prompt` it ends where the
+    /// answer begins. Its special tokens are written as text, which [`Tokenizer::encode`] turns into those tokens; it has
+    /// its own beginning of sequence, if it should have one.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn chat(
+        &self,
+        messages: &[ChatMessage],
+        add_generation_prompt: bool,
+    ) -> Result<String, ChatError> {
+        match &self.chat {
+            Ok(template) => template.render(messages, add_generation_prompt),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// The text of a sequence of tokens, special ones left out.
+    ///
+    /// # Errors
+    /// [`ComputeError::NotTokenizable`] where the tokenizer's definition has a hole.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, ComputeError> {
+        self.inner.decode(ids, true).map_err(not_tokenizable)
     }
 
     /// One more than the largest token id. A model's own vocabulary may be larger (padding) and never smaller.

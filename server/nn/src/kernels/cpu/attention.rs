@@ -1,4 +1,4 @@
-//! Causal attention over packed sequences, with grouped queries.
+//! Attention over packed sequences, with grouped queries: causal, or over the whole sequence.
 //!
 //! Per token and head attention needs `4 · d_head` operations for each token before it: with 256 tokens of context a
 //! twentieth of a small model's forward pass, if it runs at the speed of the products. So it is made of the same
@@ -27,7 +27,7 @@ use super::{
 use crate::{kernels::Heads, packed::PackedTokens};
 
 /// Multiplications below which other threads cost more than they bring.
-const SERIAL: usize = 1 << 18;
+pub(super) const SERIAL: usize = 1 << 18;
 
 /// Cosines and sines by which queries and keys are rotated.
 #[derive(Debug)]
@@ -60,6 +60,36 @@ pub(crate) fn attention(
     scratch: &mut Scratch,
     out: &mut [f32],
 ) {
+    let pass = Pass {
+        qkv,
+        heads,
+        angles,
+        causal: true,
+        arch: Arch::new(),
+    };
+    compute(pass, tokens, scratch, out);
+}
+
+/// As [`attention`], each token seeing the whole of its sequence: BERT's.
+pub(crate) fn full_attention(
+    qkv: &[f32],
+    heads: Heads,
+    tokens: &PackedTokens,
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) {
+    let pass = Pass {
+        qkv,
+        heads,
+        angles: None,
+        causal: false,
+        arch: Arch::new(),
+    };
+    compute(pass, tokens, scratch, out);
+}
+
+fn compute(pass: Pass<'_>, tokens: &PackedTokens, scratch: &mut Scratch, out: &mut [f32]) {
+    let Pass { qkv, heads, .. } = pass;
     assert_eq!(
         qkv.len(),
         tokens.tokens() * heads.qkv_width(),
@@ -70,12 +100,6 @@ pub(crate) fn attention(
         tokens.tokens() * heads.z_width(),
         "outputs of the heads"
     );
-    let pass = Pass {
-        qkv,
-        heads,
-        angles,
-        arch: Arch::new(),
-    };
     let work: usize = tokens
         .ranges()
         .map(|rows| rows.len() * rows.len())
@@ -130,6 +154,8 @@ struct Pass<'a> {
     qkv: &'a [f32],
     heads: Heads,
     angles: Option<&'a Angles>,
+    /// A token sees itself and those before it only.
+    causal: bool,
     arch: Arch,
 }
 
@@ -228,21 +254,31 @@ impl Pass<'_> {
     fn rotated(self, row: usize, position: usize, column: usize, out: &mut [f32]) {
         let d_head = self.heads.d_head;
         let start = row * self.heads.qkv_width() + column;
-        let x = &self.qkv[start..start + d_head];
-        let Some(angles) = self.angles else {
-            out.copy_from_slice(x);
-            return;
-        };
-        let half = d_head / 2;
-        let (cos, sin) = (
-            &angles.cos[position * half..][..half],
-            &angles.sin[position * half..][..half],
+        rotate(
+            &self.qkv[start..start + d_head],
+            self.angles,
+            position,
+            out,
         );
-        let ((low, high), (out_low, out_high)) = (x.split_at(half), out.split_at_mut(half));
-        for i in 0..half {
-            out_low[i] = low[i] * cos[i] - high[i] * sin[i];
-            out_high[i] = high[i] * cos[i] + low[i] * sin[i];
-        }
+    }
+}
+
+/// Writes the query or key `x` rotated as a token at `position` is.
+#[inline(always)]
+pub(super) fn rotate(x: &[f32], angles: Option<&Angles>, position: usize, out: &mut [f32]) {
+    let Some(angles) = angles else {
+        out.copy_from_slice(x);
+        return;
+    };
+    let half = x.len() / 2;
+    let (cos, sin) = (
+        &angles.cos[position * half..][..half],
+        &angles.sin[position * half..][..half],
+    );
+    let ((low, high), (out_low, out_high)) = (x.split_at(half), out.split_at_mut(half));
+    for i in 0..half {
+        out_low[i] = low[i] * cos[i] - high[i] * sin[i];
+        out_high[i] = high[i] * cos[i] + low[i] * sin[i];
     }
 }
 
@@ -287,7 +323,11 @@ impl WithSimd for Block<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let d_head = self.pass.heads.d_head;
         let first = self.queries.start - self.rows.start;
-        let keys = self.queries.end - self.rows.start;
+        let keys = if self.pass.causal {
+            self.queries.end - self.rows.start
+        } else {
+            self.rows.len()
+        };
         let strips = keys.div_ceil(STRIP);
         let mut memory = vec![[0.0; PANEL]; d_head + strips * STRIP];
         let (panel, scores) = memory.split_at_mut(d_head);
@@ -298,7 +338,10 @@ impl WithSimd for Block<'_> {
             microkernel::multiply(simd, strip, STRIP, panel.as_flattened(), tile);
         }
         let scores = &mut scores[..keys];
-        let sums = softmax_columns(scores, first, (d_head as f32).sqrt().recip());
+        if self.pass.causal {
+            hide_later_keys(scores, first);
+        }
+        let sums = softmax_columns(scores, (d_head as f32).sqrt().recip());
 
         let length = self.rows.len();
         let mut tile: Tile = [[0.0; PANEL]; STRIP];
@@ -320,10 +363,9 @@ impl WithSimd for Block<'_> {
     }
 }
 
-/// Replaces scores by `e^(scale · (score - greatest of the column))`, 0 for keys that come after the query of the column,
-/// which is key `first + column`. Returns the sums of the columns.
+/// Takes away the scores of keys that come after the query of a column, which is key `first + column`.
 #[inline(always)]
-fn softmax_columns(scores: &mut [[f32; PANEL]], first: usize, scale: f32) -> [f32; PANEL] {
+fn hide_later_keys(scores: &mut [[f32; PANEL]], first: usize) {
     for (behind, row) in scores[first..].iter_mut().enumerate() {
         for (c, score) in row.iter_mut().enumerate() {
             *score = if c < behind {
@@ -333,6 +375,11 @@ fn softmax_columns(scores: &mut [[f32; PANEL]], first: usize, scale: f32) -> [f3
             };
         }
     }
+}
+
+/// Replaces scores by `e^(scale · (score - greatest of the column))` and returns the sums of the columns.
+#[inline(always)]
+fn softmax_columns(scores: &mut [[f32; PANEL]], scale: f32) -> [f32; PANEL] {
     let mut greatest = [f32::NEG_INFINITY; PANEL];
     for row in &*scores {
         for (greatest, &score) in greatest.iter_mut().zip(row) {
@@ -381,7 +428,23 @@ mod tests {
         }
     }
 
-    fn run(qkv: &[f32], heads: Heads, angles: Option<&Angles>, lengths: &[usize]) -> Vec<f32> {
+    /// Who is seen: those before and the angles of their positions, or everyone.
+    #[derive(Clone, Copy)]
+    enum Seen<'a> {
+        Before(Option<&'a Angles>),
+        All,
+    }
+
+    impl<'a> Seen<'a> {
+        fn angles(self) -> Option<&'a Angles> {
+            match self {
+                Self::Before(angles) => angles,
+                Self::All => None,
+            }
+        }
+    }
+
+    fn run(qkv: &[f32], heads: Heads, seen: Seen<'_>, lengths: &[usize]) -> Vec<f32> {
         let ids = vec![0u32; lengths.iter().sum()];
         let mut at = 0;
         let sequences: Vec<_> = lengths
@@ -393,18 +456,18 @@ mod tests {
             .collect();
         let tokens = PackedTokens::new(sequences);
         let mut out = vec![f32::NAN; ids.len() * heads.z_width()];
-        attention(
-            qkv,
-            (heads, angles),
-            &tokens,
-            &mut Scratch::default(),
-            &mut out,
-        );
+        let mut scratch = Scratch::default();
+        match seen {
+            Seen::Before(angles) => {
+                attention(qkv, (heads, angles), &tokens, &mut scratch, &mut out);
+            }
+            Seen::All => full_attention(qkv, heads, &tokens, &mut scratch, &mut out),
+        }
         out
     }
 
     /// The definition, in f64, one query after the other.
-    fn naive(qkv: &[f32], heads: Heads, angles: Option<&Angles>, length: usize) -> Vec<f64> {
+    fn naive(qkv: &[f32], heads: Heads, seen: Seen<'_>, length: usize) -> Vec<f64> {
         let (d, half) = (heads.d_head, heads.d_head / 2);
         let at = |row: usize, column: usize| {
             let x: Vec<f64> = qkv[row * heads.qkv_width() + column..][..d]
@@ -412,7 +475,7 @@ mod tests {
                 .map(|&v| f64::from(v))
                 .collect();
             let turned = column < heads.z_width() + heads.kv_width();
-            match angles.filter(|_| turned) {
+            match seen.angles().filter(|_| turned) {
                 None => x,
                 Some(angles) => (0..d)
                     .map(|i| {
@@ -428,10 +491,14 @@ mod tests {
         };
         let mut out = Vec::new();
         for query in 0..length {
+            let last = match seen {
+                Seen::Before(_) => query,
+                Seen::All => length - 1,
+            };
             for head in 0..heads.n_heads {
                 let kv = head / (heads.n_heads / heads.n_kv_heads);
                 let q = at(query, head * d);
-                let scores: Vec<f64> = (0..=query)
+                let scores: Vec<f64> = (0..=last)
                     .map(|key| {
                         let k = at(key, heads.z_width() + kv * d);
                         q.iter().zip(k).map(|(q, k)| q * k).sum::<f64>() / (d as f64).sqrt()
@@ -461,26 +528,28 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn equals_the_definition(length in 1usize..90, kv in 1usize..3, group in 1usize..4, d in 1usize..20, turn: bool) {
+        fn equals_the_definition(length in 1usize..90, kv in 1usize..3, group in 1usize..4, d in 1usize..20, how in 0usize..3) {
             let heads = Heads { n_heads: kv * group, n_kv_heads: kv, d_head: 2 * d };
             let qkv = noise(length * heads.qkv_width(), length);
-            let angles = turn.then(|| angles(length, d));
-            let out = run(&qkv, heads, angles.as_ref(), &[length]);
-            for (value, exact) in out.iter().zip(naive(&qkv, heads, angles.as_ref(), length)) {
+            let angles = angles(length, d);
+            let seen = [Seen::Before(None), Seen::Before(Some(&angles)), Seen::All][how];
+            let out = run(&qkv, heads, seen, &[length]);
+            for (value, exact) in out.iter().zip(naive(&qkv, heads, seen, length)) {
                 prop_assert!((f64::from(*value) - exact).abs() < 1e-5, "{value} {exact}");
             }
         }
 
         #[test]
-        fn neighbours_change_no_bit(lengths in prop::collection::vec(0usize..80, 1..6)) {
+        fn neighbours_change_no_bit(lengths in prop::collection::vec(0usize..80, 1..6), all: bool) {
             let heads = Heads { n_heads: 6, n_kv_heads: 2, d_head: 16 };
             let qkv = noise(lengths.iter().sum::<usize>() * heads.qkv_width(), 5);
             let angles = angles(80, 8);
-            let together = run(&qkv, heads, Some(&angles), &lengths);
+            let seen = if all { Seen::All } else { Seen::Before(Some(&angles)) };
+            let together = run(&qkv, heads, seen, &lengths);
             let mut from = 0;
             for length in lengths {
                 let rows = &qkv[from * heads.qkv_width()..(from + length) * heads.qkv_width()];
-                let alone = run(rows, heads, Some(&angles), &[length]);
+                let alone = run(rows, heads, seen, &[length]);
                 prop_assert_eq!(&together[from * heads.z_width()..(from + length) * heads.z_width()], &alone[..]);
                 from += length;
             }

@@ -1,7 +1,7 @@
 //! What happens to a product while it is still in the first-level cache, in place of one more pass over memory.
 
 use super::{
-    math::{gelu_tanh, silu},
+    math::{gelu, gelu_tanh, silu},
     microkernel::PANEL,
 };
 
@@ -27,6 +27,8 @@ pub enum Then {
     Add,
     /// GELU in its tanh form, then written.
     GeluTanh,
+    /// GELU as it is defined, then written.
+    Gelu,
     /// `silu(gate) · up`, then written: for matrices of [`super::PackedMatrix::pack_gated`] only.
     SiluGate,
 }
@@ -36,7 +38,7 @@ impl Then {
     pub(crate) const fn columns_per_panel(self) -> usize {
         match self {
             Then::SiluGate => HALF,
-            Then::Store | Then::Add | Then::GeluTanh => PANEL,
+            Then::Store | Then::Add | Then::GeluTanh | Then::Gelu => PANEL,
         }
     }
 }
@@ -61,6 +63,10 @@ impl Epilogue<'_> {
                 .iter_mut()
                 .zip(sums)
                 .for_each(|(out, sum)| *out = gelu_tanh(sum)),
+            Then::Gelu => out
+                .iter_mut()
+                .zip(sums)
+                .for_each(|(out, sum)| *out = gelu(sum)),
             Then::SiluGate => {
                 let mut gated = [0.0; HALF];
                 let (gate, up) = sums.split_at(HALF);

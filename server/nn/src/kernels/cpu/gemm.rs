@@ -37,8 +37,7 @@ use rayon::prelude::*;
 use super::{
     block::{Block, Contiguous, Rows, column_groups},
     epilogue::{Epilogue, Then},
-    microkernel::PANEL,
-    packed_matrix::{Layout, PackedMatrix},
+    packed_matrix::PackedMatrix,
     rows::{PackedRows, STRIP},
 };
 
@@ -179,32 +178,6 @@ impl PackedMatrix {
             "gated matrices, and only they, have gates"
         );
     }
-}
-
-/// `out = x · tableᵀ`, for a table that is kept as rows because they are looked up more often than multiplied with. Its
-/// columns are rearranged on the way, which costs little beside many rows of `x` and a pass over memory beside few.
-///
-/// # Shapes
-///
-/// `x` `[m, k]`, `table` `[n, k]`, `out` `[m, n]`, row-major.
-pub(crate) fn matmul_rows(x: &[f32], table: &[f32], k: usize, out: &mut [f32]) {
-    const PANELS_A_TASK: usize = 8;
-    let n = table.len() / k;
-    if x.is_empty() || n == 0 {
-        return;
-    }
-    let columns = PANELS_A_TASK * PANEL;
-    let mut rows = PackedRows::default();
-    rows.pack(x, k);
-    let tasks: Vec<_> = column_groups(&[], out, n, columns).collect();
-    tasks
-        .into_par_iter()
-        .zip(table.par_chunks(columns * k))
-        .with_max_len(1)
-        .for_each(|((_, _, mut out), table)| {
-            let packed = PackedMatrix::pack(table, k, table.len() / k, Layout::OutIn);
-            packed.run(&rows, 0..packed.panels(), Epilogue::default(), &mut out);
-        });
 }
 
 #[cfg(test)]

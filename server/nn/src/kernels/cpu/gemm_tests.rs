@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use pulp::Arch;
 
-use super::*;
+use super::{super::packed_matrix::Layout, *};
 
 fn noise(seed: u32, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9) | 1;
@@ -154,15 +154,6 @@ fn epilogues_follow_the_product() {
             out[i]
         );
     }
-}
-
-#[test]
-fn a_table_is_its_transpose() {
-    let (m, k, n) = (13, 20, 700);
-    let (x, w) = (noise(1, m * k), noise(2, k * n));
-    let mut out = vec![f32::NAN; m * n];
-    matmul_rows(&x, &transposed(&w, k, n), k, &mut out);
-    assert_eq!(out, naive(&x, &w, k, n));
 }
 
 #[test]

@@ -10,8 +10,10 @@ mod microkernel;
 mod norm;
 pub(crate) mod ops;
 mod packed_matrix;
+mod past;
 mod rows;
 
 pub use epilogue::{Epilogue, Then};
+pub(crate) use math::exp;
 pub use packed_matrix::{Layout, PackedMatrix};
 pub use rows::PackedRows;

@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
+pub(crate) use super::past::{Continued, LayerPast};
 use super::{
-    Epilogue, PackedMatrix, Then,
+    Epilogue, Layout, PackedMatrix, Then,
     attention::{self as kernel, Angles},
-    gemm, norm,
+    norm, past,
 };
 use crate::{
     device::{Device, HostView, Tensor, host_view},
     kernels::{Heads, HostMatrix, Placement},
     packed::PackedTokens,
 };
+
+/// Rows of a table that are worth a task of their own.
+const ROWS_A_TASK: usize = 64;
 
 /// Rows of one width, `[rows, width]`: the intermediate results of a pass. Assigning a new shape keeps the memory.
 #[derive(Debug, Default)]
@@ -37,6 +43,17 @@ impl Dense {
     /// A tensor of the same values.
     pub(crate) fn to_tensor(&self, device: &Device) -> Tensor<2> {
         device.from_host(self.values().to_vec(), [self.rows, self.width])
+    }
+
+    /// `out[i]` is row `rows[i]`.
+    pub(crate) fn pick(&self, rows: &[usize], out: &mut Self) {
+        let width = self.width;
+        let out = out.shaped(rows.len(), width);
+        for (out, row) in out.chunks_exact_mut(width.max(1)).zip(rows) {
+            if let Some(values) = self.values().get(row * width..(row + 1) * width) {
+                out.copy_from_slice(values);
+            }
+        }
     }
 
     fn values(&self) -> &[f32] {
@@ -120,17 +137,22 @@ impl Vector {
     }
 }
 
-/// Rows that are looked up by number; also a matrix, `[width, rows]`, when logits are computed from tied embeddings.
+/// Rows that are looked up by number; also a matrix, `[width, rows]`, when logits are computed.
+///
+/// It is kept as the matrix. A look-up then touches a cache line for each element, which is a hundredth of what a token costs
+/// in a forward pass; rearranging rows for each product would double what a step of generation costs.
 #[derive(Debug)]
 pub(crate) struct Table {
-    values: Vec<f32>,
-    width: usize,
+    columns: PackedMatrix,
 }
 
 impl Table {
     /// From `[rows, width]` host values.
     pub(crate) fn new(values: Vec<f32>, width: usize, _place: Placement<'_>) -> Self {
-        Self { values, width }
+        let rows = values.len() / width.max(1);
+        Self {
+            columns: PackedMatrix::pack(&values, width, rows, Layout::OutIn),
+        }
     }
 
     /// `out[i]` is row `numbers[i]`.
@@ -139,10 +161,8 @@ impl Table {
     ///
     /// If there is no such row: callers check numbers from outside.
     pub(crate) fn lookup(&self, numbers: &[u32], out: &mut Dense) {
-        let out = out.shaped(numbers.len(), self.width);
-        for (out, &number) in out.chunks_exact_mut(self.width).zip(numbers) {
-            out.copy_from_slice(self.row(number));
-        }
+        let out = out.shaped(numbers.len(), self.columns.k());
+        self.each(numbers, out, |out, value| *out = value);
     }
 
     /// `out[i] += row numbers[i]`.
@@ -151,31 +171,42 @@ impl Table {
     ///
     /// As [`Table::lookup`].
     pub(crate) fn lookup_add(&self, numbers: &[u32], out: &mut Dense) {
-        for (out, &number) in out.values_mut().chunks_exact_mut(self.width).zip(numbers) {
-            for (out, value) in out.iter_mut().zip(self.row(number)) {
-                *out += value;
-            }
-        }
+        self.each(numbers, out.values_mut(), |out, value| *out += value);
+    }
+
+    fn each(&self, numbers: &[u32], out: &mut [f32], with: impl Fn(&mut f32, f32) + Sync) {
+        out.par_chunks_exact_mut(self.columns.k().max(1))
+            .with_min_len(ROWS_A_TASK)
+            .zip(numbers)
+            .for_each(|(out, &number)| {
+                let row = self.columns.column(self.checked(number));
+                out.iter_mut()
+                    .zip(row)
+                    .for_each(|(out, value)| with(out, value));
+            });
     }
 
     /// `x · tableᵀ`, `[n, rows]`.
     pub(crate) fn unembed(&self, x: &Dense, device: &Device) -> Tensor<2> {
-        let n = self.values.len() / self.width;
+        let n = self.columns.n();
         let mut out = vec![0.0; x.rows * n];
-        gemm::matmul_rows(x.values(), &self.values, self.width, &mut out);
+        self.columns
+            .matmul(x.values(), Epilogue::default(), &mut out);
         device.from_host(out, [x.rows, n])
     }
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.values)
+        self.columns.bytes()
     }
 
-    fn row(&self, number: u32) -> &[f32] {
-        let start = number as usize * self.width;
-        self.values
-            .get(start..start + self.width)
-            .unwrap_or_else(|| unreachable_row(number))
+    fn checked(&self, number: u32) -> usize {
+        let number = number as usize;
+        if number < self.columns.n() {
+            number
+        } else {
+            unreachable_row(number)
+        }
     }
 }
 
@@ -183,7 +214,7 @@ impl Table {
     clippy::panic,
     reason = "numbers from outside are checked before a pass begins"
 )]
-fn unreachable_row(number: u32) -> ! {
+fn unreachable_row(number: usize) -> ! {
     panic!("row {number} lies outside the table")
 }
 
@@ -213,6 +244,31 @@ pub(crate) fn attention(
     let out = out.shaped(qkv.rows, heads.z_width());
     let angles = rotation.map(|rotation| &*rotation.0);
     kernel::attention(qkv.values(), (heads, angles), tokens, &mut scratch.0, out);
+}
+
+/// See [`kernel::full_attention`].
+pub(crate) fn full_attention(
+    qkv: &Dense,
+    heads: Heads,
+    tokens: &PackedTokens,
+    scratch: &mut AttentionScratch,
+    out: &mut Dense,
+) {
+    let out = out.shaped(qkv.rows, heads.z_width());
+    kernel::full_attention(qkv.values(), heads, tokens, &mut scratch.0, out);
+}
+
+/// See [`past::attention_past`].
+pub(crate) fn attention_past(
+    qkv: &Dense,
+    (heads, rotation): (Heads, Option<&Rotation>),
+    tokens: &PackedTokens,
+    sequences: &mut [Continued<'_>],
+    out: &mut Dense,
+) {
+    let out = out.shaped(qkv.rows, heads.z_width());
+    let angles = rotation.map(|rotation| &*rotation.0);
+    past::attention_past(qkv.values(), (heads, angles), tokens, sequences, out);
 }
 
 /// `out += x`.
