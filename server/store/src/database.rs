@@ -10,8 +10,10 @@ use sqlx::{
 };
 
 use crate::{
-    Error, Signals, caches::Caches, events::Events, jobs::Jobs, leases::Leases, models::Models,
-    saes::Saes, signals::Wakeups, work_items::WorkItems,
+    Error, Signals, caches::Caches, events::Events, exchanges::Exchanges,
+    explanations::Explanations, interp::Interp, jobs::Jobs, leases::Leases, models::Models,
+    processes::Processes, providers::Providers, saes::Saes, scores::Scores, signals::Wakeups,
+    work_items::WorkItems,
 };
 
 /// Every migration, compiled in.
@@ -187,6 +189,36 @@ impl Store {
     /// Pieces of jobs.
     pub fn work_items(&self) -> WorkItems<'_> {
         WorkItems(self)
+    }
+
+    /// Server processes that are alive.
+    pub fn processes(&self) -> Processes<'_> {
+        Processes(self)
+    }
+
+    /// Providers of language models.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers(self)
+    }
+
+    /// Calls of language models and their answers.
+    pub fn exchanges(&self) -> Exchanges<'_> {
+        Exchanges(self)
+    }
+
+    /// Auto-interpretation jobs and their work items.
+    pub fn interp(&self) -> Interp<'_> {
+        Interp(self)
+    }
+
+    /// Explanations of latents.
+    pub fn explanations(&self) -> Explanations<'_> {
+        Explanations(self)
+    }
+
+    /// Scores of explanations.
+    pub fn scores(&self) -> Scores<'_> {
+        Scores(self)
     }
 
     pub(crate) fn pool(&self) -> &PgPool {

@@ -1,6 +1,8 @@
 //! What can go wrong with the database, told apart by what a client can do about it.
 
-use latentd_domain::{CacheId, HasReason, JobId, ModelId, Reason, SaeName};
+use latentd_domain::{
+    CacheId, ExplanationId, HasReason, JobId, ModelId, ProviderId, Reason, SaeName, ScoreId,
+};
 
 /// A failed call of the store.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,21 @@ pub enum Error {
     /// The job has ended.
     #[error("{0} has ended")]
     JobEnded(JobId),
+    /// Only auto-interpretation jobs can be paused.
+    #[error("{0} is not a job that can be paused")]
+    JobNotPausable(JobId),
+    /// There is nothing to resume.
+    #[error("{0} is not paused")]
+    JobNotPaused(JobId),
+    /// No such provider.
+    #[error("there is no {0}")]
+    UnknownProvider(ProviderId),
+    /// No such explanation.
+    #[error("there is no {0}")]
+    UnknownExplanation(ExplanationId),
+    /// No such score.
+    #[error("there is no {0}")]
+    UnknownScore(ScoreId),
     /// The request id was used with another request.
     #[error("the request id `{request_id}` was used before with another request")]
     RequestIdReused {
@@ -100,6 +117,11 @@ impl HasReason for Error {
             Self::UnknownCache(_) => Reason::UnknownCache,
             Self::UnknownJob(_) => Reason::UnknownJob,
             Self::JobEnded(_) => Reason::JobEnded,
+            Self::JobNotPausable(_) => Reason::JobNotPausable,
+            Self::JobNotPaused(_) => Reason::JobNotPaused,
+            Self::UnknownProvider(_) => Reason::UnknownProvider,
+            Self::UnknownExplanation(_) => Reason::UnknownExplanation,
+            Self::UnknownScore(_) => Reason::UnknownScore,
             Self::RequestIdReused { .. } => Reason::RequestIdReused,
             Self::ResourceInUse { .. } => Reason::ResourceInUse,
             Self::InvalidPageToken | Self::Unstorable(_) => Reason::InvalidRequest,

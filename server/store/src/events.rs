@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use crate::{
     Error, Signals, Store,
     jobs::{Job, JobFailure, JobState, Progress},
+    pauses::PauseReason,
 };
 
 const TABLE: &str = "job_event";
@@ -44,9 +45,10 @@ pub(crate) async fn append(
     kind: Kind,
 ) -> Result<(), Error> {
     sqlx::query(
-        "insert into job_event (job_id, progress_only, state, progress, error, attempts, cancel_requested, start_time,
-             end_time)
-         select id, $2, state, progress, error, attempts, cancel_requested, start_time, end_time from job where id = $1",
+        "insert into job_event (job_id, progress_only, state, progress, error, attempts, cancel_requested, pause_reason,
+             start_time, end_time)
+         select id, $2, state, progress, error, attempts, cancel_requested, pause_reason, start_time, end_time
+         from job where id = $1",
     )
     .bind(job.id())
     .bind(kind == Kind::Progress)
@@ -123,7 +125,7 @@ impl Watch {
 
     async fn read_ready(&self) -> Result<VecDeque<JobEvent>, Error> {
         let rows = sqlx::query(
-            "select id, time, state, progress, error, attempts, cancel_requested, start_time, end_time
+            "select id, time, state, progress, error, attempts, cancel_requested, pause_reason, start_time, end_time
              from job_event where job_id = $1 and id > $2 order by id limit $3",
         )
         .bind(self.job.id.id())
@@ -153,6 +155,7 @@ fn read(row: &PgRow, job: &Job) -> Result<JobEvent, Error> {
                 .map(|json| json.0),
             attempts: row.try_get::<i32, _>("attempts")?.max(0) as u32,
             cancel_requested: row.try_get("cancel_requested")?,
+            pause_reason: PauseReason::read(row, TABLE)?,
             start_time: row.try_get("start_time")?,
             end_time: row.try_get("end_time")?,
             ..job.clone()

@@ -9,7 +9,9 @@ use time::OffsetDateTime;
 
 use crate::{
     Error, Store, events,
+    interp::Spent,
     page::{Listed, Page},
+    pauses::PauseReason,
     signals,
 };
 
@@ -18,7 +20,8 @@ const TABLE: &str = "job";
 /// The columns that [`read`] needs.
 macro_rules! job_columns {
     () => {
-        "id, kind, spec, result, state, progress, error, attempts, cancel_requested, create_time, start_time, end_time"
+        "id, kind, spec, result, state, progress, error, attempts, cancel_requested, pause_reason, create_time, start_time, \
+         end_time"
     };
 }
 pub(crate) use job_columns;
@@ -30,6 +33,8 @@ pub enum JobState {
     Queued,
     /// At work.
     Running,
+    /// Waits to be resumed.
+    Paused,
     /// Ended, with all results stored.
     Succeeded,
     /// Ended with an error.
@@ -40,19 +45,21 @@ pub enum JobState {
 
 impl JobState {
     /// Every state.
-    pub const ALL: [JobState; 5] = [
+    pub const ALL: [JobState; 6] = [
         Self::Queued,
         Self::Running,
+        Self::Paused,
         Self::Succeeded,
         Self::Failed,
         Self::Cancelled,
     ];
 
-    /// The name in the database: `queued`, `running`, `succeeded`, `failed` or `cancelled`.
+    /// The name in the database: `queued`, `running`, `paused`, `succeeded`, `failed` or `cancelled`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -88,6 +95,13 @@ pub struct Progress {
     /// Seconds to go at that rate; `None` while it cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_seconds: Option<f64>,
+    /// Units that could not be done, of those that are done.
+    pub failed: u64,
+    /// Units for which there was nothing to do, of those that are done.
+    pub skipped: u64,
+    /// What it cost so far; only of jobs that call providers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
 }
 
 /// Why a job failed, as clients may see it.
@@ -148,6 +162,8 @@ pub struct Job {
     pub attempts: u32,
     /// Someone asked it to stop.
     pub cancel_requested: bool,
+    /// Why it is paused; only in state [`JobState::Paused`].
+    pub pause_reason: Option<PauseReason>,
     /// When it was asked for.
     pub create_time: OffsetDateTime,
     /// When it first began to work.
@@ -280,7 +296,7 @@ impl Jobs<'_> {
         Ok(page.cut(&list, jobs, |job| Position::of(job).to_string()))
     }
 
-    /// Asks a job to stop. One that waits for its turn ends at once; one at work ends when its worker sees the request.
+    /// Asks a job to stop. One that waits or is paused ends at once; one at work ends when its worker sees the request.
     ///
     /// # Errors
     /// [`Error::UnknownJob`], [`Error::JobEnded`].
@@ -301,8 +317,8 @@ impl Jobs<'_> {
         }
         let row = sqlx::query(concat!(
             "update job set cancel_requested = true,
-                 state = case state when 'queued' then 'cancelled' else state end,
-                 end_time = case state when 'queued' then now() end
+                 state = case when state in ('queued', 'paused') then 'cancelled' else state end,
+                 end_time = case when state in ('queued', 'paused') then now() end, pause_reason = null
              where id = $1 returning ",
             job_columns!()
         ))
@@ -422,7 +438,7 @@ pub(crate) async fn abandon_parts(connection: &mut PgConnection, job: &JobId) ->
     sqlx::query(
         "update work_item set state = 3, lease_owner = null, lease_until = null, epoch = epoch + 1
          where (job_id, ord) in (
-             select job_id, ord from work_item where job_id = $1 and state in (0, 1) order by job_id, ord for update)",
+             select job_id, ord from work_item where job_id = $1 and state in (0, 1, 4) order by job_id, ord for update)",
     )
     .bind(job.id())
     .execute(connection)
@@ -452,6 +468,7 @@ pub(crate) fn read(row: &PgRow) -> Result<Job, Error> {
             .map(|json| json.0),
         attempts: row.try_get::<i32, _>("attempts")?.max(0) as u32,
         cancel_requested: row.try_get("cancel_requested")?,
+        pause_reason: PauseReason::read(row, TABLE)?,
         create_time: row.try_get("create_time")?,
         start_time: row.try_get("start_time")?,
         end_time: row.try_get("end_time")?,

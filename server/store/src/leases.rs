@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Error, Store,
     caches::{self, CacheTotals},
-    events,
+    events, interp,
     jobs::{Job, JobFailure, Progress, abandon_parts, job_columns, read},
     signals,
 };
@@ -268,22 +268,30 @@ impl Leases<'_> {
     }
 
     async fn return_items(self) -> Result<Reaped, Error> {
-        let states: Vec<i16> = sqlx::query_scalar(
+        let mut transaction = self.0.pool().begin().await?;
+        let rows = sqlx::query(
             "with expired as (
                  select job_id, ord from work_item where state = 1 and lease_until < now() for update skip locked)
              update work_item w
              set state = case when w.attempt >= $1 then 3 else 0 end, lease_owner = null, lease_until = null,
                  error = case when w.attempt >= $1 then 'its worker was lost at every attempt' end
              from expired e where w.job_id = e.job_id and w.ord = e.ord
-             returning w.state",
+             returning w.job_id, w.ord, w.state",
         )
         .bind(MAX_ATTEMPTS)
-        .fetch_all(self.0.pool())
+        .fetch_all(&mut *transaction)
         .await?;
-        let dead = states.iter().filter(|&&state| state == 3).count() as u64;
+        let mut dead = Vec::new();
+        for row in &rows {
+            if row.try_get::<i16, _>("state")? == 3 {
+                dead.push((row.try_get("job_id")?, row.try_get("ord")?));
+            }
+        }
+        interp::given_up(&mut transaction, &dead).await?;
+        transaction.commit().await?;
         Ok(Reaped {
-            returned: states.len() as u64 - dead,
-            dead,
+            returned: (rows.len() - dead.len()) as u64,
+            dead: dead.len() as u64,
             failed_jobs: 0,
         })
     }
@@ -361,6 +369,7 @@ impl Leases<'_> {
         for table in [
             "update job set lease_until = '-infinity' where state = 'running' and lease_owner <> $1",
             "update work_item set lease_until = '-infinity' where state = 1 and lease_owner <> $1",
+            "delete from process where owner <> $1",
         ] {
             sqlx::query(table)
                 .bind(owner.0)

@@ -1,8 +1,9 @@
 //! The database: what must outlive the process. The only crate that knows sqlx.
 //!
 //! [`Store`] is a cheap handle on a pool of connections to PostgreSQL 15 or later. Each aggregate has one file, which holds its
-//! types, its SQL and nothing of another's: [`models`], [`saes`], [`caches`], [`jobs`] with [`leases`] and [`events`], and
-//! [`work_items`]. [`embedded`] starts a private Postgres where no database is given.
+//! types, its SQL and nothing of another's: [`models`], [`saes`], [`caches`], [`jobs`] with [`leases`], [`events`] and [`pauses`],
+//! [`work_items`], and for auto-interpretation [`providers`], [`processes`], [`exchanges`], [`explanations`], [`scores`] and
+//! [`interp`], its jobs. [`embedded`] starts a private Postgres where no database is given.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,6 +24,8 @@
 //! - **Results and their bookkeeping are one transaction.** A work item is done exactly when its result is stored.
 //! - **Leases are fenced.** Every lease of a job or a work item has an epoch; writing under an older one fails with
 //!   [`Error::LeaseLost`] and changes nothing.
+//! - **An answer is paid for once.** A call of a language model is begun by one process at a time, and an answer that is stored is
+//!   given to everyone who asks the same.
 //! - **The clock is the database's.** No time of the server enters a row or a comparison.
 //! - **A database that is away is its own error**, [`Error::DatabaseUnavailable`]; the pool reconnects by itself.
 //!
@@ -39,16 +42,24 @@ mod database;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod exchanges;
+pub mod explanations;
+pub mod interp;
 pub mod jobs;
 pub mod leases;
 pub mod models;
 pub mod page;
+pub mod pauses;
+pub mod processes;
+pub mod providers;
 pub mod saes;
+pub mod scores;
 mod signals;
 #[cfg(any(test, feature = "test-support"))]
 pub mod test_support;
 #[cfg(test)]
 mod tests;
+mod text;
 pub mod work_items;
 
 pub use database::{Database, Store};

@@ -9,13 +9,12 @@ use crate::{
     Error, Store,
     caches::{self, CacheShard},
     leases::{MAX_ATTEMPTS, Owner},
+    text,
 };
 
 const TABLE: &str = "work_item";
 /// Most items of one job.
 pub const MAX_ITEMS: u32 = 10_000_000;
-/// Longest text of an item's error, in characters.
-const MAX_ERROR: usize = 2000;
 
 /// An item that this worker may work on, until its lease runs out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub struct WorkItem {
     pub ord: u32,
     /// Times it was claimed, this one included.
     pub attempt: u32,
-    epoch: i32,
+    pub(crate) epoch: i32,
 }
 
 /// Which items may be claimed.
@@ -178,11 +177,7 @@ impl WorkItems<'_> {
     /// # Errors
     /// [`Error::LeaseLost`] if the item was given to someone else meanwhile, or its job ended.
     pub async fn fail(self, item: &WorkItem, error: &str, retry: Retry) -> Result<bool, Error> {
-        let error: String = error
-            .chars()
-            .map(|c| if c == '\0' { '\u{fffd}' } else { c })
-            .take(MAX_ERROR)
-            .collect();
+        let error = text::short(error);
         let (attempts, delay) = match retry {
             Retry::After(delay) => (MAX_ATTEMPTS, delay),
             Retry::Never => (0, Duration::ZERO),
@@ -260,7 +255,7 @@ impl WorkItems<'_> {
     }
 }
 
-fn read(row: &PgRow) -> Result<WorkItem, Error> {
+pub(crate) fn read(row: &PgRow) -> Result<WorkItem, Error> {
     let job: String = row.try_get("job_id")?;
     Ok(WorkItem {
         job: job

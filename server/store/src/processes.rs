@@ -1,0 +1,63 @@
+//! Server processes that are alive. The limits of a provider are shared out among them, and what a dead one had under way may be
+//! begun again by another.
+
+use std::time::Duration;
+
+use sqlx::Row;
+
+use crate::{Error, Store, leases::Owner};
+
+/// The processes that are alive, as one of them sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alive {
+    /// How many there are, this one included.
+    pub count: u32,
+    /// Place of this one among them, from 0: whoever shares something out gives what is left over to the first.
+    pub rank: u32,
+}
+
+/// Statements on table `process`.
+#[derive(Clone, Copy)]
+pub struct Processes<'a>(pub(crate) &'a Store);
+
+impl Processes<'_> {
+    /// Says that `owner` is alive and will be for `lease`; renews its leases on work items. Call it once before anything is begun
+    /// under `owner`, and then a few times within the length of a lease.
+    ///
+    /// Exchanges need no renewal: they are `owner`'s for as long as it is alive.
+    pub async fn heartbeat(self, owner: Owner, lease: Duration) -> Result<Alive, Error> {
+        // Items that were claimed a moment ago are left alone, so that short ones are never renewed.
+        let row = sqlx::query(
+            "with me as (
+                 insert into process (owner, lease_until) values ($1, now() + make_interval(secs => $2))
+                 on conflict (owner) do update set lease_until = excluded.lease_until),
+             mine as (
+                 update work_item set lease_until = now() + make_interval(secs => $2)
+                 where (job_id, ord) in (
+                     select job_id, ord from work_item
+                     where lease_owner = $1 and state = 1 and lease_until < now() + make_interval(secs => $2 * 0.8)
+                     order by job_id, ord for update)),
+             gone as (delete from process where lease_until < now() - interval '1 hour' and owner <> $1)
+             select count(*) + 1 as count, count(*) filter (where owner < $1) as rank
+             from process where lease_until > now() and owner <> $1",
+        )
+        .bind(owner.0)
+        .bind(lease.as_secs_f64())
+        .fetch_one(self.0.pool())
+        .await?;
+        Ok(Alive {
+            count: row.try_get::<i64, _>("count")?.max(1) as u32,
+            rank: row.try_get::<i64, _>("rank")?.max(0) as u32,
+        })
+    }
+
+    /// Says that `owner` stops in good order: what it had under way may be begun again at once. Work items are given back by
+    /// [`Leases::release`](crate::leases::Leases::release).
+    pub async fn leave(self, owner: Owner) -> Result<(), Error> {
+        sqlx::query("delete from process where owner = $1")
+            .bind(owner.0)
+            .execute(self.0.pool())
+            .await?;
+        Ok(())
+    }
+}
