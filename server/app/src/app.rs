@@ -7,6 +7,7 @@ use latentd_store::Store;
 
 use crate::{
     caches::OpenCaches, config::Config, health::Health, jobs::RunningJobs, lifecycle::Lifecycle,
+    providers::Registry,
 };
 
 /// The parts of a running server, shared by everything that works for it.
@@ -22,6 +23,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     /// Caches that are open for reading.
     pub(crate) caches: OpenCaches,
+    /// Providers of language models that were used lately.
+    pub(crate) providers: Registry,
     /// Jobs that this process works on.
     pub(crate) jobs: RunningJobs,
     /// State of the parts.

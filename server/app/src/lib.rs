@@ -14,5 +14,6 @@ mod health;
 mod jobs;
 pub mod lifecycle;
 pub mod observability;
+mod providers;
 mod residency;
 pub mod server;

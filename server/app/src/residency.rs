@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use latentd_domain::{Dtype, ModelId, Reason, SaeName};
+use latentd_domain::{Dtype, ModelId, ModelKind, Reason, SaeName};
 use latentd_engine::{ModelEntry, SaeEntry, SaeOptions};
 use latentd_store::{
     models::NewModel,
@@ -34,14 +34,50 @@ pub(crate) fn model(app: &App, id: &ModelId) -> Result<Arc<ModelEntry>, Error> {
 
 /// The SAE, if it is resident.
 pub(crate) fn sae(app: &App, name: &SaeName) -> Result<Arc<SaeEntry>, Error> {
+    let catalog = app.engine.catalog();
+    if let Some(model) = catalog.models.get(name.model()) {
+        model.must_be(ModelKind::Language)?;
+    }
     let unknown = || latentd_engine::Error::UnknownSae { sae: name.clone() };
-    Ok(app
-        .engine
-        .catalog()
-        .saes
-        .get(name)
-        .cloned()
-        .ok_or_else(unknown)?)
+    Ok(catalog.saes.get(name).cloned().ok_or_else(unknown)?)
+}
+
+/// The sentence encoder that is named, or the only one that is resident.
+pub(crate) fn sentence_encoder(app: &App, id: Option<&ModelId>) -> Result<Arc<ModelEntry>, Error> {
+    if let Some(id) = id {
+        let entry = model(app, id)?;
+        return match entry.info.kind {
+            ModelKind::SentenceEncoder => Ok(entry),
+            ModelKind::Language => {
+                let message = format!("{id} is a language model, not a sentence encoder");
+                Err(Error::new(Reason::WrongModelKind, message))
+            }
+        };
+    }
+    let first = any_sentence_encoder(app)?;
+    let catalog = app.engine.catalog();
+    let names: Vec<String> = catalog
+        .sentence_encoders()
+        .map(|entry| entry.id.to_string())
+        .collect();
+    if names.len() > 1 {
+        let message = format!(
+            "several sentence encoders are resident; name one of {}",
+            names.join(", ")
+        );
+        return Err(Error::new(Reason::InvalidRequest, message));
+    }
+    Ok(first)
+}
+
+/// A sentence encoder, where any will do: the first by id.
+pub(crate) fn any_sentence_encoder(app: &App) -> Result<Arc<ModelEntry>, Error> {
+    let catalog = app.engine.catalog();
+    let first = catalog.sentence_encoders().next().map(Arc::clone);
+    first.ok_or_else(|| {
+        let message = "no sentence encoder is resident; load one, such as all-MiniLM-L6-v2";
+        Error::new(Reason::NoSentenceEncoder, message)
+    })
 }
 
 /// SAEs of one model and that model, if all of them are resident.
@@ -115,10 +151,7 @@ pub(crate) async fn load_sae(
 
 /// Forgets and unloads a model, and with `force` its SAEs. Returns the bytes that this gives back.
 pub(crate) async fn unload_model(app: &App, id: &ModelId, force: bool) -> Result<u64, Error> {
-    if let Some(job) = app
-        .jobs
-        .user_of(|spec| spec.saes.iter().any(|sae| sae.model() == id))
-    {
+    if let Some(job) = app.jobs.user_of(|uses| uses.model(id)) {
         return Err(in_use(id, &job));
     }
     let catalog = app.engine.catalog();
@@ -140,7 +173,7 @@ pub(crate) async fn unload_model(app: &App, id: &ModelId, force: bool) -> Result
 
 /// Forgets and unloads an SAE. Returns the bytes that this gives back.
 pub(crate) async fn unload_sae(app: &App, name: &SaeName) -> Result<u64, Error> {
-    if let Some(job) = app.jobs.user_of(|spec| spec.saes.contains(name)) {
+    if let Some(job) = app.jobs.user_of(|uses| uses.sae(name)) {
         return Err(in_use(name, &job));
     }
     if !app.engine.catalog().saes.contains_key(name) {

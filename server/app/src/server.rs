@@ -25,6 +25,7 @@ use crate::{
     health::{self, Health},
     jobs::{self, RunningJobs},
     lifecycle::{Lifecycle, Signals},
+    providers::Registry,
     residency,
 };
 
@@ -94,6 +95,7 @@ impl Server {
         let (store, embedded) = database(&config).await?;
         let app = Arc::new(App {
             caches: OpenCaches::new(config.caches_dir()),
+            providers: Registry::new(store.clone(), handle.clone(), config.keys.clone()),
             jobs: RunningJobs::default(),
             health: Health::new(handle.health()),
             engine: handle,

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{
-    Config, Environment, Error, Flags, Problem,
+    Config, Environment, Error, Flags, Keys, Problem,
     schema::{MODEL, SAE, SETTINGS, Setting},
 };
 
@@ -30,7 +30,11 @@ pub(super) fn load(flags: &Flags, environment: &Environment) -> Result<Config, E
     }
     let warnings = builder.environment(environment);
     builder.flags(flags);
-    builder.finish(warnings)
+    let config = builder.finish(warnings)?;
+    Ok(Config {
+        keys: Keys::of(environment),
+        ..config
+    })
 }
 
 impl Builder {

@@ -4,6 +4,7 @@
 //! one line of data in [`schema`]; unknown keys are errors, and all errors are reported at once.
 
 mod check;
+mod keys;
 mod layers;
 mod print;
 mod schema;
@@ -19,6 +20,7 @@ use std::{
 use latentd_domain::{Dtype, HookPoint, ModelId};
 use serde::Deserialize;
 
+pub use keys::Keys;
 pub use print::print_default;
 
 /// Everything that the server is told from outside.
@@ -41,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// Long work.
     pub jobs: Jobs,
+    /// Auto-interpretation.
+    pub interp: Interp,
     /// How the server stops.
     pub shutdown: Shutdown,
     /// What is logged, and how.
@@ -51,6 +55,9 @@ pub struct Config {
     /// Remarks that do not forbid a start, to be logged by whoever starts the server.
     #[serde(skip)]
     pub warnings: Vec<String>,
+    /// Variables that may hold keys of providers.
+    #[serde(skip)]
+    pub keys: Keys,
 }
 
 /// Postgres: one that is given, or a private one.
@@ -127,6 +134,23 @@ pub struct Jobs {
     pub max_running: usize,
     /// Tokens that a job sends to the device at once; 0 chooses by the device.
     pub batch_tokens: usize,
+}
+
+/// Auto-interpretation: jobs that explain latents and score explanations.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interp {
+    /// Work items that this server works on at once.
+    pub max_items: usize,
+    /// Seconds that a call may take with all its repetitions, before its work item goes back into the queue.
+    pub retry_seconds: u64,
+}
+
+impl Interp {
+    /// Time that a call may take with all its repetitions.
+    pub fn retry(self) -> Duration {
+        Duration::from_secs(self.retry_seconds)
+    }
 }
 
 /// How the server stops.

@@ -128,13 +128,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "limits.max_latents",
         kind: int(1, 1 << 24),
         default: Some("1048576"),
-        doc: "Latents in one StreamExamples.",
+        doc: "Latents in one StreamExamples, ExplainLatents or ScoreExplanations.",
     },
     Setting {
         key: "limits.max_examples",
         kind: int(1, 1 << 20),
         default: Some("1000"),
-        doc: "Examples for each latent in one StreamExamples.",
+        doc: "Examples for each latent in one StreamExamples, and of each sort for an explainer or scorer.",
     },
     Setting {
         key: "limits.max_window",
@@ -166,6 +166,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some("0"),
         doc: "Tokens that a job sends to the device at once, and so what a prompt may have to wait for; 0 for 1024 on a CPU, \
               where more is no faster, and engine.batch_tokens on a GPU.",
+    },
+    Setting {
+        key: "interp.max_items",
+        kind: int(1, 1 << 16),
+        default: Some("512"),
+        doc: "Explanations and scores of latents that this server works on at once. How many calls of a provider that makes is \
+              limited with the provider.",
+    },
+    Setting {
+        key: "interp.retry_seconds",
+        kind: int(1, 86400),
+        default: Some("600"),
+        doc: "Seconds that a call of a provider may take with all its repetitions, before the work goes back into the queue.",
     },
     Setting {
         key: "shutdown.drain_seconds",

@@ -2,13 +2,15 @@
 
 use latentd_cache::Cache as OpenCache;
 use latentd_domain::{
-    Dtype, Example, HookPoint, LatentExamples, LatentStats, Scale, TokenSequence,
+    Dtype, Example, HookPoint, LatentExamples, LatentStats, ModelInfo, ModelKind, Scale,
+    TokenSequence,
 };
 use latentd_engine::{Cost, ModelEntry, SaeEntry, Tokenizer};
 use latentd_proto::v1 as pb;
 use latentd_store::{
     caches::{Cache, CacheState, CachedSae},
     events::JobEvent,
+    interp::Spent,
     jobs::{Job, JobState, Progress},
 };
 use prost_types::Timestamp;
@@ -55,15 +57,23 @@ pub(super) fn model(entry: &ModelEntry) -> pb::Model {
         context_length: info.context_length as u32,
         parameters: info.parameters,
         resident_bytes: info.resident_bytes,
-        hook_points: HookPoint::all(info.n_layers)
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        hook_points: hook_points(info),
         bos_token_id: info.bos_token_id,
         eos_token_id: info.eos_token_id,
         tokenizer_digest: info.tokenizer_digest.clone(),
         load_time: Some(entry.loaded_at.into()),
         unused_tensors: info.unused_tensors.clone(),
+    }
+}
+
+/// The hook points of a model; a sentence encoder has none, as no SAE reads it.
+fn hook_points(info: &ModelInfo) -> Vec<String> {
+    match info.kind {
+        ModelKind::SentenceEncoder => Vec::new(),
+        ModelKind::Language => HookPoint::all(info.n_layers)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
@@ -145,6 +155,7 @@ pub(super) fn job_state(state: JobState) -> pb::JobState {
     match state {
         JobState::Queued => pb::JobState::Queued,
         JobState::Running => pb::JobState::Running,
+        JobState::Paused => pb::JobState::Paused,
         JobState::Succeeded => pb::JobState::Succeeded,
         JobState::Failed => pb::JobState::Failed,
         JobState::Cancelled => pb::JobState::Cancelled,
@@ -159,6 +170,9 @@ pub(super) fn job(job: Job) -> pb::Job {
         total,
         rate,
         eta_seconds,
+        failed,
+        skipped,
+        spent: cost,
     } = job.progress;
     pb::Job {
         name: job.id.to_string(),
@@ -172,6 +186,9 @@ pub(super) fn job(job: Job) -> pb::Job {
             total,
             rate,
             eta_seconds,
+            failed,
+            skipped,
+            spent: cost.map(spent),
         }),
         error: job
             .error
@@ -182,7 +199,26 @@ pub(super) fn job(job: Job) -> pb::Job {
         attempts: job.attempts,
         spec_json: job.spec.to_string(),
         cancel_requested: job.cancel_requested,
+        pause_reason: job
+            .pause_reason
+            .map_or("", |reason| reason.as_str())
+            .to_owned(),
     }
+}
+
+pub(super) fn spent(spent: Spent) -> pb::Spent {
+    pb::Spent {
+        calls: spent.calls,
+        reused: spent.reused,
+        prompt_tokens: spent.prompt_tokens,
+        completion_tokens: spent.completion_tokens,
+        dollars: dollars(spent.micros),
+    }
+}
+
+/// Dollars from millionths of them.
+pub(super) fn dollars(micros: i64) -> f64 {
+    micros as f64 / 1e6
 }
 
 pub(super) fn job_event(event: JobEvent) -> pb::JobEvent {

@@ -68,7 +68,10 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::UnknownSae
         | Reason::UnknownLatent
         | Reason::UnknownCache
-        | Reason::UnknownJob => Code::NotFound,
+        | Reason::UnknownJob
+        | Reason::UnknownProvider
+        | Reason::UnknownExplanation
+        | Reason::UnknownScore => Code::NotFound,
         Reason::AlreadyExists | Reason::RequestIdReused => Code::AlreadyExists,
         Reason::ResourceInUse
         | Reason::JobEnded
@@ -86,12 +89,33 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::SelfTestFailed
         | Reason::MalformedCorpus
         | Reason::CorpusNotUtf8
-        | Reason::EmptyCorpus => Code::FailedPrecondition,
+        | Reason::EmptyCorpus
+        | Reason::JobNotPausable
+        | Reason::JobNotPaused
+        | Reason::ProviderLacksCapability
+        | Reason::ProviderKeyMissing
+        | Reason::ProviderUnauthorized
+        | Reason::ProviderNotFound
+        | Reason::ProviderRejected
+        | Reason::ProviderMalformedReply
+        | Reason::AnswerRefused
+        | Reason::AnswerNotParsed
+        | Reason::AnswerCount
+        | Reason::TooFewExamples
+        | Reason::NoExplanation
+        | Reason::NoSentenceEncoder
+        | Reason::WrongModelKind => Code::FailedPrecondition,
         Reason::CacheCorrupt => Code::DataLoss,
-        Reason::DiskFull | Reason::QueueFull | Reason::OutOfDeviceMemory => Code::ResourceExhausted,
-        Reason::DatabaseUnavailable | Reason::EngineUnavailable | Reason::ShuttingDown => {
-            Code::Unavailable
-        }
+        Reason::DiskFull
+        | Reason::QueueFull
+        | Reason::OutOfDeviceMemory
+        | Reason::ProviderRateLimited => Code::ResourceExhausted,
+        Reason::DatabaseUnavailable
+        | Reason::EngineUnavailable
+        | Reason::ShuttingDown
+        | Reason::ProviderUnreachable
+        | Reason::ProviderFailed
+        | Reason::ProviderTimeout => Code::Unavailable,
         Reason::DeadlineExceeded => Code::DeadlineExceeded,
         Reason::Cancelled => Code::Cancelled,
         Reason::StorageFailed | Reason::Internal => Code::Internal,

@@ -7,12 +7,14 @@ mod activation;
 mod cache;
 mod convert;
 pub mod error;
+mod explanation;
 mod job;
 mod latents;
 pub(crate) mod layers;
 mod model;
 mod page;
 mod parse;
+mod provider;
 mod sae;
 mod server;
 
@@ -77,6 +79,14 @@ pub(crate) fn routes<H: HealthService>(
         .add_service(service!(
             pb::job_service_server::JobServiceServer,
             job::Service(app())
+        ))
+        .add_service(service!(
+            pb::explanation_service_server::ExplanationServiceServer,
+            explanation::Service(app())
+        ))
+        .add_service(service!(
+            pb::provider_service_server::ProviderServiceServer,
+            provider::Service(app())
         ))
         .add_service(health)
         .add_service(reflection().build_v1()?)

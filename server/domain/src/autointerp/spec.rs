@@ -57,6 +57,16 @@ pub enum ExplainerKind {
 }
 
 impl ExplainerKind {
+    /// Every kind.
+    pub const ALL: [ExplainerKind; 6] = [
+        Self::Default,
+        Self::SingleToken,
+        Self::Contrastive,
+        Self::MaxActLogits,
+        Self::None,
+        Self::RandomBaseline,
+    ];
+
     /// The name: `default`, `single_token`, `contrastive`, `max_act_logits`, `none` or `random_baseline`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -259,10 +269,7 @@ impl AutointerpSpec {
 
     /// The latent and the stage of a work item.
     pub fn item(&self, ord: u32) -> Option<(u32, usize)> {
-        let (index, stage) = (
-            ord as usize / self.stages(),
-            ord as usize % self.stages(),
-        );
+        let (index, stage) = (ord as usize / self.stages(), ord as usize % self.stages());
         Some((self.latents.get(index)?, stage))
     }
 }

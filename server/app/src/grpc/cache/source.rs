@@ -21,6 +21,7 @@ pub(in crate::grpc) struct Named {
 /// An open cache and one of its SAEs.
 #[derive(Debug)]
 pub(in crate::grpc) struct Source {
+    pub(in crate::grpc) id: CacheId,
     pub(in crate::grpc) cache: Arc<Cache>,
     pub(in crate::grpc) sae: SaeName,
     pub(in crate::grpc) d_sae: u32,
@@ -60,7 +61,12 @@ impl Named {
         };
         let unknown = || latentd_cache::Error::UnknownSae { sae: sae.clone() };
         let d_sae = convert::cached_d_sae(&cache, &sae).ok_or_else(unknown)?;
-        Ok(Source { cache, sae, d_sae })
+        Ok(Source {
+            id,
+            cache,
+            sae,
+            d_sae,
+        })
     }
 }
 

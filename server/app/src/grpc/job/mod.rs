@@ -3,6 +3,8 @@
 mod cancel_job;
 mod get_job;
 mod list_jobs;
+mod pause_job;
+mod resume_job;
 mod watch_job;
 
 use latentd_proto::v1 as pb;
@@ -36,6 +38,20 @@ impl pb::job_service_server::JobService for Service {
         request: Request<pb::CancelJobRequest>,
     ) -> Result<Response<pb::Job>, Status> {
         unary(&self.0, request, cancel_job::handle).await
+    }
+
+    async fn pause_job(
+        &self,
+        request: Request<pb::PauseJobRequest>,
+    ) -> Result<Response<pb::Job>, Status> {
+        unary(&self.0, request, pause_job::handle).await
+    }
+
+    async fn resume_job(
+        &self,
+        request: Request<pb::ResumeJobRequest>,
+    ) -> Result<Response<pb::Job>, Status> {
+        unary(&self.0, request, resume_job::handle).await
     }
 
     async fn watch_job(

@@ -1,6 +1,9 @@
 //! GetServerInfo: versions, device, limits, and what is supported.
 
-use latentd_domain::{SaeArchitecture, Site};
+use latentd_domain::{
+    SaeArchitecture, Site,
+    autointerp::{ExplainerKind, ScorerKind},
+};
 use latentd_proto::v1 as pb;
 
 use crate::{
@@ -73,5 +76,11 @@ fn capabilities() -> pb::Capabilities {
         sae_formats: words(&["saelens"]),
         sites: Site::ALL.map(|site| site.as_str().to_owned()).to_vec(),
         corpus_formats: words(&["text", "lines", "jsonl", "parquet"]),
+        explainers: ExplainerKind::ALL
+            .map(|it| it.as_str().to_owned())
+            .to_vec(),
+        scorers: ScorerKind::ALL.map(|it| it.as_str().to_owned()).to_vec(),
+        provider_kinds: words(&["openai", "local"]),
+        export_forms: words(&["delphi", "neuronpedia"]),
     }
 }
