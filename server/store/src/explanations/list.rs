@@ -85,6 +85,21 @@ impl Explanations<'_> {
     }
 }
 
+impl Explanations<'_> {
+    /// The latents of an SAE that have explanations, rising.
+    pub async fn latents_of(self, sae: &SaeName) -> Result<Vec<u32>, Error> {
+        let latents: Vec<i32> =
+            sqlx::query_scalar("select distinct latent from explanation where sae = $1 order by 1")
+                .bind(sae.to_string())
+                .fetch_all(self.0.pool())
+                .await?;
+        Ok(latents
+            .into_iter()
+            .map(|latent| latent.max(0) as u32)
+            .collect())
+    }
+}
+
 /// Where a page of explanations begins.
 struct Position {
     sae: String,
