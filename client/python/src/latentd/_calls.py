@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import _requests as r
 from . import _types as t
 from .v1 import (
     activation_pb2,
@@ -357,6 +358,21 @@ def cancel_job(name: str) -> Call[t.Job]:
     """CancelJob."""
     stub = job_pb2_grpc.JobServiceStub
     return Call(stub, "CancelJob", job_pb2.CancelJobRequest(name=name), t.Job._from_pb, retry=False)
+
+
+def pause_job(name: str) -> Call[t.Job]:
+    """PauseJob."""
+    stub = job_pb2_grpc.JobServiceStub
+    return Call(stub, "PauseJob", job_pb2.PauseJobRequest(name=name), t.Job._from_pb, retry=False)
+
+
+def resume_job(name: str, budget: r.Budget | None) -> Call[t.Job]:
+    """ResumeJob."""
+    more = budget or r.Budget()
+    request = job_pb2.ResumeJobRequest(
+        name=name, budget_calls=more.calls, budget_tokens=more.tokens, budget_dollars=more.dollars
+    )
+    return Call(job_pb2_grpc.JobServiceStub, "ResumeJob", request, t.Job._from_pb, retry=False)
 
 
 def watch_job(name: str, after_event_id: int) -> Any:

@@ -12,8 +12,11 @@ from numpy.typing import ArrayLike
 
 from . import _calls as calls
 from . import _errors
+from . import _interp as i
+from . import _interp_calls as interp
+from . import _requests as r
 from . import _types as t
-from .v1 import activation_pb2_grpc, cache_pb2_grpc, job_pb2_grpc
+from .v1 import activation_pb2_grpc, cache_pb2_grpc, explanation_pb2_grpc, job_pb2_grpc
 
 T = TypeVar("T")
 
@@ -227,6 +230,135 @@ class Client:
         """Statistics of latents, of all by default, over `cache` or else the newest one that holds the SAE."""
         return t.LatentStats._from_pb(self._pages(calls.latent_stats(sae, cache, latents)))
 
+    # === explanations and their scores ===
+
+    def explain(
+        self,
+        sae: str,
+        latents: ArrayLike | range,
+        *,
+        explainer: r.Explainer | r.ExplainerKind = "default",
+        provider: str = "",
+        scorers: Sequence[interp.ScorerLike] = (),
+        cache: str = "",
+        examples: r.ExamplePlan | None = None,
+        budget: r.Budget | None = None,
+        request_id: str = "",
+    ) -> t.Job:
+        """Starts a job that explains latents and, where scorers are given, scores the explanations.
+
+        `provider` writes the explanations and is asked by the scorers that have none of their own. Examples come from
+        `cache` or else the newest one that holds the SAE. `watch_job` shows what is done and what it costs, and
+        `explanations(job=...)` lists what was written.
+        """
+        options = interp.JobOptions(provider, scorers, cache, examples, budget, request_id)
+        return self._call(interp.explain(sae, latents, explainer, options))
+
+    def score(
+        self,
+        sae: str,
+        latents: ArrayLike | range | None = None,
+        *,
+        scorers: Sequence[interp.ScorerLike],
+        explanations: Sequence[str] = (),
+        provider: str = "",
+        cache: str = "",
+        examples: r.ExamplePlan | None = None,
+        budget: r.Budget | None = None,
+        request_id: str = "",
+    ) -> t.Job:
+        """Starts a job that scores explanations that exist: of all latents, or of some, or those that are named."""
+        options = interp.JobOptions(provider, scorers, cache, examples, budget, request_id)
+        return self._call(interp.score(sae, latents, explanations, options))
+
+    def job_summary(self, name: str) -> i.JobSummary:
+        """What a job that explains and scores has found so far."""
+        return self._call(interp.job_summary(name))
+
+    def explanations(
+        self,
+        sae: str = "",
+        latents: ArrayLike | None = None,
+        *,
+        explainer: str = "",
+        scorer: str = "",
+        min_score: float | None = None,
+        max_score: float | None = None,
+        job: str = "",
+    ) -> Iterator[i.Explanation]:
+        """Explanations with their scores, by SAE, latent and time; `min_score` and `max_score` are of `scorer`."""
+        only = interp.ExplanationFilter(sae, latents, explainer, scorer, min_score, max_score, job)
+        return self._pages(interp.list_explanations(only))
+
+    def explanation(self, name: str) -> i.Explanation:
+        """One explanation with its scores, by its name or its id alone."""
+        return self._call(interp.get_explanation(name))
+
+    def search_explanations(
+        self, query: str, *, sae: str = "", limit: int = 0, mode: interp.SearchMode = "auto"
+    ) -> list[i.Explanation]:
+        """Explanations by their words or their meaning, best first; by meaning where a sentence encoder is resident."""
+        return self._call(interp.search_explanations(query, sae, limit, mode))
+
+    def create_explanation(self, sae: str, latent: int, text: str, *, author: str = "") -> i.Explanation:
+        """Stores an explanation that somebody wrote."""
+        return self._call(interp.create_explanation(sae, latent, text, author))
+
+    def delete_explanation(self, name: str) -> None:
+        """Deletes an explanation with its scores."""
+        self._call(interp.delete_explanation(name))
+
+    def score_details(self, name: str) -> i.Score:
+        """One score, with the examples that it was made of as arrays."""
+        return self._call(interp.get_score(name))
+
+    def export_explanations(self, sae: str = "", *, job: str = "", form: interp.ExportForm = "delphi") -> Iterator[str]:
+        """Streams explanations and scores as lines of JSON, in the form of another tool."""
+        stub = explanation_pb2_grpc.ExplanationServiceStub(self._channel)
+        try:
+            for reply in stub.ExportExplanations(interp.export_explanations(sae, job, form)):
+                yield reply.line
+        except grpc.RpcError as error:
+            raise _errors.from_rpc_error(error) from None
+
+    # === providers of language models ===
+
+    def create_provider(
+        self,
+        provider_id: str,
+        *,
+        url: str = "",
+        model: str = "",
+        key: str = "",
+        local: str = "",
+        limits: r.Limits | None = None,
+        prices: r.Prices | None = None,
+        probe: bool = True,
+    ) -> i.Provider:
+        """Registers a provider, or replaces the one of that id, and finds out what it can do.
+
+        It is an endpoint of OpenAI's API, by `url` and `model`, or with `local` a model that is resident in the server.
+        `key` says where the server finds the key, as `env:NAME` or `file:/path`; a key itself is never sent.
+        """
+        options = interp.ProviderOptions(url, model, key, local, limits, prices, probe)
+        return self._call(interp.create_provider(provider_id, options))
+
+    def providers(self) -> Iterator[i.Provider]:
+        """Providers, by name."""
+        return self._pages(interp.list_providers())
+
+    def provider(self, name: str) -> i.Provider:
+        """One provider."""
+        return self._call(interp.get_provider(name))
+
+    def probe_provider(self, name: str) -> i.Provider:
+        """Asks a provider again what it can do."""
+        return self._call(interp.probe_provider(name))
+
+    def delete_provider(self, name: str) -> None:
+        """Forgets a provider; exchanges with it stay stored."""
+        self._call(interp.delete_provider(name))
+
     # === jobs ===
 
     def jobs(self, *, states: Sequence[str] = (), kind: str = "") -> Iterator[t.Job]:
@@ -240,6 +372,14 @@ class Client:
     def cancel_job(self, name: str) -> t.Job:
         """Asks a job to stop."""
         return self._call(calls.cancel_job(name))
+
+    def pause_job(self, name: str) -> t.Job:
+        """Asks a job that explains and scores to wait: what is under way is finished, nothing new begins."""
+        return self._call(calls.pause_job(name))
+
+    def resume_job(self, name: str, *, budget: r.Budget | None = None) -> t.Job:
+        """Lets a paused job go on. What `budget` sets is the new limit of all that it may spend, from its start."""
+        return self._call(calls.resume_job(name, budget))
 
     def watch_job(self, name: str) -> Iterator[t.Job]:
         """The job after each of its events until it ends. A lost connection is taken up after the last event seen."""
@@ -262,10 +402,14 @@ class Client:
                 time.sleep(pause)
 
     def wait(self, name: str) -> t.Job:
-        """Waits until a job ends; raises its error if it failed or was cancelled."""
+        """Waits until a job ends; raises its error if it failed or was cancelled, or paused by itself."""
         job = self.job(name)
         if not job.ended:
-            *_, job = self.watch_job(name)
+            for event in self.watch_job(name):
+                job = event
+                # The event may be an old one, of a job that was resumed since.
+                if job.paused_itself and (now := self.job(name)).paused_itself:
+                    raise _errors.job_paused(now.name, now.pause_reason, str(now.progress))
         if job.error is not None:
             raise job.error
         if job.state == "cancelled":

@@ -57,7 +57,7 @@ class InvalidRequestError(LatentdError):
 
 
 class NotFoundError(LatentdError):
-    """There is no such model, SAE, latent, cache or job."""
+    """There is no such model, SAE, latent, cache, job, explanation, score or provider."""
 
 
 class ConflictError(LatentdError):
@@ -82,6 +82,13 @@ class TimedOutError(LatentdError):
 
 class CancelledError(LatentdError):
     """The call was cancelled."""
+
+
+class JobPausedError(LatentdError):
+    """The job that was waited for paused by itself, as its budget is spent or a provider refuses every call.
+
+    `resume_job` lets it go on, with a larger budget or once the provider is mended.
+    """
 
 
 class InternalError(LatentdError):
@@ -118,6 +125,13 @@ def from_rpc_error(error: grpc.RpcError) -> LatentdError:
         if key == "grpc-status-details-bin":
             return from_status(status_pb2.Status.FromString(value))
     return _CLASSES.get(code, LatentdError)(code, error.details() or "")
+
+
+def job_paused(name: str, pause_reason: str, progress: str) -> JobPausedError:
+    """The exception for a job that does not go on by itself."""
+    known = {"budget": "its budget is spent", "provider": "a provider refuses its key or does not know its model"}
+    message = f"{name} is paused, as {known.get(pause_reason, pause_reason)}: {progress}"
+    return JobPausedError(grpc.StatusCode.FAILED_PRECONDITION, message)
 
 
 def pause_before_retry(error: LatentdError, attempt: int) -> float | None:

@@ -416,8 +416,38 @@ class Cache:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What a job cost. `reused` exchanges were taken from the store instead of calling a provider again."""
+
+    calls: int
+    reused: int
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float
+
+    @classmethod
+    def _from_pb(cls, pb: job_pb2.Spent) -> Spent:
+        return cls(pb.calls, pb.reused, pb.prompt_tokens, pb.completion_tokens, pb.dollars)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of prompts and answers together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __str__(self) -> str:
+        """Calls, tokens and, where there are prices, dollars."""
+        reused = f" ({self.reused} reused)" if self.reused else ""
+        dollars = f", ${self.dollars:.4f}" if self.dollars else ""
+        return f"{self.calls} calls{reused}, {self.tokens} tokens{dollars}"
+
+
+@dataclass(frozen=True)
 class Progress:
-    """How far a job is. `eta_seconds` is None while it cannot be told."""
+    """How far a job is. `eta_seconds` is None while it cannot be told.
+
+    `unit` is `tokens`, or `items` of a job that explains and scores: an item is the explanation of one latent, or one
+    scorer's work on it. Only such a job has `spent`.
+    """
 
     phase: str
     unit: str
@@ -425,11 +455,40 @@ class Progress:
     total: int
     rate: float
     eta_seconds: float | None
+    failed: int
+    skipped: int
+    spent: Spent | None
+
+    @classmethod
+    def _from_pb(cls, pb: job_pb2.Progress) -> Progress:
+        return cls(
+            pb.phase,
+            pb.unit,
+            pb.done,
+            pb.total,
+            pb.rate,
+            pb.eta_seconds if pb.HasField("eta_seconds") else None,
+            pb.failed,
+            pb.skipped,
+            Spent._from_pb(pb.spent) if pb.HasField("spent") else None,
+        )
+
+    def __str__(self) -> str:
+        """What is done, what is left and what it cost, on one line."""
+        parts = [f"{self.done} of {self.total} {self.unit}" if self.total else f"{self.done} {self.unit}"]
+        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += [f"{self.skipped} left out"] if self.skipped else []
+        parts += [f"{self.eta_seconds:.0f} s to go"] if self.eta_seconds is not None else []
+        parts += [str(self.spent)] if self.spent is not None else []
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A piece of long work. `state` is `queued`, `running`, `succeeded`, `failed` or `cancelled`."""
+    """A piece of long work. `state` is `queued`, `running`, `paused`, `succeeded`, `failed` or `cancelled`.
+
+    While it is paused, `pause_reason` is `requested`, `budget`, or `provider` where every call would fail.
+    """
 
     name: str
     kind: str
@@ -442,26 +501,31 @@ class Job:
     end_time: datetime | None
     attempts: int
     spec: dict[str, Any]
+    pause_reason: str
 
     @classmethod
     def _from_pb(cls, pb: job_pb2.Job) -> Job:
-        p = pb.progress
-        eta = p.eta_seconds if p.HasField("eta_seconds") else None
         return cls(
             name=pb.name,
             kind=pb.kind,
             state=job_pb2.JobState.Name(pb.state).removeprefix("JOB_STATE_").lower(),
             result=pb.result,
-            progress=Progress(p.phase, p.unit, p.done, p.total, p.rate, eta),
+            progress=Progress._from_pb(pb.progress),
             error=_errors.from_status(pb.error) if pb.HasField("error") else None,
             create_time=_time(pb.create_time),
             start_time=_time(pb.start_time),
             end_time=_time(pb.end_time),
             attempts=pb.attempts,
             spec=json.loads(pb.spec_json) if pb.spec_json else {},
+            pause_reason=pb.pause_reason,
         )
 
     @property
     def ended(self) -> bool:
         """Whether the job is in a state that it does not leave."""
         return self.state in ("succeeded", "failed", "cancelled")
+
+    @property
+    def paused_itself(self) -> bool:
+        """Whether its budget is spent or a provider refuses every call; it goes on only if somebody resumes it."""
+        return self.state == "paused" and self.pause_reason != "requested"

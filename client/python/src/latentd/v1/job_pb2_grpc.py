@@ -50,6 +50,16 @@ class JobServiceStub(object):
                 request_serializer=latentd_dot_v1_dot_job__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=latentd_dot_v1_dot_job__pb2.Job.FromString,
                 _registered_method=True)
+        self.PauseJob = channel.unary_unary(
+                '/latentd.v1.JobService/PauseJob',
+                request_serializer=latentd_dot_v1_dot_job__pb2.PauseJobRequest.SerializeToString,
+                response_deserializer=latentd_dot_v1_dot_job__pb2.Job.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/latentd.v1.JobService/ResumeJob',
+                request_serializer=latentd_dot_v1_dot_job__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=latentd_dot_v1_dot_job__pb2.Job.FromString,
+                _registered_method=True)
         self.WatchJob = channel.unary_stream(
                 '/latentd.v1.JobService/WatchJob',
                 request_serializer=latentd_dot_v1_dot_job__pb2.WatchJobRequest.SerializeToString,
@@ -82,6 +92,21 @@ class JobServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseJob(self, request, context):
+        """Asks a job to wait: what is under way is finished, nothing new begins. Only jobs of ExplanationService can be paused; another
+        fails with reason JOB_NOT_PAUSABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """Lets a paused job go on, with a larger budget where one is given.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchJob(self, request, context):
         """Streams the events of a job until it ends. A client that lost its connection resumes after the last event it saw.
         """
@@ -105,6 +130,16 @@ def add_JobServiceServicer_to_server(servicer, server):
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
                     request_deserializer=latentd_dot_v1_dot_job__pb2.CancelJobRequest.FromString,
+                    response_serializer=latentd_dot_v1_dot_job__pb2.Job.SerializeToString,
+            ),
+            'PauseJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJob,
+                    request_deserializer=latentd_dot_v1_dot_job__pb2.PauseJobRequest.FromString,
+                    response_serializer=latentd_dot_v1_dot_job__pb2.Job.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=latentd_dot_v1_dot_job__pb2.ResumeJobRequest.FromString,
                     response_serializer=latentd_dot_v1_dot_job__pb2.Job.SerializeToString,
             ),
             'WatchJob': grpc.unary_stream_rpc_method_handler(
@@ -194,6 +229,60 @@ class JobService(object):
             target,
             '/latentd.v1.JobService/CancelJob',
             latentd_dot_v1_dot_job__pb2.CancelJobRequest.SerializeToString,
+            latentd_dot_v1_dot_job__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentd.v1.JobService/PauseJob',
+            latentd_dot_v1_dot_job__pb2.PauseJobRequest.SerializeToString,
+            latentd_dot_v1_dot_job__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentd.v1.JobService/ResumeJob',
+            latentd_dot_v1_dot_job__pb2.ResumeJobRequest.SerializeToString,
             latentd_dot_v1_dot_job__pb2.Job.FromString,
             options,
             channel_credentials,

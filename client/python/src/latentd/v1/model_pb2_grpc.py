@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelServiceStub(object):
-    """Language models resident on the device.
+    """Models resident on the device: language models, and sentence encoders, which turn texts into vectors.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class ModelServiceStub(object):
 
 
 class ModelServiceServicer(object):
-    """Language models resident on the device.
+    """Models resident on the device: language models, and sentence encoders, which turn texts into vectors.
     """
 
     def ListModels(self, request, context):
@@ -138,7 +138,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService(object):
-    """Language models resident on the device.
+    """Models resident on the device: language models, and sentence encoders, which turn texts into vectors.
     """
 
     @staticmethod

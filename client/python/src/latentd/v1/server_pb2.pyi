@@ -67,20 +67,28 @@ class Limits(_message.Message):
     def __init__(self, max_prompts: _Optional[int] = ..., max_tokens: _Optional[int] = ..., max_saes: _Optional[int] = ..., max_top_k: _Optional[int] = ..., max_latents: _Optional[int] = ..., max_examples: _Optional[int] = ..., max_window: _Optional[int] = ..., max_page_size: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., max_queued: _Optional[int] = ..., batch_tokens: _Optional[int] = ...) -> None: ...
 
 class Capabilities(_message.Message):
-    __slots__ = ("model_families", "model_formats", "sae_architectures", "sae_formats", "sites", "corpus_formats")
+    __slots__ = ("model_families", "model_formats", "sae_architectures", "sae_formats", "sites", "corpus_formats", "explainers", "scorers", "provider_kinds", "export_forms")
     MODEL_FAMILIES_FIELD_NUMBER: _ClassVar[int]
     MODEL_FORMATS_FIELD_NUMBER: _ClassVar[int]
     SAE_ARCHITECTURES_FIELD_NUMBER: _ClassVar[int]
     SAE_FORMATS_FIELD_NUMBER: _ClassVar[int]
     SITES_FIELD_NUMBER: _ClassVar[int]
     CORPUS_FORMATS_FIELD_NUMBER: _ClassVar[int]
+    EXPLAINERS_FIELD_NUMBER: _ClassVar[int]
+    SCORERS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KINDS_FIELD_NUMBER: _ClassVar[int]
+    EXPORT_FORMS_FIELD_NUMBER: _ClassVar[int]
     model_families: _containers.RepeatedScalarFieldContainer[str]
     model_formats: _containers.RepeatedScalarFieldContainer[str]
     sae_architectures: _containers.RepeatedScalarFieldContainer[str]
     sae_formats: _containers.RepeatedScalarFieldContainer[str]
     sites: _containers.RepeatedScalarFieldContainer[str]
     corpus_formats: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, model_families: _Optional[_Iterable[str]] = ..., model_formats: _Optional[_Iterable[str]] = ..., sae_architectures: _Optional[_Iterable[str]] = ..., sae_formats: _Optional[_Iterable[str]] = ..., sites: _Optional[_Iterable[str]] = ..., corpus_formats: _Optional[_Iterable[str]] = ...) -> None: ...
+    explainers: _containers.RepeatedScalarFieldContainer[str]
+    scorers: _containers.RepeatedScalarFieldContainer[str]
+    provider_kinds: _containers.RepeatedScalarFieldContainer[str]
+    export_forms: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model_families: _Optional[_Iterable[str]] = ..., model_formats: _Optional[_Iterable[str]] = ..., sae_architectures: _Optional[_Iterable[str]] = ..., sae_formats: _Optional[_Iterable[str]] = ..., sites: _Optional[_Iterable[str]] = ..., corpus_formats: _Optional[_Iterable[str]] = ..., explainers: _Optional[_Iterable[str]] = ..., scorers: _Optional[_Iterable[str]] = ..., provider_kinds: _Optional[_Iterable[str]] = ..., export_forms: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ComponentHealth(_message.Message):
     __slots__ = ("component", "serving", "detail")
