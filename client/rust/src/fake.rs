@@ -278,7 +278,7 @@ async fn a_watch_goes_on_after_the_last_event() {
 async fn a_wait_ends_when_the_budget_is_spent() {
     let (client, _) = client().await;
     let job = client.wait_job("broke").await.unwrap();
-    assert!(job.is_out_of_budget() && !job.state.has_ended());
+    assert!(job.paused_itself() && !job.state.has_ended());
     let budget = Budget {
         dollars: 2.5,
         ..Budget::default()

@@ -29,7 +29,7 @@ pub enum JobState {
     Failed,
     /// Ended because it was asked to.
     Cancelled,
-    /// Waits to be resumed: somebody paused it, or its budget is spent.
+    /// Waits to be resumed: somebody paused it, its budget is spent, or a provider refuses every call.
     Paused,
 }
 
@@ -70,14 +70,16 @@ pub struct Job {
     pub spec_json: String,
     /// Someone asked it to stop.
     pub cancel_requested: bool,
-    /// Why it is paused: `requested` or `budget`; empty in other states.
+    /// Why it is paused: `requested`, `budget`, or `provider` where every call of a provider would fail; empty in other
+    /// states.
     pub pause_reason: String,
 }
 
 impl Job {
-    /// Whether it waits because its budget is spent: it goes on only if somebody resumes it with a larger one.
-    pub fn is_out_of_budget(&self) -> bool {
-        self.state == JobState::Paused && self.pause_reason == "budget"
+    /// Whether it paused by itself: its budget is spent, or a provider refuses every call. It goes on only if somebody
+    /// mends that and resumes it.
+    pub fn paused_itself(&self) -> bool {
+        self.state == JobState::Paused && self.pause_reason != "requested"
     }
 }
 

@@ -53,16 +53,16 @@ impl Client {
         }
     }
 
-    /// Waits until a job ends, however it ends, or until its budget is spent ([`Job::is_out_of_budget`]).
+    /// Waits until a job ends, however it ends, or until it pauses by itself ([`Job::paused_itself`]).
     pub async fn wait_job(&self, name: &str) -> Result<Job> {
         let mut events = self.watch_job(name, 0);
         let mut last = None;
         while let Some(event) = events.next().await {
             let job = event?.job;
             // The event may be an old one, of a job that was resumed since.
-            if job.is_out_of_budget() {
+            if job.paused_itself() {
                 let job = self.job(name).await?;
-                if job.is_out_of_budget() {
+                if job.paused_itself() {
                     return Ok(job);
                 }
             }

@@ -198,6 +198,7 @@ fn describe(job: &Job, style: Style, now: SystemTime) -> String {
     match job.pause_reason.as_str() {
         "" => {}
         "budget" => rows.push(("paused", "its budget is spent".to_owned())),
+        "provider" => rows.push(("paused", "a provider refuses every call".to_owned())),
         "requested" => rows.push(("paused", "somebody asked for it".to_owned())),
         reason => rows.push(("paused", reason.to_owned())),
     }

@@ -35,7 +35,7 @@ pub(super) async fn follow(client: &Client, name: &str, out: &Output) -> anyhow:
 ///
 /// # Errors
 ///
-/// The job's own error if it failed, and one that says so if it was cancelled or its budget is spent.
+/// The job's own error if it failed, and one that says so if it was cancelled or paused by itself.
 pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::Result<Job> {
     let mut events = client.watch_job(name, 0);
     let mut view = View::new(out);
@@ -47,13 +47,12 @@ pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::
         }
         view.show(&event.job);
         // The event may be an old one, of a job that was resumed since.
-        if event.job.is_out_of_budget() && client.job(name).await?.is_out_of_budget() {
-            view.clear();
-            anyhow::bail!(
-                "{name} is paused, as its budget is spent: {}\n  `latentd job resume {name}` with a larger --max-calls, \
-                 --max-tokens or --max-dollars lets it go on",
-                of(&event.job)
-            );
+        if event.job.paused_itself() {
+            let job = client.job(name).await?;
+            if job.paused_itself() {
+                view.clear();
+                anyhow::bail!(held(&job));
+            }
         }
         last = Some(event.job);
     }
@@ -64,6 +63,24 @@ pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::
         (JobState::Cancelled, _) => anyhow::bail!("{} was cancelled", job.name),
         (_, Some(error)) => Err(error.clone().into()),
         (_, None) => anyhow::bail!("{} failed", job.name),
+    }
+}
+
+/// Why a job does not go on by itself, and what to do about it.
+fn held(job: &Job) -> String {
+    let (name, so_far) = (&job.name, of(job));
+    match job.pause_reason.as_str() {
+        "budget" => format!(
+            "{name} is paused, as its budget is spent: {so_far}\n  `latentd job resume {name}` with a larger --max-calls, \
+             --max-tokens or --max-dollars lets it go on"
+        ),
+        "provider" => format!(
+            "{name} is paused, as a provider refuses its key or does not know its model: {so_far}\n  \
+             `latentd provider probe` says more; `latentd job resume {name}` lets the job go on once that is mended"
+        ),
+        reason => format!(
+            "{name} is paused ({reason}): {so_far}\n  `latentd job resume {name}` lets it go on"
+        ),
     }
 }
 

@@ -63,10 +63,15 @@ pub(super) struct AddArgs {
     )]
     url: Option<String>,
     /// What the endpoint calls the model
-    #[arg(long, requires = "url")]
+    #[arg(long, requires = "url", conflicts_with = "local")]
     model: Option<String>,
     /// Where the server finds the key: env:NAME, a variable of its environment, or file:/PATH. The key itself is never sent
-    #[arg(long, value_name = "SOURCE", requires = "url")]
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        requires = "url",
+        conflicts_with = "local"
+    )]
     key: Option<String>,
     /// A model that is resident in the server, in place of an endpoint
     #[arg(long, value_name = "MODEL")]
@@ -165,7 +170,7 @@ fn list(providers: &[Provider], out: &Output) -> String {
             provider.name.clone(),
             place(provider),
             provider.model.clone(),
-            can(&provider.capabilities),
+            can(provider.capabilities),
             provider.limits.max_in_flight.to_string(),
             prices(provider.prices),
         ]);
@@ -182,7 +187,7 @@ fn place(provider: &Provider) -> String {
 }
 
 /// What it can do, in the words of scorers' needs.
-fn can(capabilities: &ProviderCapabilities) -> String {
+fn can(capabilities: ProviderCapabilities) -> String {
     let can = [
         (true, "text"),
         (capabilities.json_schema, "JSON by schema"),
@@ -236,7 +241,7 @@ fn describe(provider: &Provider, style: Style, now: SystemTime) -> String {
         ("provider", style.bold(&provider.name)),
         ("where", place(provider)),
         ("model", provider.model.clone()),
-        ("can", can(&provider.capabilities)),
+        ("can", can(provider.capabilities)),
         ("context", context),
         ("limits", bounds.join(", ")),
         ("created", ago(provider.created, now)),

@@ -154,9 +154,9 @@ job      jobs/j
 latents  50: 47 explained, 3 never fire
 cost     $0.50, 987 calls, 1 000 000 tokens
 
-scorer     latents   mean  median  examples  failed  accuracy     F1  F1 by frequency     TP   FP     TN  FN
+scorer     latents   mean  median  examples  failed  accuracy     F1  F1 by frequency     TP   FP     TN   FN
 detection       47  0.710   0.725     4 699       1     0.713  0.710            0.700  1 650  650  1 700  699
-surprisal        0      -       -         0       0         -      -                -      -    -      -  -
+surprisal        0      -       -         0       0         -      -                -      -    -      -    -
 "
         );
     }

@@ -53,11 +53,7 @@ mod tests {
     use super::{super::super::style::Style, *};
 
     /// An explanation with one score.
-    fn explanation(
-        latent: u32,
-        scorer: &str,
-        value: Option<f64>,
-    ) -> Explanation {
+    fn explanation(latent: u32, scorer: &str, value: Option<f64>) -> Explanation {
         let score = Score {
             name: "scores/s".into(),
             explanation: String::new(),
