@@ -3,12 +3,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use latentd_domain::{Dtype, ModelId, SaeName, Scale, SparseActivations};
-use latentd_nn::sae::{LatentReport, SaeOptions};
+use latentd_nn::sae::{Direction, LatentLists, LatentReport, SaeOptions};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Dense, DeviceInfo, EncodeOutput, EncodeWork, Error, Health,
+    Dense, DeviceInfo, EmbedOutput, EmbedWork, EncodeOutput, EncodeWork, Error, Health, Lane,
     catalog::{Catalog, ModelEntry, SaeEntry},
+    embed,
     engine::Shared,
     loader::Order,
     residency::Removed,
@@ -144,16 +145,67 @@ impl Handle {
         latent: u32,
         count: usize,
     ) -> Result<LatentReport, Error> {
+        let lists = LatentLists {
+            logits: count,
+            encoder: 0,
+            decoder: count,
+        };
+        self.report(&sae, latent, (lists, Lane::Interactive)).await
+    }
+
+    /// The `count` latents with the directions nearest to that of `latent`, with their cosines, nearest first. For jobs: it
+    /// waits on the bulk lane.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::encode`].
+    pub async fn neighbours(
+        &self,
+        sae: &SaeName,
+        latent: u32,
+        direction: Direction,
+        count: usize,
+    ) -> Result<Vec<(u32, f32)>, Error> {
+        let mut lists = LatentLists::default();
+        match direction {
+            Direction::Encoder => lists.encoder = count,
+            Direction::Decoder => lists.decoder = count,
+        }
+        let report = self.report(sae, latent, (lists, Lane::Bulk)).await?;
+        Ok(match direction {
+            Direction::Encoder => report.encoder_neighbours,
+            Direction::Decoder => report.neighbours,
+        })
+    }
+
+    async fn report(
+        &self,
+        sae: &SaeName,
+        latent: u32,
+        (lists, lane): (LatentLists, Lane),
+    ) -> Result<LatentReport, Error> {
         let (reply, report) = oneshot::channel();
-        let sae = Arc::clone(resolve::latent(&self.catalog(), &sae, latent)?);
+        let sae = Arc::clone(resolve::latent(&self.catalog(), sae, latent)?);
         let request = Request::Latent(Latent {
             sae,
             index: latent,
-            count,
+            lists,
             reply,
         });
-        self.shared.queue.push(Work::new(request))?;
+        self.shared.queue.push(Work::new(request).on(lane, None))?;
         self.answer(report).await
+    }
+
+    /// The embeddings of texts by a sentence encoder, which cuts those that are too long for it.
+    ///
+    /// Tokens are made on a thread of their own. More texts than fit one batch are several works, one after another, so that
+    /// others have their turn between them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::encode`]; [`Error::WrongModelKind`] if the model is no sentence encoder.
+    pub async fn embed(&self, work: EmbedWork) -> Result<EmbedOutput, Error> {
+        embed::embed(&self.shared, work).await
     }
 
     /// What is resident now.

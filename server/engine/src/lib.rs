@@ -13,6 +13,7 @@ mod catalog;
 mod compute;
 mod contain;
 mod cost;
+mod embed;
 mod engine;
 mod error;
 mod group;
@@ -30,6 +31,7 @@ mod work;
 
 pub use catalog::{Catalog, ModelEntry, SaeEntry};
 pub use cost::Cost;
+pub use embed::{EmbedOutput, EmbedWork};
 pub use engine::{DeviceInfo, Engine, Options};
 pub use error::Error;
 pub use handle::Handle;
@@ -42,7 +44,7 @@ pub mod golden {
     };
 }
 pub use latentd_nn::{
-    sae::{LatentReport, SaeOptions},
+    sae::{Direction, LatentReport, SaeOptions},
     tokenizer::Tokenizer,
 };
 pub use work::{Dense, EncodeOutput, EncodeWork, Lane, Sequence};

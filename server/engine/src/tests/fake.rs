@@ -11,16 +11,17 @@ use std::{
 };
 
 use latentd_domain::{
-    Dtype, HookPoint, ModelInfo, Normalisation, SaeArchitecture, SaeInfo, Scale, Selection,
+    Dtype, HookPoint, ModelInfo, ModelKind, Normalisation, SaeArchitecture, SaeInfo, Scale, Selection,
     SelfTest, Site, SparseActivations,
 };
 use latentd_nn::{
     ComputeError, Device, LoadError, PackedTokens, Tensor,
-    sae::{LatentReport, SaeOptions},
+    sae::{LatentLists, LatentReport, SaeOptions},
     tokenizer::Tokenizer,
 };
 
-use crate::compute::{Compute, Content, ResidentModel, ResidentSae};
+use super::embedding::FakeEncoder;
+use crate::compute::{Compute, Content, Resident, ResidentModel, ResidentSae};
 
 /// A token on which the forward pass panics.
 pub(super) const PANICS: u32 = 900;
@@ -100,7 +101,7 @@ impl Script {
         self.state().loads
     }
 
-    fn pass(&self, pass: Pass) -> Result<(), ComputeError> {
+    pub(super) fn pass(&self, pass: Pass) -> Result<(), ComputeError> {
         let mut state = self.state();
         let tokens = pass.ids.len();
         state.passes.push(pass);
@@ -161,7 +162,7 @@ impl Compute for Fake {
     }
 
     /// The content of a model is its file name.
-    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Arc<dyn ResidentModel>, LoadError> {
+    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Resident, LoadError> {
         self.script.state().loads += 1;
         assert!(!path.ends_with("panics"), "the loader panics");
         if path.ends_with("missing") {
@@ -171,12 +172,19 @@ impl Compute for Fake {
             });
         }
         let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/tokenizer.json");
-        Ok(Arc::new(FakeModel {
-            info: model_info(path, dtype),
-            tokenizer: Arc::new(Tokenizer::open(&tokenizer)?),
+        let tokenizer = Arc::new(Tokenizer::open(&tokenizer)?);
+        let mut info = model_info(path, dtype);
+        if path.ends_with("encoder") {
+            info.kind = ModelKind::SentenceEncoder;
+            let encoder = FakeEncoder::new(info, tokenizer, &self.script);
+            return Ok(Resident::Sentences(Arc::new(encoder)));
+        }
+        Ok(Resident::Language(Arc::new(FakeModel {
+            info,
+            tokenizer,
             device: Device::with_threads(0, 1)?,
             script: Arc::clone(&self.script),
-        }))
+        })))
     }
 }
 
@@ -332,7 +340,7 @@ impl ResidentSae for FakeSae {
             .collect())
     }
 
-    fn latent(&self, latent: u32, _count: usize) -> Result<LatentReport, ComputeError> {
+    fn latent(&self, latent: u32, _lists: LatentLists) -> Result<LatentReport, ComputeError> {
         Err(ComputeError::Failed {
             detail: format!("nothing is known of latent {latent}"),
         })
@@ -341,6 +349,7 @@ impl ResidentSae for FakeSae {
 
 fn model_info(path: &Path, dtype: Dtype) -> ModelInfo {
     ModelInfo {
+        kind: ModelKind::Language,
         family: "fake",
         path: path.display().to_string(),
         format: "fake",

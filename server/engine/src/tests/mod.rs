@@ -1,6 +1,7 @@
 //! The engine's promises, on a device that blocks, panics and runs out of memory on command, and on real tiny models.
 
 mod batching;
+mod embedding;
 mod fake;
 mod lifetime;
 mod real;

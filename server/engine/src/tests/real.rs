@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use latentd_domain::{HasReason, Reason, Scale, Selection, SparseActivations};
-use latentd_nn::sae::SaeOptions;
+use latentd_nn::sae::{Direction, SaeOptions};
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::TempDir;
 
@@ -235,6 +235,16 @@ async fn decode_latent_and_unload_on_a_real_sae() {
     );
     let report = handle.latent(sae("standard"), 3, 5).await.unwrap();
     assert_eq!((report.latent, report.top_logits.len()), (3, 5));
+    let neighbours = async |direction| {
+        handle
+            .neighbours(&sae("standard"), 3, direction, 5)
+            .await
+            .unwrap()
+    };
+    assert_eq!(neighbours(Direction::Decoder).await, report.neighbours);
+    let nearest = neighbours(Direction::Encoder).await;
+    assert_eq!(nearest.len(), 5);
+    assert!(nearest.is_sorted_by(|a, b| a.1 >= b.1) && nearest.iter().all(|near| near.0 != 3));
     let nothing = handle
         .load_sae(
             sae("none"),
