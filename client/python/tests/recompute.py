@@ -1,12 +1,13 @@
 """Every number of a score, computed again from its rows with numpy alone.
 
-A row is what `get_score(...).examples` holds: anything with the fields of `ScoreExample`. The server computes the same
-in `server/autointerp/src/stats`; nothing is shared but the definitions, which are those of delphi
-(`log/result_analysis.py`) and of Bills et al. 2023 (`neuron_explainer`).
+A row is anything with the fields of the API's `ScoreExample`; `rows_of` makes rows of the columns that the client
+returns. The server computes the same in `server/autointerp/src/stats`; nothing is shared but the definitions, which are
+those of delphi (`log/result_analysis.py`) and of Bills et al. 2023 (`neuron_explainer`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,23 @@ class Recomputed:
     metrics: dict[str, float] = field(default_factory=dict)
     statistic: Statistic | None = None
     rows: int = 0
+
+
+def rows_of(examples: Any) -> list[Any]:
+    """The rows of a `ScoreExamples`: a column each becomes a row each, and what is missing None."""
+    columns = {column.name: getattr(examples, column.name) for column in fields(examples)}
+    rows = [SimpleNamespace(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    for row in rows:
+        for name in ("quantile", "choice", "chosen"):
+            value = getattr(row, name)
+            setattr(row, name, None if value < 0 else int(value))
+        for name in ("label", "prediction"):
+            value = getattr(row, name)
+            setattr(row, name, None if value < 0 else bool(value))
+        for name in ("probability", "value", "distance"):
+            value = getattr(row, name)
+            setattr(row, name, None if np.isnan(value) else float(value))
+    return rows
 
 
 def recompute(scorer: str, rows: Sequence[Any], calibration: str = "uncalibrated") -> Recomputed:
@@ -66,8 +84,17 @@ def differences(score: Any, rows: Sequence[Any]) -> list[str]:
     ):
         if not same(stored, computed):
             out.append(f"{name} is {stored}, the rows say {computed}")
-    out += interval_differences(score.ci_low, score.ci_high, found)
+    out += interval_differences(score.interval, found)
+    if score.scorer == "surprisal":
+        out += [f"the fall of the loss of {row.example} is not {row.value}" for row in rows if not falls(row)]
     return out
+
+
+def falls(row: Any) -> bool:
+    """Whether a row of surprisal is what its losses say, which are kept in single precision."""
+    if failed(row):
+        return True
+    return bool(np.isclose(np.mean(row.truth, dtype=float) - np.mean(row.predicted, dtype=float), row.value, atol=1e-5))
 
 
 def same(a: float | None, b: float | None) -> bool:
@@ -250,14 +277,15 @@ def calibrator(calibration: str, learned: Sequence[Any]) -> Callable[[Floats], F
     raise ValueError(f"no calibration is called {calibration}")
 
 
-def interval_differences(low: float | None, high: float | None, found: Recomputed) -> list[str]:
+def interval_differences(interval: tuple[float, float] | None, found: Recomputed) -> list[str]:
     """Where the ends of a 95 % interval are no 2.5 % and 97.5 % quantiles of resampled scores.
 
     The server draws 1000 resamples with its own random numbers, so each end is an order statistic: with odds of a
     million to one it lies between the 0.4 % and the 6 % quantile of the true distribution, the other end likewise.
     """
-    if low is None or high is None:
-        return [] if low is high else [f"the interval is half there: {low}, {high}"]
+    if interval is None:
+        return []
+    low, high = interval
     if found.statistic is None or found.value is None or found.rows < 2:
         return [f"the interval is {low} to {high}, the rows give none"]
     drawn = np.random.default_rng(0).multinomial(found.rows, np.full(found.rows, 1 / found.rows), size=RESAMPLES)
@@ -275,25 +303,23 @@ def summary(scores: Sequence[Any], firing_tokens: Mapping[int, int]) -> dict[str
     """What a job's summary says of one scorer, from its scores; `firing_tokens` of each latent."""
     values = [score.value for score in scores if score.value is not None]
     out = {
-        "latents": len({score.latent for score in scores}),
+        "latents": len({score.latent for score in scores if score.value is not None}),
         "mean": float(np.mean(values)) if values else 0.0,
         "median": float(np.median(values)) if values else 0.0,
         "n": sum(score.n for score in scores),
         "n_failed": sum(score.n_failed for score in scores),
     }
-    if scores and scores[0].scorer in CLASSIFIERS:
-        rows = [row for score in scores for row in score.examples]
-        found = recompute(scores[0].scorer, rows)
-        for name in (
-            "true_positives",
-            "false_positives",
-            "true_negatives",
-            "false_negatives",
-            "f1",
-            "balanced_accuracy",
-        ):
-            out[name] = found.metrics.get(name, 0.0)
-        weighted = [(firing_tokens[s.latent], s.metrics["f1"]) for s in scores if "f1" in s.metrics]
-        total = sum(weight for weight, _ in weighted)
-        out["frequency_weighted_f1"] = sum(weight * f1 for weight, f1 in weighted) / total if total else 0.0
+    if not scores or scores[0].scorer not in CLASSIFIERS:
+        return out
+    names = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+    counts = np.array([[score.metrics[name] for name in names] for score in scores])
+    tp, fp, tn, fn = counts.sum(0)
+    out |= dict(zip(names, (tp, fp, tn, fn), strict=True))
+    tpr, tnr = ratio(tp, tp + fn), ratio(tn, tn + fp)
+    out["f1"] = ratio(2 * tp, 2 * tp + fp + fn) or 0.0
+    out["balanced_accuracy"] = 0.0 if tpr is None or tnr is None else (tpr + tnr) / 2
+    f1 = np.array([ratio(2 * tp, 2 * tp + fp + fn) or 0.0 for tp, fp, _, fn in counts])
+    found = counts[:, [0, 1, 3]].sum(1) > 0
+    weight = np.array([firing_tokens[score.latent] for score in scores]) * found
+    out["frequency_weighted_f1"] = ratio(float(weight @ f1), float(weight.sum())) or 0.0
     return out

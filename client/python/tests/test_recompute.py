@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .recompute import differences, in_order, recompute
+from latentd._interp import ScoreExamples
+
+from .recompute import differences, in_order, recompute, rows_of
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Row:
     truth: list[float] = field(default_factory=list)
     predicted: list[float] = field(default_factory=list)
     failure: str = ""
+    example: str = ""
 
 
 @dataclass
@@ -30,8 +33,7 @@ class Score:
     n: int
     n_failed: int
     metrics: dict[str, float]
-    ci_low: float | None = None
-    ci_high: float | None = None
+    interval: tuple[float, float] | None = None
     calibration: str = ""
 
 
@@ -118,16 +120,51 @@ def test_intervals_are_those_of_resampling(scorer: str) -> None:
                 predicted=list(truth + rng.normal(size=6)),
             )
         )
+    if scorer == "surprisal":
+        for row in rows:
+            row.truth[0] += 6 * row.label
+            row.value = float(np.mean(row.truth) - np.mean(row.predicted))
     drawn = [recompute(scorer, [rows[at] for at in rng.integers(0, 40, 40)]).value for _ in range(1000)]
     low, high = np.quantile([value for value in drawn if value is not None], [0.025, 0.975])
     found = recompute(scorer, rows)
-    score = Score(scorer, found.value, found.n, found.n_failed, found.metrics, low, high)
+    score = Score(scorer, found.value, found.n, found.n_failed, found.metrics, (low, high))
     assert differences(score, rows) == []
     assert found.value is not None
-    score.ci_low = found.value
-    assert len(differences(score, rows)) == 1
-    score.value, score.ci_low, score.n = found.value + 1e-6, None, 39
-    assert [text.split()[0] for text in differences(score, rows)] == ["value", "n", "the"]
+    score.interval = (found.value, high)
+    assert [text.split()[0] for text in differences(score, rows)] == ["ci_low"]
+    score.value, score.interval, score.n = found.value + 1e-6, None, 39
+    assert [text.split()[0] for text in differences(score, rows)] == ["value", "n"]
+
+
+def test_columns_become_rows() -> None:
+    empty = np.zeros(0, np.float32)
+    columns = ScoreExamples(
+        example=("0:0+4", "1:4+4"),
+        quantile=np.array([0, -1], np.int32),
+        label=np.array([1, 0], np.int8),
+        prediction=np.array([-1, 1], np.int8),
+        probability=np.array([np.nan, 0.75]),
+        value=np.array([np.nan, np.nan]),
+        choice=np.array([-1, 2], np.int32),
+        chosen=np.array([-1, 0], np.int32),
+        truth=(empty, empty),
+        predicted=(empty, empty),
+        marked=(empty.astype(np.int32),) * 2,
+        distance=np.array([np.nan, 0.5]),
+        failure=("ANSWER_COUNT", ""),
+        exchange=("a", "b"),
+    )
+    first, second = rows_of(columns)
+    assert (first.quantile, first.label, first.prediction, first.probability) == (0, True, None, None)
+    assert (second.quantile, second.label, second.prediction, second.probability) == (None, False, True, 0.75)
+    assert (first.failure, second.chosen, second.distance, second.value) == ("ANSWER_COUNT", 0, 0.5, None)
+
+
+def test_a_row_of_surprisal_is_what_its_losses_say() -> None:
+    rows = [Row(True, value=1.0, truth=[2, 3], predicted=[1, 2]), Row(False, value=0.5, truth=[1], predicted=[1])]
+    found = recompute("surprisal", rows)
+    score = Score("surprisal", found.value, found.n, found.n_failed, found.metrics)
+    assert [text.split()[1] for text in differences(score, rows)] == ["fall"]
 
 
 def test_pairs_in_order() -> None:
