@@ -11,6 +11,8 @@
 
 pub mod call;
 pub mod explainer;
+mod parse;
+mod prompts;
 pub mod provider;
 pub mod render;
 pub mod row;
@@ -19,6 +21,9 @@ pub mod scorer;
 pub mod similar;
 pub mod stats;
 pub mod subject;
+
+#[cfg(test)]
+mod tests;
 
 pub use call::{Call, Chat, Embed, Message, Reply, Role, ScoreText};
 pub use explainer::Explainer;

@@ -101,6 +101,7 @@ pub fn split(plan: &ExamplePlan, pools: &[Vec<Example>], exclude: &[ExampleId]) 
     let all = unite(pools);
     let quantiles = pools.first().map_or(&[][..], Vec::as_slice);
     let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
+    // Latents differ in their strongest window, so each has random numbers of its own.
     rng.set_stream(all.first().map_or(0, |example| example.row));
     let asked = plan.n_train + plan.n_test;
     let (n_train, n_test) = if all.len() < asked {

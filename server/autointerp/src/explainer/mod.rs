@@ -2,9 +2,15 @@
 
 use std::fmt::Debug;
 
-use latentd_domain::autointerp::{ExampleId, ExplainerSpec};
+use latentd_domain::autointerp::{ExampleId, ExplainerKind, ExplainerSpec};
 
-use crate::{Call, Failure, Reply, Skip, Subject};
+use crate::{Call, Chat, Failure, Message, Reply, Shown, Skip, Subject};
+
+mod answer;
+mod contrastive;
+mod default;
+mod max_act_logits;
+mod single_token;
 
 /// What an explainer asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +34,65 @@ pub trait Explainer: Debug + Send + Sync {
 }
 
 /// The explainer that `spec` describes; `None` where nobody is asked.
-#[expect(clippy::todo, reason = "under way")]
 pub fn from_spec(spec: &ExplainerSpec) -> Option<Box<dyn Explainer>> {
-    let _ = spec;
-    todo!()
+    let settings = Settings {
+        threshold: spec.threshold,
+        reasoning: spec.chain_of_thought,
+        temperature: spec.temperature,
+        max_tokens: spec.max_tokens,
+    };
+    Some(match spec.kind {
+        ExplainerKind::Default => Box::new(default::Default(settings)),
+        ExplainerKind::SingleToken => Box::new(single_token::SingleToken(settings)),
+        ExplainerKind::Contrastive => Box::new(contrastive::Contrastive(settings)),
+        ExplainerKind::MaxActLogits => Box::new(max_act_logits::MaxActLogits(settings)),
+        ExplainerKind::None | ExplainerKind::RandomBaseline => return None,
+    })
+}
+
+/// What all explainers have in common.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    /// Tokens are marked from this share of the highest activation of their example.
+    threshold: f64,
+    /// Whether to ask for reasoning.
+    reasoning: bool,
+    /// Sampling temperature.
+    temperature: f64,
+    /// Longest answer, in tokens.
+    max_tokens: u32,
+}
+
+impl Settings {
+    /// The question that sends `messages`, which show `shown`.
+    fn ask<'a>(
+        &self,
+        subject: &Subject,
+        messages: Vec<Message>,
+        shown: impl Iterator<Item = &'a Shown>,
+    ) -> Question {
+        Question {
+            call: Call::Chat(Chat {
+                messages,
+                temperature: self.temperature,
+                max_tokens: self.max_tokens,
+                seed: subject.seed,
+                schema: None,
+                top_logprobs: 0,
+            }),
+            shown: shown.map(|shown| shown.id).collect(),
+        }
+    }
+}
+
+/// The examples to explain `subject` from: at least one.
+fn train(subject: &Subject) -> Result<&[Shown], Skip> {
+    if subject.train.is_empty() {
+        return Err(Skip::TooFewExamples {
+            what: "examples to explain from",
+            have: 0,
+            need: 1,
+        });
+    }
+    Ok(&subject.train)
 }

@@ -1,0 +1,108 @@
+//! Prompts of scorers that ask yes or no about each of several texts: detection and fuzzing.
+
+use serde_json::{Value, json};
+
+use super::shots::SHOTS;
+use crate::{Message, Shown, render};
+
+const DETECTION: &str = "\
+You are given an explanation of what a latent of a language model fires on, and numbered texts. Decide for each text whether the latent fires anywhere in it, going by the explanation. It may fire in all of the texts, in none, or in some.
+
+Answer with JSON and nothing else: {\"answers\": [...]} with one number for each text, in their order: 1 if the latent fires in the text, 0 if it does not. A line break is written \\n.";
+
+const FUZZING: &str = "\
+You are given an explanation of what a latent of a language model fires on, and numbered texts. In each text some tokens stand between << and >>. Decide for each text whether the marked tokens are those on which the latent fires, going by the explanation. The marks may be right in all of the texts, in none, or in some; they are wrong if any of them is.
+
+Answer with JSON and nothing else: {\"answers\": [...]} with one number for each text, in their order: 1 if the marks are right, 0 if they are wrong. A line break is written \\n.";
+
+/// Answers about the latents of the prompt: as different as they can be, in number too, for the last prompt is often shorter.
+const ORDERS: [&[u8]; 3] = [&[1, 0, 1, 0, 1], &[0, 1, 0, 1], &[0, 1, 1, 0, 1]];
+
+/// Which of the scorers asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Detection,
+    Fuzzing,
+}
+
+/// The conversation that asks about `texts`.
+pub(crate) fn messages(style: Style, explanation: &str, texts: &[&str]) -> Vec<Message> {
+    let mut messages = vec![Message::system(match style {
+        Style::Detection => DETECTION,
+        Style::Fuzzing => FUZZING,
+    })];
+    for (index, shot) in SHOTS.iter().enumerate() {
+        let (texts, answers) = examples(style, index);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        messages.push(Message::user(question(shot.explanation, &texts)));
+        messages.push(Message::assistant(
+            json!({ "answers": answers }).to_string(),
+        ));
+    }
+    messages.push(Message::user(question(explanation, texts)));
+    messages
+}
+
+/// The form of an answer about `texts` texts.
+pub(crate) fn schema(texts: usize) -> Value {
+    json!({
+        "additionalProperties": false,
+        "properties": {
+            "answers": {
+                "items": { "enum": [0, 1], "type": "integer" },
+                "maxItems": texts,
+                "minItems": texts,
+                "type": "array",
+            },
+        },
+        "required": ["answers"],
+        "type": "object",
+    })
+}
+
+fn question(explanation: &str, texts: &[&str]) -> String {
+    let lines: Vec<String> = (1..)
+        .zip(texts)
+        .map(|(number, text)| format!("Text {number}: {text}"))
+        .collect();
+    let count = match texts.len() {
+        1 => "1 text, so 1 number.".to_owned(),
+        n => format!("{n} texts, so {n} numbers."),
+    };
+    format!(
+        "Explanation: {}\n\n{}\n\n{count}",
+        explanation.trim(),
+        lines.join("\n")
+    )
+}
+
+/// Texts about one of the latents of the prompt, with their answers.
+fn examples(style: Style, index: usize) -> (Vec<String>, Vec<u8>) {
+    let (Some(shot), Some(order)) = (SHOTS.get(index), ORDERS.get(index)) else {
+        return (Vec::new(), Vec::new());
+    };
+    let text = |shown: &Shown, marks: &[bool]| match style {
+        Style::Detection => render::line(&shown.text()),
+        Style::Fuzzing => render::marked(&shown.tokens, marks),
+    };
+    let (firing, silent) = (shot.shown(), shot.contrast());
+    let mut right = firing
+        .iter()
+        .map(|shown| text(shown, &render::strong(&shown.activations, 0.3)));
+    let mut wrong = silent.iter().map(|shown| {
+        let middle = shown.tokens.len() / 2;
+        let marks: Vec<bool> = (0..shown.tokens.len()).map(|at| at == middle).collect();
+        text(shown, &marks)
+    });
+    order
+        .iter()
+        .filter_map(|&label| {
+            let text = if label == 1 {
+                right.next()
+            } else {
+                wrong.next()
+            };
+            Some((text?, label))
+        })
+        .unzip()
+}

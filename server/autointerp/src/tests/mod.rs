@@ -1,0 +1,8 @@
+//! Tests of the parts together.
+
+mod oracle;
+mod planted;
+mod rows;
+mod snapshots;
+mod splits;
+mod world;
