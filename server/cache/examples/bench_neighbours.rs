@@ -62,7 +62,7 @@ fn silent(cache: &Cache, latents: &[u32]) -> Result<(), Box<dyn Error>> {
     let (started, mut found) = (Instant::now(), 0);
     for (latent, neighbours) in &asked {
         found += cache
-            .silent_windows_of(&record.name, *latent, neighbours, &query, &[])?
+            .silent_windows_of(&record.name, *latent, neighbours, &query)?
             .len();
     }
     report(

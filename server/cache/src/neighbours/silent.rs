@@ -22,7 +22,7 @@ const FIRST_ROUND: usize = 4;
 
 /// Which windows of neighbours to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NeighbourQuery {
+pub struct NeighbourQuery<'a> {
     /// How many.
     pub count: usize,
     /// How many of one neighbour, at most.
@@ -31,9 +31,11 @@ pub struct NeighbourQuery {
     pub window: usize,
     /// Where the window lies around the neighbour's peak.
     pub centring: Centring,
+    /// No window has a token of these.
+    pub exclude: &'a [ExampleId],
 }
 
-impl Default for NeighbourQuery {
+impl Default for NeighbourQuery<'_> {
     /// delphi's: 50 windows, at most 10 of a neighbour.
     fn default() -> Self {
         Self {
@@ -41,6 +43,7 @@ impl Default for NeighbourQuery {
             per_neighbour: 10,
             window: 32,
             centring: Centring::Peak,
+            exclude: &[],
         }
     }
 }
@@ -60,7 +63,7 @@ pub struct NeighbourExample {
 
 impl Cache {
     /// Windows in which `latent` does not fire, strong ones of `neighbours`, which come with their similarity, nearest first.
-    /// None has a token of `exclude`. Fewer than asked for are found where there are no more.
+    /// Fewer than asked for are found where there are no more.
     ///
     /// Fails with `UnknownSae`, `UnknownLatent`, or `CacheCorrupt` where the shards do not fit the rows.
     pub fn silent_windows_of(
@@ -68,11 +71,10 @@ impl Cache {
         sae: &SaeName,
         latent: u32,
         neighbours: &[(u32, f32)],
-        query: &NeighbourQuery,
-        exclude: &[ExampleId],
+        query: &NeighbourQuery<'_>,
     ) -> Result<Vec<NeighbourExample>, Error> {
         let (_, mut own) = self.source(sae, latent)?;
-        own.excluded = self.tokens_of(exclude);
+        own.excluded = self.tokens_of(query.exclude);
         let placement = query.placement();
         let mut kept = Spread::new(&own, placement);
         let mut out = Vec::new();
@@ -97,7 +99,7 @@ impl Cache {
     }
 }
 
-impl NeighbourQuery {
+impl NeighbourQuery<'_> {
     fn placement(&self) -> Placement {
         Placement::new(&ExampleQuery {
             mode: ExampleMode::Top,

@@ -48,12 +48,17 @@ fn overlaps(ids: &[ExampleId]) -> bool {
         .any(|(at, id)| before(at).any(|other| other.overlaps(id)))
 }
 
-fn query_of(query: &ExampleQuery, per_neighbour: usize) -> NeighbourQuery {
+fn query_of<'a>(
+    query: &ExampleQuery,
+    per_neighbour: usize,
+    exclude: &'a [ExampleId],
+) -> NeighbourQuery<'a> {
     NeighbourQuery {
         count: query.count,
         per_neighbour,
         window: query.window,
         centring: query.centring,
+        exclude,
     }
 }
 
@@ -82,10 +87,9 @@ proptest! {
     ) {
         let Some((_dir, cache)) = model.open() else { return Ok(()) };
         let neighbours: Vec<(u32, f32)> = (0..3).map(|other| (other, 1.0 - other as f32 / 4.0)).collect();
-        let asked = query_of(&query, per_neighbour);
         let top = cache.examples(&sae(), latent, &ExampleQuery { mode: ExampleMode::Top, count: 1, ..query }).unwrap();
         let exclude: Vec<ExampleId> = top.examples.iter().map(latentd_domain::Example::id).collect();
-        let found = cache.silent_windows_of(&sae(), latent, &neighbours, &asked, &exclude).unwrap();
+        let found = cache.silent_windows_of(&sae(), latent, &neighbours, &query_of(&query, per_neighbour, &exclude)).unwrap();
         prop_assert!(found.len() <= query.count);
         let ids: Vec<ExampleId> = found.iter().map(|found| found.example.id()).collect();
         prop_assert!(!overlaps(&ids));
