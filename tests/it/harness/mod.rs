@@ -1,6 +1,7 @@
 //! What tests stand on: servers in this process and in others, small models and SAEs, corpora.
 
 pub(crate) mod corpus;
+pub(crate) mod endpoint;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod real;

@@ -106,7 +106,7 @@ fn latentd_files() -> Vec<FileDescriptorProto> {
         .into_iter()
         .filter(|f| f.package().starts_with("latentd."))
         .collect();
-    assert_eq!(files.len(), 6, "one file a service");
+    assert_eq!(files.len(), 8, "one file a service");
     files
 }
 

@@ -138,8 +138,12 @@ impl Exporter {
         for mut explanation in listed.items {
             let sae = explanation.sae.clone();
             let mut scores = std::mem::take(&mut explanation.scores);
-            // An export of a job leaves out what other jobs said of the same explanation.
-            scores.retain(|score| self.job.as_ref().is_none_or(|job| score.job == *job));
+            // An export of a job leaves out what other jobs said of the same explanation. Scores of the latent itself come at
+            // the end, each once.
+            scores.retain(|score| {
+                let of_job = self.job.as_ref().is_none_or(|job| score.job == *job);
+                of_job && score.explanation.is_some()
+            });
             let explanation = message::explanation(explanation);
             lines.push(match self.form {
                 Form::Unspecified | Form::Delphi => delphi::explanation(&explanation),

@@ -1,0 +1,9 @@
+//! ExplanationService.
+
+mod by_hand;
+mod explain;
+mod export;
+mod pause;
+mod refused;
+mod score;
+mod search;

@@ -1,0 +1,5 @@
+//! ProviderService.
+
+mod create;
+mod manage;
+mod probe;
