@@ -1,0 +1,148 @@
+//! Finds out what an endpoint can do, by asking it small things.
+
+use latentd_domain::{Reason, autointerp::Capabilities};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{OpenAi, http::Path, score_text::says_no};
+use crate::{
+    Chat, Message, Reply,
+    call::{Answer, Exchanged},
+    provider::CallError,
+};
+
+/// Everything: what is asked for in a probe must be sent.
+const ALL: Capabilities = Capabilities {
+    json_schema: true,
+    chat_logprobs: true,
+    prompt_logprobs: true,
+    context_length: 0,
+};
+
+#[derive(Debug, Deserialize)]
+struct Models {
+    #[serde(default)]
+    data: Vec<Model>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Model {
+    id: String,
+    /// Of vLLM.
+    #[serde(default)]
+    max_model_len: Option<u32>,
+    /// Of OpenRouter.
+    #[serde(default)]
+    context_length: Option<u32>,
+    /// Of llama.cpp.
+    #[serde(default)]
+    meta: Option<Meta>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Meta {
+    #[serde(default)]
+    n_ctx: Option<u32>,
+    #[serde(default)]
+    n_ctx_train: Option<u32>,
+}
+
+impl Model {
+    fn length(&self) -> Option<u32> {
+        let meta = self.meta.as_ref();
+        let of_llama = || meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train));
+        self.max_model_len.or(self.context_length).or_else(of_llama)
+    }
+}
+
+impl OpenAi {
+    /// What the endpoint can do. Fails if it does not even answer a question.
+    pub(super) async fn find_capabilities(&self) -> Result<Capabilities, CallError> {
+        self.ask("question", question()).await?;
+        let with_logprobs = Chat {
+            top_logprobs: 5,
+            ..question()
+        };
+        let chat_logprobs = self
+            .can("logprobs", with_logprobs, |answer| {
+                answer.tokens.iter().any(|token| !token.top.is_empty())
+            })
+            .await?;
+        let json_schema = self.can("schema", in_a_schema(), is_in_schema).await?;
+        Ok(Capabilities {
+            json_schema,
+            chat_logprobs,
+            prompt_logprobs: self.method().await?.is_some(),
+            context_length: self.context_length().await,
+        })
+    }
+
+    async fn ask(&self, what: &str, chat: Chat) -> Result<Answer, CallError> {
+        let key = format!("probe {} {what}", self.identity);
+        match self.chat(&chat, ALL, &key).await? {
+            Exchanged {
+                reply: Reply::Chat(answer),
+                ..
+            } => Ok(answer),
+            Exchanged { .. } => Err(CallError::never(
+                Reason::ProviderMalformedReply,
+                "the reply is not an answer",
+            )),
+        }
+    }
+
+    async fn can(
+        &self,
+        what: &str,
+        chat: Chat,
+        shows: impl Fn(&Answer) -> bool,
+    ) -> Result<bool, CallError> {
+        match self.ask(what, chat).await {
+            Ok(answer) => Ok(shows(&answer)),
+            Err(error) if says_no(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The model's context; 0 if the endpoint does not say. It is not worth failing for.
+    async fn context_length(&self) -> u32 {
+        let models = self.http.get::<Models>(Path::Api("/models")).await;
+        let models = models.map(|models| models.data).unwrap_or_default();
+        let named = models.iter().find(|model| model.id == self.model);
+        // llama.cpp serves one model under every name.
+        let only = || models.first().filter(|model| model.meta.is_some());
+        let model = named.or_else(only);
+        model.and_then(Model::length).unwrap_or(0)
+    }
+}
+
+fn question() -> Chat {
+    Chat {
+        messages: vec![Message::user("Say hello.")],
+        temperature: 0.0,
+        max_tokens: 16,
+        seed: 0,
+        schema: None,
+        top_logprobs: 0,
+    }
+}
+
+/// Only an endpoint that holds answers to the schema says this.
+fn in_a_schema() -> Chat {
+    let number = json!({ "type": "integer", "enum": [1729] });
+    Chat {
+        max_tokens: 64,
+        schema: Some(json!({
+            "type": "object",
+            "properties": { "number": number },
+            "required": ["number"],
+            "additionalProperties": false,
+        })),
+        ..question()
+    }
+}
+
+fn is_in_schema(answer: &Answer) -> bool {
+    let answer = serde_json::from_str::<Value>(answer.text.trim());
+    answer.is_ok_and(|answer| answer.get("number") == Some(&json!(1729)))
+}
