@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use crate::{
     Error, Store,
+    interp::KINDS,
     jobs::{self, NewJob, Submitted},
     page::{Listed, Page},
 };
@@ -181,7 +182,7 @@ impl Caches<'_> {
     /// Hides a cache, so that its files can be deleted; [`Caches::finish_delete`] then frees its id.
     ///
     /// # Errors
-    /// [`Error::UnknownCache`], or [`Error::ResourceInUse`] while it is being built.
+    /// [`Error::UnknownCache`], or [`Error::ResourceInUse`] while it is being built, or a job that has not ended reads it.
     pub async fn start_delete(self, id: &CacheId) -> Result<Cache, Error> {
         let mut transaction = self.0.pool().begin().await?;
         let row = sqlx::query(concat!(
@@ -197,6 +198,20 @@ impl Caches<'_> {
             return Err(Error::ResourceInUse {
                 resource: id.to_string(),
                 user: cache.job.to_string(),
+            });
+        }
+        let reader: Option<String> = sqlx::query_scalar(
+            "select id from job
+             where state in ('queued', 'running', 'paused') and kind = any($2) and spec->>'cache' = $1 order by id limit 1",
+        )
+        .bind(id.to_string())
+        .bind(KINDS)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if let Some(reader) = reader {
+            return Err(Error::ResourceInUse {
+                resource: id.to_string(),
+                user: format!("jobs/{reader}"),
             });
         }
         sqlx::query("update cache set state = 'deleting' where id = $1")

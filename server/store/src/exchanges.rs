@@ -123,13 +123,12 @@ impl Exchanges<'_> {
             .collect();
         // Rows are locked in this order.
         unique.sort_by(|a, b| a.hash.cmp(&b.hash));
+        // A job that repeats another one writes nothing.
+        let mut answers = self.answered(&hashes(&unique)).await?;
+        unique.retain(|call| !answers.contains_key(&call.hash));
         let mut mine = self.claim(&unique, owner, longest).await?;
-        let others: Vec<&str> = unique
-            .iter()
-            .map(|call| call.hash.as_str())
-            .filter(|hash| !mine.contains(*hash))
-            .collect();
-        let answers = self.answers(&others).await?;
+        unique.retain(|call| !mine.contains(&call.hash));
+        answers.extend(self.answered(&hashes(&unique)).await?);
         let begun = calls.iter().map(|call| match answers.get(&call.hash) {
             Some(answer) => Begun::Answered(answer.clone()),
             // Of equal calls the first makes it.
@@ -147,6 +146,9 @@ impl Exchanges<'_> {
         owner: Owner,
         longest: Duration,
     ) -> Result<HashSet<String>, Error> {
+        if calls.is_empty() {
+            return Ok(HashSet::new());
+        }
         let column = |value: fn(&Begin) -> String| -> Vec<String> {
             calls.iter().map(|call| value(call)).collect()
         };
@@ -175,8 +177,9 @@ impl Exchanges<'_> {
         Ok(hashes.into_iter().collect())
     }
 
-    /// The answers that are stored for some of these calls.
-    async fn answers(self, hashes: &[&str]) -> Result<HashMap<String, Stored>, Error> {
+    /// The answers that are stored for some of these hashes: a cheap look for what was [`Begun::Elsewhere`], before the next
+    /// [`Exchanges::begin`].
+    pub async fn answered(self, hashes: &[&str]) -> Result<HashMap<String, Stored>, Error> {
         if hashes.is_empty() {
             return Ok(HashMap::new());
         }
@@ -269,6 +272,10 @@ impl Exchanges<'_> {
         .await?;
         row.as_ref().map(read).transpose()
     }
+}
+
+fn hashes<'a>(calls: &[&'a Begin]) -> Vec<&'a str> {
+    calls.iter().map(|call| call.hash.as_str()).collect()
 }
 
 /// Stores answers, sorted by hash. Returns the hashes of those that `owner` stored before.

@@ -22,14 +22,26 @@ pub enum PauseReason {
     Requested,
     /// Its budget is spent.
     Budget,
+    /// A provider refused its key, or does not know the model: every call would fail so.
+    Provider,
 }
 
 impl PauseReason {
-    /// The name: `requested` or `budget`.
+    /// The name: `requested`, `budget` or `provider`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
             Self::Budget => "budget",
+            Self::Provider => "provider",
+        }
+    }
+
+    /// What the progress of the job says.
+    const fn phase(self) -> &'static str {
+        match self {
+            Self::Requested => "paused",
+            Self::Budget => "paused: the budget is spent",
+            Self::Provider => "paused: a provider refuses every call",
         }
     }
 
@@ -38,6 +50,7 @@ impl PauseReason {
             None => Ok(None),
             Some("requested") => Ok(Some(Self::Requested)),
             Some("budget") => Ok(Some(Self::Budget)),
+            Some("provider") => Ok(Some(Self::Provider)),
             Some(other) => Err(Error::unreadable(table, format!("pause reason {other}"))),
         }
     }
@@ -73,12 +86,14 @@ impl Jobs<'_> {
         }
         let row = sqlx::query(concat!(
             "update job set state = 'paused', pause_reason = $2, lease_owner = null, lease_until = null,
-                 epoch = epoch + 1, stalls = 0
+                 epoch = epoch + 1, stalls = 0,
+                 progress = (progress - 'eta_seconds') || jsonb_build_object('phase', $3::text, 'rate', 0)
              where id = $1 returning ",
             job_columns!()
         ))
         .bind(id.id())
         .bind(reason.as_str())
+        .bind(reason.phase())
         .fetch_one(&mut *transaction)
         .await?;
         events::append(&mut transaction, id, events::Kind::Change).await?;
@@ -110,7 +125,9 @@ impl Jobs<'_> {
         spec.budget.tokens = raise.tokens.or(spec.budget.tokens);
         spec.budget.micros = raise.micros.or(spec.budget.micros);
         let row = sqlx::query(concat!(
-            "update job set state = 'queued', pause_reason = null, spec = $2 where id = $1 returning ",
+            "update job set state = 'queued', pause_reason = null, spec = $2,
+                 progress = progress || '{\"phase\": \"waiting\"}'
+             where id = $1 returning ",
             job_columns!()
         ))
         .bind(id.id())

@@ -122,7 +122,7 @@ pub struct Explanation {
     pub explainer: String,
     /// Where it comes from.
     pub provenance: Provenance,
-    /// Its scores, newest first.
+    /// Its scores, newest first; also those that the same jobs gave to the latent itself, which name no explanation.
     pub scores: Vec<Score>,
     /// When it was stored.
     pub create_time: OffsetDateTime,

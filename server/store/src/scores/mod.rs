@@ -162,7 +162,7 @@ impl Scores<'_> {
         read(&row.ok_or_else(|| Error::UnknownScore(id.clone()))?)
     }
 
-    /// Scores of explanations, newest first.
+    /// Scores of explanations, newest first, and with them those that the same jobs gave to their latents themselves.
     pub(crate) async fn of_explanations(
         self,
         ids: &[&str],
@@ -171,19 +171,27 @@ impl Scores<'_> {
             return Ok(HashMap::new());
         }
         let rows = sqlx::query(concat!(
-            "select ",
+            "select explanation_id as of_explanation, ",
             score_columns!(),
-            " from score where explanation_id = any($1) order by create_time desc, stage, id"
+            " from score where explanation_id = any($1)
+              union all
+              select j.of_explanation, ",
+            score_columns!(),
+            " from (select explanation_id as of_explanation, job_id as job, latent as of_latent from job_explanation
+                    where explanation_id = any($1)) j
+                join score on job_id = j.job and latent = j.of_latent and explanation_id is null
+              order by create_time desc, stage, id"
         ))
         .bind(ids)
         .fetch_all(self.0.pool())
         .await?;
         let mut scores: HashMap<ExplanationId, Vec<Score>> = HashMap::new();
         for row in &rows {
-            let score = read(row)?;
-            if let Some(explanation) = &score.explanation {
-                scores.entry(explanation.clone()).or_default().push(score);
-            }
+            let explanation = row
+                .try_get::<String, _>("of_explanation")?
+                .parse()
+                .map_err(|error: IdError| Error::unreadable(TABLE, error))?;
+            scores.entry(explanation).or_default().push(read(row)?);
         }
         Ok(scores)
     }

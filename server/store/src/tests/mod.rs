@@ -3,9 +3,15 @@
 mod caches;
 mod embedded;
 mod events;
+mod exchanges;
+mod explanations;
 mod fetch;
+mod interp;
 mod jobs;
+mod pauses;
+mod providers;
 mod resident;
+mod scores;
 mod work_items;
 
 use std::time::Duration;

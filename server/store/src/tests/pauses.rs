@@ -1,0 +1,201 @@
+//! Pausing: what is at work is finished, nothing new begins, and a larger budget lets the job go on.
+
+use latentd_domain::autointerp::{AutointerpSpec, ScorerKind};
+
+use super::{LEASE, interp, submit};
+use crate::{
+    Error,
+    interp::{Completion, KINDS, Outcome},
+    jobs::{Filter, JobState, Progress},
+    leases::Owner,
+    page::Page,
+    pauses::{PauseReason, Raise},
+    test_support,
+};
+
+#[tokio::test]
+async fn a_paused_job_finishes_what_is_at_work_and_goes_on_when_told() {
+    let store = test_support::database().await.store;
+    let lease = interp::running(&store, &interp::spec(3, &[ScorerKind::Detection])).await;
+    let (job, owner) = (&lease.job.id, Owner::new());
+    let items = interp::claim(&store, owner, 1).await;
+    let progress = Progress {
+        phase: "interpreting".into(),
+        rate: 2.0,
+        eta_seconds: Some(3.0),
+        ..Progress::default()
+    };
+    store
+        .leases()
+        .set_progress(&lease, &progress)
+        .await
+        .unwrap();
+
+    let mut watch = store.events().watch(job, 0).await.unwrap();
+    let paused = store
+        .jobs()
+        .request_pause(job, PauseReason::Budget)
+        .await
+        .unwrap();
+    assert_eq!(
+        (paused.state, paused.pause_reason),
+        (JobState::Paused, Some(PauseReason::Budget))
+    );
+    assert_eq!(
+        (paused.progress.rate, paused.progress.eta_seconds),
+        (0.0, None)
+    );
+    assert!(paused.progress.phase.contains("budget"));
+    let again = store
+        .jobs()
+        .request_pause(job, PauseReason::Requested)
+        .await
+        .unwrap();
+    assert_eq!(
+        again.pause_reason,
+        Some(PauseReason::Budget),
+        "the first reason stays"
+    );
+    assert_eq!(interp::claim(&store, owner, 9).await, []);
+    assert_eq!(store.interp().running().await.unwrap(), []);
+    assert!(matches!(
+        store
+            .leases()
+            .set_progress(&lease, &Progress::default())
+            .await,
+        Err(Error::LeaseLost { .. })
+    ));
+    assert!(
+        store
+            .leases()
+            .claim_job(&KINDS, owner, LEASE)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let done = Completion {
+        item: items[0].clone(),
+        outcome: Outcome::Explained {
+            explanations: Vec::new(),
+            existing: Vec::new(),
+        },
+    };
+    assert_eq!(
+        store.interp().complete(&[done], owner).await.unwrap(),
+        [true]
+    );
+    let filter = Filter {
+        states: vec![JobState::Paused],
+        ..Filter::default()
+    };
+    assert_eq!(
+        store
+            .jobs()
+            .list(&filter, &Page::default())
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+
+    let raise = Raise {
+        calls: Some(9),
+        ..Raise::default()
+    };
+    let resumed = store.jobs().resume(job, raise).await.unwrap();
+    assert_eq!(
+        (resumed.state, resumed.pause_reason),
+        (JobState::Queued, None)
+    );
+    let spec: AutointerpSpec = serde_json::from_value(resumed.spec).unwrap();
+    assert_eq!((spec.budget.calls, spec.budget.tokens), (Some(9), None));
+    assert!(matches!(
+        store.jobs().resume(job, raise).await,
+        Err(Error::JobNotPaused(_))
+    ));
+    store
+        .leases()
+        .claim_job(&KINDS, owner, LEASE)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        interp::ords(&interp::claim(&store, owner, 9).await),
+        [1, 2, 4]
+    );
+
+    let mut reasons = Vec::new();
+    for _ in 0..6 {
+        let event = watch.next().await.unwrap().unwrap();
+        reasons.push((event.job.state, event.job.pause_reason));
+    }
+    assert!(
+        reasons.contains(&(JobState::Paused, Some(PauseReason::Budget))),
+        "{reasons:?}"
+    );
+    assert_eq!(reasons.last(), Some(&(JobState::Running, None)));
+}
+
+#[tokio::test]
+async fn a_paused_job_can_be_cancelled_and_others_cannot_be_paused() {
+    let store = test_support::database().await.store;
+    let lease = interp::running(&store, &interp::spec(3, &[])).await;
+    let job = &lease.job.id;
+    store
+        .jobs()
+        .request_pause(job, PauseReason::Requested)
+        .await
+        .unwrap();
+    let ended = store.jobs().request_cancel(job).await.unwrap();
+    assert_eq!(
+        (ended.state, ended.pause_reason),
+        (JobState::Cancelled, None)
+    );
+    assert_eq!(store.work_items().counts(job).await.unwrap().dead, 3);
+    assert!(matches!(
+        store
+            .jobs()
+            .request_pause(job, PauseReason::Requested)
+            .await,
+        Err(Error::JobEnded(_))
+    ));
+    assert!(matches!(
+        store.jobs().resume(job, Raise::default()).await,
+        Err(Error::JobEnded(_))
+    ));
+
+    let other = submit(&store).await.id;
+    assert!(matches!(
+        store
+            .jobs()
+            .request_pause(&other, PauseReason::Requested)
+            .await,
+        Err(Error::JobNotPausable(_))
+    ));
+    let unknown = "no-such-job".parse().unwrap();
+    assert!(matches!(
+        store.jobs().resume(&unknown, Raise::default()).await,
+        Err(Error::UnknownJob(_))
+    ));
+
+    // One that waits is paused as well; one that was asked to stop is not.
+    let waits = interp::submit(&store, &interp::spec(1, &[]))
+        .await
+        .unwrap()
+        .id;
+    let paused = store
+        .jobs()
+        .request_pause(&waits, PauseReason::Requested)
+        .await
+        .unwrap();
+    assert_eq!(paused.state, JobState::Paused);
+    let stopping = interp::running(&store, &interp::spec(1, &[])).await.job.id;
+    store.jobs().request_cancel(&stopping).await.unwrap();
+    let left = store
+        .jobs()
+        .request_pause(&stopping, PauseReason::Requested)
+        .await
+        .unwrap();
+    assert_eq!(left.state, JobState::Running);
+}

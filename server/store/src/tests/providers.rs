@@ -1,0 +1,155 @@
+//! Providers, and the processes that share their limits.
+
+use std::time::Duration;
+
+use latentd_domain::autointerp::{Capabilities, Limits, Prices, ProviderKind, ScorerKind};
+
+use super::{LEASE, interp};
+use crate::{
+    Error, leases::Owner, page::Page, processes::Alive, providers::NewProvider, test_support,
+};
+
+pub(super) fn provider(id: &str) -> NewProvider {
+    NewProvider {
+        id: id.parse().unwrap(),
+        kind: ProviderKind::Openai,
+        base_url: "http://127.0.0.1:8000/v1".into(),
+        model: "a model".into(),
+        key_source: "env:LLM_KEY".into(),
+        limits: Limits::default(),
+        prices: Prices::default(),
+        capabilities: None,
+    }
+}
+
+#[tokio::test]
+async fn providers_are_put_probed_listed_and_forgotten() {
+    let store = test_support::database().await.store;
+    let providers = store.providers();
+    let new = provider("b");
+    let made = providers.put(&new).await.unwrap();
+    assert_eq!((made.probe_time, made.version), (None, 1));
+    let capabilities = Capabilities {
+        prompt_logprobs: true,
+        context_length: 4096,
+        ..Capabilities::default()
+    };
+    let probed = providers
+        .set_capabilities(&new.id, capabilities)
+        .await
+        .unwrap();
+    assert_eq!((probed.capabilities, probed.version), (capabilities, 2));
+    assert!(probed.probe_time.is_some());
+    let replaced = NewProvider {
+        kind: ProviderKind::Local,
+        limits: Limits {
+            max_in_flight: 8,
+            ..Limits::default()
+        },
+        ..new.clone()
+    };
+    let replaced = providers.put(&replaced).await.unwrap();
+    assert_eq!(
+        (
+            replaced.kind,
+            replaced.limits.max_in_flight,
+            replaced.version
+        ),
+        (ProviderKind::Local, 8, 3)
+    );
+    assert_eq!(
+        (replaced.probe_time, replaced.capabilities),
+        (None, Capabilities::default())
+    );
+    assert_eq!(replaced.create_time, made.create_time);
+    assert_eq!(providers.get(&new.id).await.unwrap(), replaced);
+
+    providers.put(&provider("a")).await.unwrap();
+    let page = Page {
+        size: 1,
+        token: String::new(),
+    };
+    let first = providers.list(&page).await.unwrap();
+    let page = Page {
+        token: first.next_page_token,
+        ..page
+    };
+    let second = providers.list(&page).await.unwrap();
+    assert_eq!(
+        (first.items[0].id.id(), second.items[0].id.id()),
+        ("a", "b")
+    );
+    assert_eq!(second.next_page_token, "");
+
+    providers.delete(&new.id).await.unwrap();
+    for error in [
+        providers.delete(&new.id).await.unwrap_err(),
+        providers.get(&new.id).await.unwrap_err(),
+        providers
+            .set_capabilities(&new.id, capabilities)
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::UnknownProvider(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_or_a_cache_that_a_job_needs_stays_until_the_job_ends() {
+    let store = test_support::database().await.store;
+    let mut spec = interp::spec(1, &[ScorerKind::Detection]);
+    spec.scorers[0].provider = Some("grader".parse().unwrap());
+    assert!(matches!(
+        interp::submit(&store, &spec).await,
+        Err(Error::UnknownProvider(_))
+    ));
+    assert_eq!(store.interp().running().await.unwrap(), []);
+    let grader = store.providers().put(&provider("grader")).await.unwrap().id;
+    let job = interp::submit(&store, &spec).await.unwrap();
+    let error = store.providers().delete(&grader).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::ResourceInUse { user, .. } if *user == job.id.to_string()),
+        "{error}"
+    );
+    store.jobs().request_cancel(&job.id).await.unwrap();
+    store.providers().delete(&grader).await.unwrap();
+}
+
+#[tokio::test]
+async fn processes_are_counted_while_they_live() {
+    let store = test_support::database().await.store;
+    let (a, b) = (Owner::new(), Owner::new());
+    let beat = async |owner| store.processes().heartbeat(owner, LEASE).await.unwrap();
+    assert_eq!(beat(a).await, Alive { count: 1, rank: 0 });
+    let ranks = [beat(b).await, beat(a).await];
+    assert_eq!(ranks.map(|alive| alive.count), [2, 2]);
+    assert_eq!(ranks[0].rank + ranks[1].rank, 1, "each has its place");
+    store.processes().leave(b).await.unwrap();
+    assert_eq!(beat(a).await.count, 1);
+    store
+        .processes()
+        .heartbeat(b, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(beat(a).await.count, 1, "its lease ran out");
+    store.processes().heartbeat(b, LEASE).await.unwrap();
+    store.leases().expire_others(a).await.unwrap();
+    assert_eq!(beat(a).await.count, 1);
+}
+
+#[tokio::test]
+async fn a_heartbeat_keeps_items_from_the_reaper() {
+    let store = test_support::database().await.store;
+    interp::running(&store, &interp::spec(3, &[])).await;
+    let owner = Owner::new();
+    let items = store
+        .interp()
+        .claim(owner, Duration::ZERO, 2)
+        .await
+        .unwrap();
+    store.processes().heartbeat(owner, LEASE).await.unwrap();
+    assert_eq!(store.leases().reap().await.unwrap().returned, 0);
+    store.leases().release(owner).await.unwrap();
+    let again = interp::claim(&store, Owner::new(), 9).await;
+    assert_eq!((items.len(), interp::ords(&again)), (2, vec![0, 1, 2]));
+}
