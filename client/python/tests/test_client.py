@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentd import Client, InvalidRequestError, NotFoundError, UnavailableError
+from latentd import Client, InvalidRequestError, NotFoundError, PreconditionError, UnavailableError
 
 from .conftest import SAE
 
@@ -129,6 +129,30 @@ def test_cache_job_examples_and_statistics(client: Client, tmp_path: Path) -> No
     with pytest.raises(Exception, match="JOB_ENDED"):
         client.cancel_job(job.name)
     assert client.delete_cache(cache.name) > 0
+
+
+def test_explanations_by_hand(client: Client) -> None:
+    written = client.create_explanation(SAE, 1847, "contracts that somebody signed", author="a test")
+    assert (written.latent, written.explainer, written.provenance.author) == (1847, "hand", "a test")
+    assert client.explanation(written.name) == written
+    assert written in list(client.explanations(SAE, [1847], explainer="hand"))
+    found = client.search_explanations('"signed" contracts', sae=SAE, mode="words")
+    assert written.name in [hit.name for hit in found] and all(hit.relevance is not None for hit in found)
+    assert any("contracts that somebody signed" in line for line in client.export_explanations(SAE))
+    client.delete_explanation(written.name)
+    with pytest.raises(NotFoundError, match="UNKNOWN_EXPLANATION"):
+        client.explanation(written.name)
+
+
+def test_providers_and_jobs_that_cannot_begin(client: Client) -> None:
+    made = client.create_provider("absent", url="http://127.0.0.1:9/v1", model="m", key="env:ABSENT_KEY", probe=False)
+    assert (made.kind, made.key_source, made.prompt_logprobs) == ("openai", "env:ABSENT_KEY", False)
+    assert made.name in [provider.name for provider in client.providers()]
+    with pytest.raises(PreconditionError, match="PROVIDER_LACKS_CAPABILITY"):
+        client.explain(SAE, [1847], provider="absent", scorers=["simulation"])
+    client.delete_provider("absent")
+    with pytest.raises(NotFoundError, match="UNKNOWN_PROVIDER"):
+        client.explain(SAE, [1847], provider="absent")
 
 
 def test_errors_carry_the_reason(client: Client) -> None:

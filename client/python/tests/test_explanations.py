@@ -1,4 +1,4 @@
-"""The calls about explanations, providers and paid jobs, against a fake: what is sent, and what is made of the answer."""
+"""The calls about explanations, providers and paid jobs, against a fake: what is sent, what is made of the reply."""
 
 from collections.abc import Iterator
 

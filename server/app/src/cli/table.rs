@@ -77,6 +77,7 @@ impl Table {
                 line.push_str(&console::truncate_str(cell, left.max(8), "…"));
             }
         }
+        line.truncate(line.trim_end().len());
         line
     }
 }

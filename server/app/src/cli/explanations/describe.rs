@@ -299,7 +299,7 @@ prompt          detection/1
 job             jobs/j
 
 example  quantile  label  said  probability  value  choice  failure
-7:3+32          2  yes    yes             -      -       -  \n\
+7:3+32          2  yes    yes             -      -       -
 7:3+32          -  no     -               -      -       -  ANSWER_NOT_PARSED
 "
         );

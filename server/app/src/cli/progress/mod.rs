@@ -1,18 +1,22 @@
 //! Following a job: a bar on a terminal, a line now and then elsewhere, events for scripts.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+mod numbers;
+
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use latentd_client::{Client, Job, JobState, Progress, Spent};
+use latentd_client::{Client, Job, JobState};
 
-use super::{
-    format::{count, dollars, duration, plural},
-    output::Output,
-};
+pub(super) use numbers::{cost, of};
+
+use super::output::Output;
+use numbers::{amount, numbers, pace};
+
+/// A bar with what is known beside it.
+const ONE_LINE: &str = "{prefix:12} {bar:24} {percent:>3} %  {wide_msg}";
+/// A bar with what is done beside it, and what it costs under it.
+const TWO_LINES: &str = "{bar:24} {percent:>3} %  {prefix}\n{wide_msg}";
 
 /// Time between two lines where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -100,7 +104,7 @@ impl View {
         if out.json {
             Self::Nothing
         } else if out.interactive {
-            Self::Bar(bar("{prefix:12} {bar:24} {percent:>3} %  {wide_msg}"))
+            Self::Bar(bar(ONE_LINE))
         } else {
             Self::Lines {
                 out: out.clone(),
@@ -115,10 +119,16 @@ impl View {
         match self {
             Self::Nothing => {}
             Self::Bar(bar) => {
-                bar.set_prefix(title(job));
                 bar.set_length(progress.total.max(1));
                 bar.set_position(progress.done);
-                bar.set_message(numbers(progress));
+                if progress.spent.is_some() {
+                    bar.set_style(bar_style(TWO_LINES));
+                    bar.set_prefix(format!("{}, {}", title(job), amount(progress)));
+                    bar.set_message(pace(progress).join(", "));
+                } else {
+                    bar.set_prefix(title(job));
+                    bar.set_message(numbers(progress));
+                }
                 bar.tick();
             }
             Self::Lines { out, phase, at } => {
@@ -143,11 +153,15 @@ impl View {
 
 /// A bar on standard error.
 pub(super) fn bar(template: &str) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(1).with_style(style.progress_chars("━╸─"));
+    let bar = ProgressBar::new(1).with_style(bar_style(template));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+fn bar_style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
 }
 
 fn title(job: &Job) -> String {
@@ -156,129 +170,4 @@ fn title(job: &Job) -> String {
         return super::job::state(job.state).to_owned();
     }
     job.progress.phase.clone()
-}
-
-/// How far a job is, or how far it came.
-pub(super) fn of(job: &Job) -> String {
-    let still = Progress {
-        rate: 0.0,
-        eta: None,
-        ..job.progress.clone()
-    };
-    numbers(if job.state.has_ended() || job.state == JobState::Paused {
-        &still
-    } else {
-        &job.progress
-    })
-}
-
-/// `120 000 of 200 000 tokens, 3 200 a second, 25 s to go`; of a job that calls providers,
-/// `40 of 150 items (1 failed, 3 left out), 25 s to go, $0.12, 180 calls (20 reused), 96 000 tokens`.
-fn numbers(progress: &Progress) -> String {
-    if progress.unit.is_empty() {
-        return String::new();
-    }
-    let mut text = match progress.total {
-        0 => format!("{} {}", count(progress.done), progress.unit),
-        total => format!(
-            "{} of {} {}",
-            count(progress.done),
-            count(total),
-            progress.unit
-        ),
-    };
-    let mut lost = Vec::new();
-    if progress.failed > 0 {
-        lost.push(format!("{} failed", count(progress.failed)));
-    }
-    if progress.skipped > 0 {
-        lost.push(format!("{} left out", count(progress.skipped)));
-    }
-    if !lost.is_empty() {
-        let _ = write!(text, " ({})", lost.join(", "));
-    }
-    if progress.rate >= 1.0 {
-        let _ = write!(text, ", {} a second", count(progress.rate.round() as u64));
-    }
-    if let Some(eta) = progress.eta {
-        let _ = write!(
-            text,
-            ", {} to go",
-            duration(Duration::from_secs(eta.as_secs()))
-        );
-    }
-    if let Some(spent) = &progress.spent {
-        let _ = write!(text, ", {}", cost(spent));
-    }
-    text
-}
-
-/// `$0.12, 180 calls (20 reused), 96 000 tokens`; without dollars where nothing has a price.
-pub(super) fn cost(spent: &Spent) -> String {
-    let mut parts = Vec::new();
-    if spent.dollars > 0.0 {
-        parts.push(dollars(spent.dollars));
-    }
-    let reused = match spent.reused {
-        0 => String::new(),
-        reused => format!(" ({} reused)", count(reused)),
-    };
-    parts.push(format!("{}{reused}", plural(spent.calls, "call")));
-    parts.push(plural(spent.tokens(), "token"));
-    parts.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_say_what_is_known() {
-        let mut progress = Progress::default();
-        assert_eq!(numbers(&progress), "");
-        progress.unit = "tokens".into();
-        progress.done = 1200;
-        assert_eq!(numbers(&progress), "1 200 tokens");
-        progress.total = 200_000;
-        progress.rate = 3210.4;
-        progress.eta = Some(Duration::from_millis(61_900));
-        assert_eq!(
-            numbers(&progress),
-            "1 200 of 200 000 tokens, 3 210 a second, 1 min 1 s to go"
-        );
-    }
-
-    #[test]
-    fn numbers_say_what_it_costs() {
-        let mut progress = Progress {
-            unit: "items".into(),
-            done: 40,
-            total: 150,
-            eta: Some(Duration::from_secs(25)),
-            failed: 1,
-            skipped: 3,
-            spent: Some(Spent {
-                calls: 180,
-                reused: 20,
-                prompt_tokens: 90_000,
-                completion_tokens: 6000,
-                dollars: 0.123,
-            }),
-            ..Progress::default()
-        };
-        assert_eq!(
-            numbers(&progress),
-            "40 of 150 items (1 failed, 3 left out), 25 s to go, $0.12, 180 calls (20 reused), 96 000 tokens"
-        );
-        progress.failed = 0;
-        progress.eta = None;
-        progress.spent = Some(Spent {
-            calls: 1,
-            ..Spent::default()
-        });
-        assert_eq!(
-            numbers(&progress),
-            "40 of 150 items (3 left out), 1 call, 0 tokens"
-        );
-    }
 }
