@@ -1,22 +1,22 @@
-//! Long work: [`runner`] claims jobs and keeps their leases, each kind of job has a file, [`progress`] tells how far it is.
+//! Long work: [`runner`] claims jobs and keeps their leases, each kind of job has a folder, [`progress`] tells how far it is.
+//!
+//! A cache is built by the process that has the job's lease. An auto-interpretation job is led by one process and worked on by
+//! all: the leader makes the work items and ends the job, and the [`Workers`] of every process claim items.
 
 mod build_cache;
-mod origin;
+mod interp;
 mod progress;
 mod runner;
-mod shards;
-mod tokenize;
+mod running;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::sync::{Arc, OnceLock};
 
-use latentd_domain::{BuildCacheSpec, JobId};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use origin::forget as forget_origin;
+pub(crate) use build_cache::forget_origin;
+pub(crate) use interp::Workers;
 pub(crate) use runner::run;
+pub(crate) use running::{RunningJobs, Uses};
 
 use crate::grpc::error::Error;
 
@@ -86,58 +86,6 @@ impl Stopper {
         self.token.cancelled().await;
         // The reason is set before the token is cancelled.
         self.reason.get().copied().unwrap_or(Stop::Draining)
-    }
-}
-
-/// Jobs that this process works on, for those who stop them or ask what is in use.
-#[derive(Default)]
-pub(crate) struct RunningJobs(Mutex<BTreeMap<JobId, Running>>);
-
-struct Running {
-    stopper: Stopper,
-    spec: Option<Arc<BuildCacheSpec>>,
-}
-
-impl RunningJobs {
-    /// The job whose spec `uses` something, if there is one.
-    pub(crate) fn user_of(&self, uses: impl Fn(&BuildCacheSpec) -> bool) -> Option<JobId> {
-        let jobs = self.lock();
-        let user = jobs
-            .iter()
-            .find(|(_, job)| job.spec.as_deref().is_some_and(&uses));
-        user.map(|(id, _)| id.clone())
-    }
-
-    fn begin(&self, id: JobId, stopper: Stopper) {
-        self.lock().insert(
-            id,
-            Running {
-                stopper,
-                spec: None,
-            },
-        );
-    }
-
-    fn describe(&self, id: &JobId, spec: Arc<BuildCacheSpec>) {
-        if let Some(job) = self.lock().get_mut(id) {
-            job.spec = Some(spec);
-        }
-    }
-
-    fn end(&self, id: &JobId) {
-        self.lock().remove(id);
-    }
-
-    fn count(&self) -> usize {
-        self.lock().len()
-    }
-
-    fn each(&self, visit: impl FnMut(&Stopper)) {
-        self.lock().values().map(|job| &job.stopper).for_each(visit);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Running>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

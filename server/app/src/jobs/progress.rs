@@ -22,9 +22,12 @@ pub(super) struct Tracker(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
+    unit: &'static str,
     phase: &'static str,
     done: u64,
     total: u64,
+    /// What is told beside: failures, what is left out, what it cost.
+    found: Progress,
     samples: VecDeque<(Instant, u64)>,
 }
 
@@ -61,37 +64,41 @@ impl State {
 }
 
 impl Tracker {
-    /// Nothing done yet.
-    pub(super) fn new() -> Self {
+    /// Nothing done yet; `unit` is what will be counted.
+    pub(super) fn new(unit: &'static str) -> Self {
         let state = State {
+            unit,
             phase: "starting",
             done: 0,
             total: 0,
+            found: Progress::default(),
             samples: VecDeque::new(),
         };
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Begins a phase with `done` of `total` tokens behind it; `total` is 0 while it is not known.
+    /// Begins a phase with `done` of `total` units behind it; `total` is 0 while it is not known.
     pub(super) fn begin(&self, phase: &'static str, done: u64, total: u64) {
         self.with(|state| {
-            *state = State {
-                phase,
-                done,
-                total,
-                samples: VecDeque::new(),
-            };
+            state.phase = phase;
+            (state.done, state.total) = (done, total);
+            state.samples.clear();
         });
     }
 
-    /// Sets the tokens that are done.
+    /// Sets what is told beside the units that are done: failures, what is left out, what it cost.
+    pub(super) fn tell(&self, found: Progress) {
+        self.with(|state| state.found = found);
+    }
+
+    /// Sets the units that are done.
     pub(super) fn set(&self, done: u64) {
         self.with(|state| state.done = done);
     }
 
-    /// Adds tokens that are done.
-    pub(super) fn add(&self, tokens: u64) {
-        self.with(|state| state.done += tokens);
+    /// Adds units that are done.
+    pub(super) fn add(&self, units: u64) {
+        self.with(|state| state.done += units);
     }
 
     /// The progress now, with the rate over the last seconds.
@@ -101,11 +108,12 @@ impl Tracker {
             let left = state.total.saturating_sub(state.done) as f64;
             Progress {
                 phase: state.phase.to_owned(),
-                unit: "tokens".to_owned(),
+                unit: state.unit.to_owned(),
                 done: state.done,
                 total: state.total,
                 rate,
                 eta_seconds: (rate > 0.0 && state.total > 0).then(|| left / rate),
+                ..state.found.clone()
             }
         })
     }
@@ -121,7 +129,9 @@ impl Tracker {
         let mut last = lease.job.progress.clone();
         loop {
             let progress = self.sample(Instant::now());
-            let further = progress.phase != last.phase || progress.done > last.done;
+            let further = progress.phase != last.phase
+                || progress.done > last.done
+                || progress.spent != last.spent;
             if further && progress.phase != "starting" {
                 match store.leases().set_progress(lease, &progress).await {
                     Ok(()) => last = progress,
@@ -150,7 +160,7 @@ mod tests {
 
     #[test]
     fn rate_and_eta_are_those_of_the_last_seconds() {
-        let tracker = Tracker::new();
+        let tracker = Tracker::new("tokens");
         tracker.begin("encoding", 1000, 5000);
         let start = Instant::now();
         assert_eq!(tracker.sample(start).eta_seconds, None);

@@ -6,11 +6,11 @@
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use latentd_domain::{BuildCacheSpec, Reason};
+use latentd_domain::{BuildCacheSpec, Reason, autointerp::AutointerpSpec};
 use latentd_store::leases::{JobLease, Outcome, Owner};
 use tracing::Instrument;
 
-use super::{BUILD_CACHE, Halt, Stop, Stopper, build_cache, origin, progress::Tracker};
+use super::{BUILD_CACHE, Halt, Stop, Stopper, Uses, build_cache, interp, progress::Tracker};
 use crate::{
     app::{App, Shared},
     grpc::{blocking, error::Error},
@@ -22,6 +22,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Pause after the database did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Auto-interpretation jobs that one process leads at the same time: leading is little work.
+const MAX_LED: usize = 32;
 
 /// Works on jobs until the server drains. `alone` says that no other process works on this database, so that leases of
 /// earlier ones can be ended at once.
@@ -56,12 +58,21 @@ async fn claim_forever(app: &Shared, alone: bool) {
 }
 
 async fn claim(app: &Shared) -> Result<(), latentd_store::Error> {
-    let leases = app.store.leases();
-    leases.reap().await?;
-    while app.jobs.count() < app.config.jobs.max_running {
+    app.store.leases().reap().await?;
+    claim_kinds(app, &[BUILD_CACHE], app.config.jobs.max_running).await?;
+    claim_kinds(app, &latentd_store::interp::KINDS, MAX_LED).await
+}
+
+async fn claim_kinds(
+    app: &Shared,
+    kinds: &[&str],
+    most: usize,
+) -> Result<(), latentd_store::Error> {
+    while app.jobs.count(kinds) < most {
         // An owner for each attempt: what an attempt leaves behind is not kept alive by the next one.
         let owner = Owner::new();
-        let Some(lease) = leases.claim_job(&[BUILD_CACHE], owner, LEASE).await? else {
+        let leases = app.store.leases();
+        let Some(lease) = leases.claim_job(kinds, owner, LEASE).await? else {
             break;
         };
         let span = tracing::info_span!("job", job = %lease.job.id);
@@ -71,8 +82,9 @@ async fn claim(app: &Shared) -> Result<(), latentd_store::Error> {
             lease,
             stopper: Stopper::default(),
         };
+        let job = &attempt.lease.job;
         app.jobs
-            .begin(attempt.lease.job.id.clone(), attempt.stopper.clone());
+            .begin(job.id.clone(), job.kind.clone(), attempt.stopper.clone());
         app.life.spawn(attempt.run().instrument(span));
     }
     Ok(())
@@ -90,32 +102,63 @@ impl Attempt {
     async fn run(self) {
         let job = &self.lease.job;
         tracing::info!(kind = %job.kind, attempt = job.attempts, "job at work");
-        match serde_json::from_value::<BuildCacheSpec>(job.spec.clone()) {
-            Ok(spec) => self.build(spec).await,
-            Err(error) => {
-                self.fail(Error::internal(format!("the spec cannot be read: {error}")))
-                    .await;
-            }
+        let led = if job.kind == BUILD_CACHE {
+            self.build().await
+        } else {
+            self.lead().await
+        };
+        if let Err(error) = led {
+            self.fail(Error::internal(format!("the spec cannot be read: {error}")))
+                .await;
         }
         self.app.jobs.end(&job.id);
     }
 
-    async fn build(&self, spec: BuildCacheSpec) {
-        let spec = Arc::new(spec);
-        self.app
-            .jobs
-            .describe(&self.lease.job.id, Arc::clone(&spec));
-        let tracker = Tracker::new();
+    async fn build(&self) -> Result<(), serde_json::Error> {
+        let spec: BuildCacheSpec = serde_json::from_value(self.lease.job.spec.clone())?;
+        let uses = Uses {
+            saes: spec.saes.clone(),
+            models: Vec::new(),
+        };
+        self.app.jobs.describe(&self.lease.job.id, uses);
+        let tracker = Tracker::new("tokens");
         let build = build_cache::Build {
             app: Arc::clone(&self.app),
             owner: self.owner,
             lease: self.lease.clone(),
+            spec: Arc::new(spec),
+            stopper: self.stopper.clone(),
+            tracker: tracker.clone(),
+        };
+        self.see_through(build.run(), &tracker).await;
+        Ok(())
+    }
+
+    async fn lead(&self) -> Result<(), serde_json::Error> {
+        let spec: AutointerpSpec = serde_json::from_value(self.lease.job.spec.clone())?;
+        self.app
+            .jobs
+            .describe(&self.lease.job.id, interp::uses(&spec));
+        let tracker = Tracker::new("items");
+        let leader = interp::Leader {
+            app: Arc::clone(&self.app),
+            job: self.lease.job.id.clone(),
             spec,
             stopper: self.stopper.clone(),
             tracker: tracker.clone(),
         };
+        self.see_through(leader.run(), &tracker).await;
+        Ok(())
+    }
+
+    /// Runs `work` to its end, keeping the lease and telling how far it is, and records how it ended.
+    async fn see_through(
+        &self,
+        work: impl Future<Output = Result<Outcome, Halt>>,
+        tracker: &Tracker,
+    ) {
         let ended = tokio::select! {
-            ended = AssertUnwindSafe(build.run()).catch_unwind() => ended,
+            ended = AssertUnwindSafe(work).catch_unwind() => ended,
             never = tracker.report(&self.app.store, &self.lease, &self.stopper) => match never {},
             never = self.renew() => match never {},
             never = self.watch_for_cancel() => match never {},
@@ -123,12 +166,8 @@ impl Attempt {
         match ended {
             Ok(Ok(outcome)) => {
                 let last = tracker.now();
-                let _ = self
-                    .app
-                    .store
-                    .leases()
-                    .set_progress(&self.lease, &last)
-                    .await;
+                let leases = self.app.store.leases();
+                let _ = leases.set_progress(&self.lease, &last).await;
                 self.end(outcome).await;
             }
             Ok(Err(Halt::Stopped(stop))) => self.stopped(stop).await,
@@ -166,7 +205,7 @@ impl Attempt {
                 if let Ok(cache) = job.result.parse() {
                     let dir = self.app.caches.dir(&cache);
                     let forgotten = blocking(move || {
-                        origin::forget(&dir);
+                        build_cache::forget_origin(&dir);
                         Ok(())
                     });
                     let _ = forgotten.await;

@@ -5,11 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use latentd_cache::{Documents, RowSpec, TokenTable, TokenWriter, tokens_path};
 use latentd_engine::Tokenizer;
 
-use super::{
-    Halt,
-    build_cache::{Build, bos},
-};
-use crate::{grpc::error::Error, residency::Residents};
+use super::{Build, bos};
+use crate::{grpc::error::Error, jobs::Halt, residency::Residents};
 
 /// The rows of tokens: those of an earlier attempt if they are complete, else made now.
 pub(super) async fn run(

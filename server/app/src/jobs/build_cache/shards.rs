@@ -14,12 +14,12 @@ use latentd_store::{
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{
-    Halt, Stop,
-    build_cache::{Build, masked_ids},
-    runner::persist,
+use super::{Build, masked_ids};
+use crate::{
+    grpc::error::Error,
+    jobs::{Halt, Stop, runner::persist},
+    residency::Residents,
 };
-use crate::{grpc::error::Error, residency::Residents};
 
 /// Batches that wait for the device or are computed at once.
 const IN_FLIGHT: usize = 2;

@@ -3,6 +3,10 @@
 //! What is committed stays: the table of tokens once its file is in place, each shard once its work item is done. A build that
 //! was killed goes on from there and gives the same bytes, because the plan of shards and batches is a function of the table.
 
+mod origin;
+mod shards;
+mod tokenize;
+
 use std::{path::PathBuf, sync::Arc};
 
 use latentd_cache::{
@@ -15,7 +19,11 @@ use latentd_store::{
     leases::{JobLease, Outcome, Owner},
 };
 
-use super::{Halt, Stopper, origin::Origin, progress::Tracker, runner::persist, shards, tokenize};
+pub(crate) use origin::forget as forget_origin;
+
+use origin::Origin;
+
+use super::{Halt, Stopper, progress::Tracker, runner::persist};
 use crate::{
     app::Shared,
     grpc::blocking,
@@ -113,12 +121,12 @@ fn settings(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Settings {
 }
 
 /// The token in front of each row.
-pub(super) fn bos(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Option<u32> {
+fn bos(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Option<u32> {
     tokenizer.bos().filter(|_| spec.prepend_bos)
 }
 
 /// Token ids on which nothing fires, ascending.
-pub(super) fn masked_ids(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Vec<u32> {
+fn masked_ids(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Vec<u32> {
     match spec.special_tokens {
         SpecialTokens::Keep => Vec::new(),
         SpecialTokens::Mask => (0..tokenizer.vocab() as u32)

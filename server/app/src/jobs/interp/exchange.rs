@@ -1,0 +1,256 @@
+//! One exchange with a provider: taken from the store if it was made before, else made once and stored before anything is read
+//! out of it.
+//!
+//! What the store says: an answered exchange is never sent again; one that is under way elsewhere is waited for; one whose
+//! process died without an answer is sent again, under the same `Idempotency-Key`.
+
+use std::{sync::Arc, time::Duration};
+
+use latentd_autointerp::{
+    Call, Failure, Reply,
+    call::Exchanged,
+    provider::{Again, CallError, retry},
+};
+use latentd_domain::{JobId, Reason};
+use latentd_store::{
+    exchanges::{Answered, Begin, Begun},
+    pauses::PauseReason,
+};
+
+use super::{ledger::Ledger, writer::Writer};
+use crate::{
+    app::Shared,
+    grpc::error::Error,
+    jobs::{Halt, Stop, runner::persist},
+    providers::Registered,
+};
+
+/// Pause before looking again at an exchange that is under way elsewhere.
+const ELSEWHERE: Duration = Duration::from_millis(500);
+/// How long work waits in the queue when the server itself is the trouble.
+const LATER: Duration = Duration::from_secs(5);
+
+/// A reply, and where it is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub(super) reply: Reply,
+    /// Hash of the exchange.
+    pub(super) hash: String,
+}
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// There will be none: what it was for has failed.
+    Failed(Failure),
+    /// There may be one later.
+    Later(CallError),
+    /// The job waits: its budget is spent, or nobody can use the provider as it is.
+    Paused,
+    /// This server has no share in the provider's limits: others work on it.
+    Elsewhere,
+    /// The work is to stop.
+    Stopped(Stop),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        let reason = error.reason();
+        let passes = matches!(
+            reason,
+            Reason::DatabaseUnavailable
+                | Reason::QueueFull
+                | Reason::ShuttingDown
+                | Reason::UnknownModel
+        );
+        if passes {
+            return Self::Later(CallError {
+                reason,
+                detail: error.to_string(),
+                again: Again::After(LATER),
+            });
+        }
+        Self::Failed(Failure::new(reason, error.to_string()))
+    }
+}
+
+impl From<latentd_store::Error> for Trouble {
+    fn from(error: latentd_store::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<Halt> for Trouble {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Stopped(stop) => Self::Stopped(stop),
+            Halt::Failed(error) => error.into(),
+        }
+    }
+}
+
+/// Makes exchanges for the items of one job.
+#[derive(Clone)]
+pub(super) struct Exchanges {
+    pub(super) app: Shared,
+    pub(super) job: JobId,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) writer: Writer,
+}
+
+impl Exchanges {
+    /// Asks `provider`, or remembers what it said.
+    pub(super) async fn ask(&self, provider: &Registered, call: &Call) -> Result<Heard, Trouble> {
+        let hash = call.hash(provider.provider.identity());
+        loop {
+            if let Some(reply) = self.known(&hash).await? {
+                return Ok(Heard { reply, hash });
+            }
+            if self.app.life.is_draining() {
+                return Err(Trouble::Stopped(Stop::Draining));
+            }
+            if provider.limiter.in_flight() == 0 {
+                return Err(Trouble::Elsewhere);
+            }
+            let Some(_reserved) = self.ledger.reserve() else {
+                self.pause(PauseReason::Budget).await?;
+                return Err(Trouble::Paused);
+            };
+            match self.begin(provider, call, &hash).await? {
+                Begun::Answered(stored) => {
+                    self.writer.reused(&self.job);
+                    let reply = read(stored.reply)?;
+                    return Ok(Heard { reply, hash });
+                }
+                Begun::Elsewhere => tokio::time::sleep(ELSEWHERE).await,
+                Begun::Mine => {
+                    let reply = self.send(provider, call, &hash).await?;
+                    return Ok(Heard { reply, hash });
+                }
+            }
+        }
+    }
+
+    async fn known(&self, hash: &str) -> Result<Option<Reply>, Trouble> {
+        let exchanges = self.app.store.exchanges();
+        let found = persist(&self.app, || exchanges.find(hash)).await?;
+        let Some(stored) = found.and_then(|exchange| exchange.answer) else {
+            return Ok(None);
+        };
+        self.writer.reused(&self.job);
+        read(stored.reply).map(Some)
+    }
+
+    async fn begin(
+        &self,
+        provider: &Registered,
+        call: &Call,
+        hash: &str,
+    ) -> Result<Begun, Trouble> {
+        let begin = [Begin {
+            hash: hash.to_owned(),
+            provider: provider.id.clone(),
+            model: provider.provider.model().to_owned(),
+            job: self.job.clone(),
+            request: serde_json::to_value(call).unwrap_or_default(),
+        }];
+        let exchanges = self.app.store.exchanges();
+        // Twice the time that its tries may take: the rest is for its turn within the limits.
+        let longest = self.app.config.interp.retry() * 2;
+        let process = self.writer.process();
+        let begun = persist(&self.app, || exchanges.begin(&begin, process, longest)).await?;
+        begun
+            .into_iter()
+            .next()
+            .ok_or_else(|| Trouble::Failed(Failure::new(Reason::Internal, "a call was not begun")))
+    }
+
+    async fn send(&self, provider: &Registered, call: &Call, hash: &str) -> Result<Reply, Trouble> {
+        let policy = retry::Policy {
+            patience: self.app.config.interp.retry(),
+            ..retry::Policy::default()
+        };
+        let under_way = UnderWay {
+            exchanges: self,
+            hash,
+        };
+        let sent = retry::call(provider.provider.as_ref(), call, hash, policy).await;
+        std::mem::forget(under_way);
+        match sent {
+            Ok(Exchanged { reply, usage }) => {
+                let micros = provider.prices.micros(usage);
+                let answered = Answered {
+                    hash: hash.to_owned(),
+                    job: self.job.clone(),
+                    reply: serde_json::to_value(&reply).unwrap_or_default(),
+                    usage,
+                    micros,
+                };
+                self.ledger.spent(usage, micros);
+                self.writer.answered(answered).await?;
+                Ok(reply)
+            }
+            Err(error) => Err(self.failed(provider, hash, error).await?),
+        }
+    }
+
+    /// Writes down that a call failed, and says what that means for its item.
+    async fn failed(
+        &self,
+        provider: &Registered,
+        hash: &str,
+        error: CallError,
+    ) -> Result<Trouble, Trouble> {
+        let exchanges = self.app.store.exchanges();
+        let (process, why) = (self.writer.process(), (error.reason, error.detail.as_str()));
+        persist(&self.app, || exchanges.fail(hash, &self.job, process, why)).await?;
+        if error.is_of_the_provider() {
+            tracing::warn!(provider = %provider.id, job = %self.job, %error, "every call would fail so: the job waits");
+            self.pause(PauseReason::Provider).await?;
+            return Ok(Trouble::Paused);
+        }
+        Ok(match error.again {
+            Again::Never => Trouble::Failed(Failure::new(error.reason, error.detail)),
+            Again::Soon | Again::After(_) => Trouble::Later(error),
+        })
+    }
+
+    async fn pause(&self, reason: PauseReason) -> Result<(), Trouble> {
+        let jobs = self.app.store.jobs();
+        match persist(&self.app, || jobs.request_pause(&self.job, reason)).await {
+            // It may have ended meanwhile.
+            Ok(_) => Ok(()),
+            Err(Halt::Failed(error)) if error.reason() == Reason::JobEnded => Ok(()),
+            Err(halt) => Err(halt.into()),
+        }
+    }
+}
+
+/// A call that was begun. Dropped with the item that made it, because that was stopped, it may be begun again.
+struct UnderWay<'a> {
+    exchanges: &'a Exchanges,
+    hash: &'a str,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let (app, process) = (
+            Arc::clone(&self.exchanges.app),
+            self.exchanges.writer.process(),
+        );
+        let hash = self.hash.to_owned();
+        self.exchanges.app.life.spawn(async move {
+            if let Err(error) = app.store.exchanges().give_back(&hash, process).await {
+                // It may be begun again once this process is dead, or the longest time of a call is over.
+                tracing::debug!(%error, "a call that was dropped is taken to be under way");
+            }
+        });
+    }
+}
+
+fn read(reply: serde_json::Value) -> Result<Reply, Trouble> {
+    serde_json::from_value(reply).map_err(|error| {
+        let detail = format!("the stored reply cannot be read: {error}");
+        Trouble::Failed(Failure::new(Reason::Internal, detail))
+    })
+}

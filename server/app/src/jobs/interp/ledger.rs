@@ -1,0 +1,128 @@
+//! What a job has spent, and whether it may spend more: what the database says of all processes, and what this one did since.
+
+use std::sync::{Mutex, PoisonError};
+
+use latentd_domain::autointerp::{Budget, Usage};
+use latentd_store::interp::Spent;
+
+/// The books of one job in this process.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    budget: Budget,
+    /// Of all processes, when it was last asked for.
+    stored: Spent,
+    /// Of this process, since then.
+    since: Spent,
+    /// Calls that are under way.
+    under_way: u64,
+}
+
+impl Ledger {
+    /// Books with nothing in them.
+    pub(super) fn new(budget: Budget) -> Self {
+        Self {
+            state: Mutex::new(State {
+                budget,
+                ..State::default()
+            }),
+        }
+    }
+
+    /// Room for one call, given back when it is dropped; `None` if the budget is spent.
+    ///
+    /// Calls under way count as calls, so that a budget of calls is held exactly; what they cost is not known before they end.
+    pub(super) fn reserve(&self) -> Option<Reserved<'_>> {
+        let mut state = self.lock();
+        let spent = |of: fn(&Spent) -> u64| of(&state.stored) + of(&state.since);
+        let calls = spent(|spent| spent.calls) + state.under_way;
+        let tokens = spent(|spent| spent.prompt_tokens + spent.completion_tokens);
+        let micros = state.stored.micros + state.since.micros;
+        let within = state.budget.calls.is_none_or(|most| calls < most)
+            && state.budget.tokens.is_none_or(|most| tokens < most)
+            && state.budget.micros.is_none_or(|most| micros < most);
+        within.then(|| {
+            state.under_way += 1;
+            drop(state);
+            Reserved(self)
+        })
+    }
+
+    /// Writes down a call that ended well.
+    pub(super) fn spent(&self, usage: Usage, micros: i64) {
+        let mut state = self.lock();
+        state.since.calls += 1;
+        state.since.prompt_tokens += usage.prompt_tokens;
+        state.since.completion_tokens += usage.completion_tokens;
+        state.since.micros += micros;
+    }
+
+    /// Takes over what the database says. What this process wrote since it was asked for is counted twice for a moment rather
+    /// than not at all.
+    pub(super) fn refresh(&self, budget: Budget, stored: Spent) {
+        let mut state = self.lock();
+        state.budget = budget;
+        state.stored = stored;
+        state.since = Spent::default();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for one call.
+#[derive(Debug)]
+pub(super) struct Reserved<'a>(&'a Ledger);
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.0.lock().under_way -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(most: u64) -> Budget {
+        Budget {
+            calls: Some(most),
+            ..Budget::default()
+        }
+    }
+
+    #[test]
+    fn a_budget_of_calls_is_held_exactly() {
+        let ledger = Ledger::new(calls(2));
+        let first = ledger.reserve().unwrap();
+        let second = ledger.reserve().unwrap();
+        assert!(ledger.reserve().is_none(), "two are under way");
+        drop(first);
+        ledger.spent(Usage::default(), 0);
+        assert!(ledger.reserve().is_none(), "one was made, one is under way");
+        drop(second);
+        assert!(
+            ledger.reserve().is_some(),
+            "the second failed: there is room"
+        );
+    }
+
+    #[test]
+    fn tokens_and_money_end_it_once_they_are_spent() {
+        let ledger = Ledger::new(Budget {
+            micros: Some(10),
+            ..Budget::default()
+        });
+        ledger.spent(Usage::default(), 9);
+        assert!(ledger.reserve().is_some());
+        ledger.spent(Usage::default(), 1);
+        assert!(ledger.reserve().is_none());
+        ledger.refresh(Budget::default(), Spent::default());
+        assert!(ledger.reserve().is_some(), "the budget was lifted");
+    }
+}

@@ -1,0 +1,87 @@
+//! What the items of one job have in common in this process: its spec, its examples, its explainer and scorers, its books.
+
+use std::sync::Arc;
+
+use latentd_autointerp::{Explainer, Scorer, explainer, scorer};
+use latentd_domain::{
+    JobId, ProviderId, Reason,
+    autointerp::{AutointerpSpec, ScorerSpec},
+};
+
+use super::{
+    exchange::{Exchanges, Trouble},
+    ledger::Ledger,
+    subject::Reader,
+    writer::Writer,
+};
+use crate::{
+    app::{App, Shared},
+    grpc::error::Error,
+    jobs::Stopper,
+    providers::Registered,
+};
+
+/// A job, as this process works on it.
+pub(super) struct Work {
+    pub(super) spec: AutointerpSpec,
+    pub(super) reader: Reader,
+    pub(super) explainer: Option<Box<dyn Explainer>>,
+    pub(super) scorers: Vec<Grader>,
+    pub(super) exchanges: Exchanges,
+    pub(super) ledger: Arc<Ledger>,
+    /// Stops the items that are at work.
+    pub(super) stopper: Stopper,
+}
+
+/// A scorer of a job.
+pub(super) struct Grader {
+    pub(super) spec: ScorerSpec,
+    pub(super) scorer: Box<dyn Scorer>,
+}
+
+impl Work {
+    /// Opens what the job reads from.
+    pub(super) async fn open(
+        app: &Shared,
+        job: JobId,
+        spec: AutointerpSpec,
+        writer: Writer,
+    ) -> Result<Self, Error> {
+        let reader = Reader::open(app, &spec).await?;
+        let ledger = Arc::new(Ledger::new(spec.budget));
+        let exchanges = Exchanges {
+            app: Arc::clone(app),
+            job,
+            ledger: Arc::clone(&ledger),
+            writer,
+        };
+        let grader = |spec: &ScorerSpec| Grader {
+            scorer: scorer::from_spec(spec),
+            spec: spec.clone(),
+        };
+        Ok(Self {
+            reader,
+            explainer: explainer::from_spec(&spec.explainer),
+            scorers: spec.scorers.iter().map(grader).collect(),
+            exchanges,
+            ledger,
+            stopper: Stopper::default(),
+            spec,
+        })
+    }
+
+    /// The parts of the server.
+    pub(super) fn app(&self) -> &App {
+        &self.exchanges.app
+    }
+
+    /// A provider of the job.
+    pub(super) async fn provider(
+        &self,
+        id: Option<&ProviderId>,
+    ) -> Result<Arc<Registered>, Trouble> {
+        let id =
+            id.ok_or_else(|| Error::new(Reason::UnknownProvider, "the job has no provider"))?;
+        Ok(self.app().providers.get(id).await?)
+    }
+}

@@ -1,0 +1,321 @@
+//! Claims work items of every running job and works on them, many at once: most of them wait for a provider.
+//!
+//! A process that drains finishes the calls that are under way, since they are paid for, and gives back what it did not finish.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use latentd_autointerp::provider::{Again, limit::Share};
+use latentd_domain::JobId;
+use latentd_store::{
+    interp::{Completion, Outcome},
+    leases::Owner,
+    work_items::WorkItem,
+};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument;
+
+use super::{exchange::Trouble, item, work::Work, writer::Writer};
+use crate::{
+    app::Shared,
+    grpc::error::Error,
+    jobs::{Stop, runner::persist},
+};
+
+/// Length of the leases on items and exchanges, and of the sign of life. What a killed process had goes on this much later.
+const LEASE: Duration = Duration::from_secs(15);
+/// Time between two signs of life.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Pause after the database did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Items that are claimed at once.
+const CLAIM: usize = 128;
+/// Longest time that an item waits in the queue after trouble.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// The part of a process that works on items.
+#[derive(Clone)]
+pub(crate) struct Workers {
+    app: Shared,
+    owner: Owner,
+    writer: Writer,
+    jobs: Arc<Mutex<HashMap<JobId, Arc<Work>>>>,
+    room: Arc<Semaphore>,
+    /// An item ended: others may wait for it, or for its room.
+    ended: Arc<Notify>,
+}
+
+impl Workers {
+    /// Works until the server drains, and then ends what is under way.
+    pub(crate) async fn run(app: Shared) {
+        let owner = Owner::new();
+        let workers = Self {
+            writer: Writer::start(&app, owner),
+            owner,
+            jobs: Arc::default(),
+            room: Arc::new(Semaphore::new(app.config.interp.max_items)),
+            ended: Arc::default(),
+            app,
+        };
+        let life = workers.app.life.clone();
+        tokio::select! {
+            () = life.draining() => {}
+            () = workers.claim_forever() => {}
+            () = workers.beat_forever() => {}
+        }
+        workers.drain().await;
+    }
+
+    async fn claim_forever(&self) {
+        let mut signals = self.app.store.signals();
+        // Nothing is claimed before the first sign of life: exchanges belong to processes that are alive.
+        while self.beat().await.is_err() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        loop {
+            let ended = self.ended.notified();
+            match self.claim().await {
+                Ok(0) => {
+                    tokio::select! {
+                        () = signals.any() => {}
+                        () = ended => {}
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "work items cannot be claimed for now");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Claims as many items as there is room for. Returns how many.
+    async fn claim(&self) -> Result<usize, latentd_store::Error> {
+        let most = self.room.available_permits().min(CLAIM);
+        if most == 0 {
+            return Ok(0);
+        }
+        let interp = self.app.store.interp();
+        let items = interp.claim(self.owner, LEASE, most as u32).await?;
+        let count = items.len();
+        for item in items {
+            // Only this task takes permits, so there is one for each item.
+            let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+                interp
+                    .give_back(std::slice::from_ref(&item), self.owner)
+                    .await?;
+                continue;
+            };
+            let this = self.clone();
+            let span = tracing::info_span!("item", job = %item.job, ord = item.ord);
+            self.app
+                .life
+                .spawn(async move { this.work(item, permit).await }.instrument(span));
+        }
+        Ok(count)
+    }
+
+    async fn work(&self, claimed: WorkItem, permit: OwnedSemaphorePermit) {
+        if let Err(trouble) = self.see_through(&claimed).await {
+            self.put_back(&claimed, trouble).await;
+        }
+        drop(permit);
+        self.ended.notify_one();
+    }
+
+    /// Works on an item and stores what came of it.
+    async fn see_through(&self, claimed: &WorkItem) -> Result<(), Trouble> {
+        let work = self.job(&claimed.job).await?;
+        let (latent, stage) = work
+            .spec
+            .item(claimed.ord)
+            .ok_or_else(|| Error::internal(format!("the job has no item {}", claimed.ord)))?;
+        let outcome = tokio::select! {
+            outcome = item::run(&work, latent, stage) => outcome?,
+            stop = work.stopper.stopped() => return Err(Trouble::Stopped(stop)),
+        };
+        let completion = Completion {
+            item: claimed.clone(),
+            outcome,
+        };
+        match self.writer.completed(completion).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Trouble::Stopped(Stop::LeaseLost)),
+            Err(stop) => Err(Trouble::Stopped(stop)),
+        }
+    }
+
+    /// What becomes of an item that could not be done now.
+    async fn put_back(&self, claimed: &WorkItem, trouble: Trouble) {
+        match trouble {
+            // Whoever has it now goes on with it.
+            Trouble::Stopped(Stop::LeaseLost | Stop::Cancelled) => {}
+            Trouble::Stopped(Stop::Draining) | Trouble::Paused => self.give_back(claimed).await,
+            Trouble::Elsewhere => {
+                // Not at once again: others have the turn now.
+                tokio::time::sleep(HEARTBEAT).await;
+                self.give_back(claimed).await;
+            }
+            Trouble::Failed(failure) => self.end(claimed, item::failed(failure)).await,
+            Trouble::Later(error) => {
+                let after = wait(claimed.attempt, error.again);
+                tracing::debug!(reason = %error.reason, detail = error.detail, ?after, "an item waits");
+                let outcome = Outcome::Again {
+                    after,
+                    reason: error.reason,
+                    detail: error.detail,
+                };
+                self.end(claimed, outcome).await;
+            }
+        }
+    }
+
+    /// Lets others have an item; if that fails its lease runs out.
+    async fn give_back(&self, claimed: &WorkItem) {
+        let items = [claimed.clone()];
+        let interp = self.app.store.interp();
+        if let Err(halt) = persist(&self.app, || interp.give_back(&items, self.owner)).await {
+            tracing::debug!(?halt, "an item was not given back");
+        }
+    }
+
+    /// Records what became of an item that gave no result. If that fails its lease runs out.
+    async fn end(&self, claimed: &WorkItem, outcome: Outcome) {
+        let completion = Completion {
+            item: claimed.clone(),
+            outcome,
+        };
+        let _ = self.writer.completed(completion).await;
+    }
+
+    /// The job of an item, opened if it is not.
+    async fn job(&self, id: &JobId) -> Result<Arc<Work>, Trouble> {
+        if let Some(work) = self.known(id) {
+            return Ok(work);
+        }
+        let jobs = self.app.store.jobs();
+        let job = persist(&self.app, || jobs.get(id)).await?;
+        let spec = serde_json::from_value(job.spec)
+            .map_err(|error| Error::internal(format!("the spec cannot be read: {error}")))?;
+        let work = Work::open(&self.app, id.clone(), spec, self.writer.clone()).await?;
+        let mut known = self.lock();
+        // Another item may have opened it meanwhile.
+        Ok(Arc::clone(
+            known.entry(id.clone()).or_insert_with(|| Arc::new(work)),
+        ))
+    }
+
+    fn known(&self, id: &JobId) -> Option<Arc<Work>> {
+        self.lock().get(id).cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Arc<Work>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn beat_forever(&self) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            if let Err(error) = self.beat().await {
+                // Leases may outlast the outage; if they do not, the commit of an item says so.
+                tracing::debug!(%error, "no sign of life could be given");
+            }
+        }
+    }
+
+    /// Gives a sign of life, and takes note of what others did: how many share the limits, what jobs spent, which were stopped.
+    async fn beat(&self) -> Result<(), latentd_store::Error> {
+        let alive = self
+            .app
+            .store
+            .processes()
+            .heartbeat(self.owner, LEASE)
+            .await?;
+        self.app.providers.set_share(Share {
+            index: Some(alive.rank),
+            of: alive.count,
+        });
+        self.writer.flush(&self.app).await?;
+        if self.lock().is_empty() {
+            return Ok(());
+        }
+        let interp = self.app.store.interp();
+        let running = interp.running().await?;
+        let known: Vec<(JobId, Arc<Work>)> = self
+            .lock()
+            .iter()
+            .map(|(id, work)| (id.clone(), Arc::clone(work)))
+            .collect();
+        for (id, work) in known {
+            match running.iter().find(|running| running.job == id) {
+                Some(running) => {
+                    let spent = interp.progress(&id).await?.spent;
+                    work.ledger.refresh(running.spec.budget, spent);
+                }
+                None => self.ended_elsewhere(&id, &work).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of a job that runs no more. Items of one that is paused are finished; those of one that ended are dropped.
+    async fn ended_elsewhere(&self, id: &JobId, work: &Work) -> Result<(), latentd_store::Error> {
+        let job = self.app.store.jobs().get(id).await?;
+        if job.state.has_ended() || job.cancel_requested {
+            work.stopper.stop(Stop::Cancelled);
+        }
+        self.lock().remove(id);
+        Ok(())
+    }
+
+    /// Waits for what is under way, and says that this process is no more.
+    async fn drain(&self) {
+        let all = self.app.config.interp.max_items as u32;
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        let last = self.room.acquire_many(all);
+        tokio::pin!(last);
+        loop {
+            tokio::select! {
+                _ = &mut last => break,
+                _ = beat.tick() => {
+                    let _ = self.app.store.processes().heartbeat(self.owner, LEASE).await;
+                }
+            }
+        }
+        let _ = self.writer.flush(&self.app).await;
+        let _ = self.app.store.leases().release(self.owner).await;
+        if let Err(error) = self.app.store.processes().leave(self.owner).await {
+            tracing::debug!(%error, "the process is taken for alive a while longer");
+        }
+    }
+}
+
+/// How long an item waits before its next attempt: twice as long each time, or as long as was asked for.
+fn wait(attempt: u32, again: Again) -> Duration {
+    let grown = Duration::from_secs(1) * 2u32.saturating_pow(attempt.min(16));
+    let asked = match again {
+        Again::After(asked) => asked,
+        Again::Soon | Again::Never => Duration::ZERO,
+    };
+    let jitter = Duration::from_millis(fastrand::u64(0..1000));
+    grown.min(LONGEST_WAIT).max(asked) + jitter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_limit_and_honour_what_was_asked() {
+        let second = Duration::from_secs(1);
+        let first = wait(1, Again::Soon);
+        assert!((2 * second..3 * second).contains(&first), "{first:?}");
+        let late = wait(30, Again::Soon);
+        assert!((LONGEST_WAIT..LONGEST_WAIT + second).contains(&late));
+        assert!(wait(1, Again::After(40 * second)) >= 40 * second);
+    }
+}
