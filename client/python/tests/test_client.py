@@ -15,6 +15,7 @@ PROMPTS = ["The capital of France is Paris", "He signed the contract last week."
 def test_server_info(client: Client) -> None:
     info = client.server_info()
     assert "llama" in info.capabilities["model_families"]
+    assert "detection" in info.capabilities["scorers"] and "local" in info.capabilities["provider_kinds"]
     assert info.limits["max_prompts"] > 0
     assert {"engine", "database"} <= set(info.components) and all(info.components.values())
 

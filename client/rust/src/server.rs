@@ -82,6 +82,14 @@ pub struct Capabilities {
     pub sites: Vec<String>,
     /// Corpus file formats.
     pub corpus_formats: Vec<String>,
+    /// Explainers of [`Client::explain`].
+    pub explainers: Vec<String>,
+    /// Scorers of [`Client::explain`] and [`Client::score`].
+    pub scorers: Vec<String>,
+    /// Kinds of providers.
+    pub provider_kinds: Vec<String>,
+    /// Forms of [`Client::export_explanations`].
+    pub export_forms: Vec<String>,
 }
 
 /// Health of one part of the server.
@@ -173,6 +181,10 @@ impl From<proto::Capabilities> for Capabilities {
             sae_formats: capabilities.sae_formats,
             sites: capabilities.sites,
             corpus_formats: capabilities.corpus_formats,
+            explainers: capabilities.explainers,
+            scorers: capabilities.scorers,
+            provider_kinds: capabilities.provider_kinds,
+            export_forms: capabilities.export_forms,
         }
     }
 }

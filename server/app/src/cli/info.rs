@@ -53,6 +53,8 @@ fn describe(info: &ServerInfo, style: Style, now: SystemTime) -> String {
         ),
         ("corpora", can.corpus_formats.join(", ")),
         ("sites", can.sites.join(", ")),
+        ("explainers", can.explainers.join(", ")),
+        ("scorers", can.scorers.join(", ")),
         (
             "encode",
             format!(

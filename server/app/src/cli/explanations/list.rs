@@ -61,7 +61,7 @@ pub(super) async fn run(args: ListArgs, client: &Client, out: &Output) -> anyhow
 fn filter(args: ListArgs) -> Result<ExplanationFilter, Usage> {
     let mut filter = ExplanationFilter::new()
         .sae(args.sae.unwrap_or_default())
-        .explainer(args.explainer.unwrap_or_default())
+        .explainer(args.explainer.unwrap_or_default().replace('-', "_"))
         .job(args.job.unwrap_or_default());
     if let Some(selection) = args.latents {
         filter = filter.latents(match choose(&[selection]).map_err(Usage)? {
