@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{lists::lists, not_parsed, wrong_count};
+use super::{
+    lists::{consecutive, label, lists},
+    not_parsed, wrong_count,
+};
 use crate::Failure;
 
 /// The `asked` answers in `text`: the first list of that many, where there are several.
@@ -45,21 +48,28 @@ pub(super) fn word(text: &str) -> Option<bool> {
     }
 }
 
-/// One answer at the end of each line that begins with a number: `Text 3: yes`, `3. 1`.
+/// One answer at the end of each line or entry that begins with the letter or the number of a text: `Text C: yes`,
+/// `A: 1, B: 0`, `3. 1`. The letters or numbers are those of all texts up to the last.
 fn lines(text: &str) -> Option<Vec<bool>> {
-    let answer = |line: &str| {
+    let entry = |line: &str| {
         let (before, after) = line.rsplit_once([':', '.', ')', '-', '='])?;
-        let number = before.split_whitespace().last()?;
-        let number = number.trim_matches(|c: char| !c.is_alphanumeric());
-        number.parse::<u32>().ok()?;
-        word(after)
+        let named = before.split_whitespace().last()?;
+        let named = named.trim_matches(|c: char| !c.is_alphanumeric());
+        let letter = named.chars().all(|c| c.is_ascii_uppercase());
+        (letter || named.parse::<u32>().is_ok()).then_some(())?;
+        Some((named.to_owned(), word(after)?))
     };
-    // `1.` at the end of a line is punctuation, not a number before an answer.
-    let list: Vec<bool> = text
-        .lines()
-        .filter_map(|line| answer(line.trim().trim_end_matches('.')))
-        .collect();
-    (!list.is_empty()).then_some(list)
+    // A full stop at the end of a line is not one behind a number.
+    let entries = text
+        .split(['\n', ',', ';'])
+        .map(|line| line.trim().trim_end_matches('.'));
+    let (names, answers): (Vec<String>, Vec<bool>) = entries.filter_map(entry).unzip();
+    let numbers: Option<Vec<u32>> = names.iter().map(|name| name.parse().ok()).collect();
+    let all = match numbers {
+        Some(numbers) => consecutive(&numbers),
+        None => names.iter().cloned().eq((0..names.len()).map(label)),
+    };
+    (all && !answers.is_empty()).then_some(answers)
 }
 
 /// Numbers or words that follow each other: `1, 0, 1`, `yes no`, or a run of them in a sentence.
@@ -119,12 +129,18 @@ mod tests {
             "{\"reasoning\": \"[maybe]\", \"answers\": [true, false, true]}",
             "{\"answers\": [{\"text\": 1, \"answer\": 1}, {\"text\": 2, \"answer\": 0}, {\"text\": 3, \"answer\": 1}]}",
             "{\"text_2\": 0, \"text_1\": 1, \"text_3\": 1}",
-            "{\"1\": \"yes\", \"2\": \"no\", \"10\": \"yes\"}",
+            "{\"0\": \"yes\", \"1\": \"no\", \"2\": \"yes\"}",
             "```json\n{\"answers\": [1, 0, 1]}\n```",
             "```python\n[1, 0, 1]\n```",
             "Sure! Here is the list: [1, 0, 1]. I hope that it helps.",
             "The answers are 1, 0, 1.",
             "[Text 1: 1, Text 2: 0, Text 3: 1]",
+            "{\"A\": 1, \"B\": 0, \"C\": 1}",
+            "{\"B\": 0, \"A\": \"yes\", \"C\": true}",
+            "{\"Text A\": 1, \"Text B\": 0, \"Text C\": 1}",
+            "{A: 1, B: 0, C: 1}",
+            "A: 1, B: 0, C: 1",
+            "Text A: 1\nText B: 0\nText C: 1",
             "Text 1: yes\nText 2: no\nText 3: yes",
             "1. 1\n2. 0\n3. 1",
             "Text 1: 1.\nText 2: 0.\nText 3: 1.",
@@ -159,6 +175,8 @@ mod tests {
             ("1, 0, 1", 2),
             ("{\"answers\": [1]}", 2),
             ("yes", 4),
+            ("{\"A\": 1, \"B\": 0}", 3),
+            ("A: 1, B: 0", 3),
         ] {
             assert_eq!(
                 answers(text, asked).unwrap_err().reason,
@@ -180,6 +198,9 @@ mod tests {
             "{}",
             "[null, 1, 0]",
             "[1, maybe, 0]",
+            "{\"A\": 1, \"C\": 0, \"D\": 1}",
+            "{\"text_1\": 1, \"text_2\": 0, \"text_4\": 1}",
+            "A: 1\nC: 0\nD: 1",
             "it is 1 of 3, or 0",
         ] {
             assert_eq!(

@@ -72,6 +72,7 @@ fn list<T>(value: &Value, item: Item<'_, T>) -> Option<Vec<T>> {
             .values()
             .filter(|value| value.is_array() || value.is_object())
             .find_map(|value| list(value, item))
+            .or_else(|| labelled(fields, item))
             .or_else(|| numbered(fields, item)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
@@ -88,6 +89,33 @@ fn scalar<T>(entry: &Value, item: Item<'_, T>) -> Option<T> {
     named.or(only).and_then(item)
 }
 
+/// The letters before the text at `index`: A to Z, then AA, AB and on.
+pub(crate) fn label(index: usize) -> String {
+    let mut label = String::new();
+    let mut rest = index + 1;
+    while rest > 0 {
+        let letter = b'A' + ((rest - 1) % 26) as u8;
+        label.insert(0, char::from(letter));
+        rest = (rest - 1) / 26;
+    }
+    label
+}
+
+/// The values of fields that have the letters of texts, and nothing else.
+fn labelled<T>(fields: &serde_json::Map<String, Value>, item: Item<'_, T>) -> Option<Vec<T>> {
+    let value = |index: usize| {
+        let label = label(index);
+        let field = fields
+            .get(&label)
+            .or_else(|| fields.get(&format!("Text {label}")));
+        scalar(field?, item)
+    };
+    (0..fields.len())
+        .map(value)
+        .collect::<Option<Vec<T>>>()
+        .filter(|list| !list.is_empty())
+}
+
 /// The values of fields that are numbered, such as `text_1`, in the order of their numbers.
 fn numbered<T>(fields: &serde_json::Map<String, Value>, item: Item<'_, T>) -> Option<Vec<T>> {
     let mut values: Vec<(u32, T)> = Vec::new();
@@ -100,5 +128,23 @@ fn numbered<T>(fields: &serde_json::Map<String, Value>, item: Item<'_, T>) -> Op
         }
     }
     values.sort_by_key(|(number, _)| *number);
-    (!values.is_empty()).then(|| values.into_iter().map(|(_, value)| value).collect())
+    let (numbers, values): (Vec<u32>, Vec<T>) = values.into_iter().unzip();
+    (consecutive(&numbers) && !values.is_empty()).then_some(values)
+}
+
+/// Whether numbers count texts without a gap, from 0 or 1 on.
+pub(super) fn consecutive(numbers: &[u32]) -> bool {
+    let first = numbers.first().copied().unwrap_or_default();
+    first <= 1 && numbers.iter().copied().eq((first..).take(numbers.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_on_after_z() {
+        let labels: Vec<String> = [0, 25, 26, 27, 701, 702].map(label).into();
+        assert_eq!(labels, ["A", "Z", "AA", "AB", "ZZ", "AAA"]);
+    }
 }

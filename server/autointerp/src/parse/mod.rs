@@ -16,6 +16,7 @@ mod probability;
 
 pub(crate) use answers::answers;
 pub(crate) use choice::choice;
+pub(crate) use lists::label;
 pub(crate) use numbers::numbers;
 pub(crate) use probability::probabilities;
 

@@ -1,19 +1,19 @@
 //! Prompts of scorers that ask yes or no about each of several texts: detection and fuzzing.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::shots::SHOTS;
-use crate::{Message, Shown, render};
+use crate::{Message, Shown, parse::label, render};
 
 const DETECTION: &str = "\
-You are given an explanation of what a latent of a language model fires on, and numbered texts. Decide for each text whether the latent fires anywhere in it, going by the explanation. It may fire in all of the texts, in none, or in some.
+You are given an explanation of what a latent of a language model fires on, and texts with letters before them. Decide for each text whether the latent fires anywhere in it, going by the explanation. It may fire in all of the texts, in none, or in some.
 
-Answer with JSON and nothing else: {\"answers\": [...]} with one number for each text, in their order: 1 if the latent fires in the text, 0 if it does not. A line break is written \\n.";
+Answer with JSON and nothing else: a number after the letter of each text, 1 if the latent fires in the text and 0 if it does not. A line break is written \\n.";
 
 const FUZZING: &str = "\
-You are given an explanation of what a latent of a language model fires on, and numbered texts. In each text some tokens stand between << and >>. Decide for each text whether the marked tokens are those on which the latent fires, going by the explanation. The marks may be right in all of the texts, in none, or in some; they are wrong if any of them is.
+You are given an explanation of what a latent of a language model fires on, and texts with letters before them. In each text some tokens stand between << and >>. Decide for each text whether the marked tokens are those on which the latent fires, going by the explanation. The marks may be right in all of the texts, in none, or in some; they are wrong if any of them is.
 
-Answer with JSON and nothing else: {\"answers\": [...]} with one number for each text, in their order: 1 if the marks are right, 0 if they are wrong. A line break is written \\n.";
+Answer with JSON and nothing else: a number after the letter of each text, 1 if the marks are right and 0 if they are wrong. A line break is written \\n.";
 
 /// Answers about the latents of the prompt: as different as they can be, in number too, for the last prompt is often shorter.
 const ORDERS: [&[u8]; 3] = [&[1, 0, 1, 0, 1], &[0, 1, 0, 1], &[0, 1, 1, 0, 1]];
@@ -35,35 +35,37 @@ pub(crate) fn messages(style: Style, explanation: &str, texts: &[&str]) -> Vec<M
         let (texts, answers) = examples(style, index);
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         messages.push(Message::user(question(shot.explanation, &texts)));
-        messages.push(Message::assistant(
-            json!({ "answers": answers }).to_string(),
-        ));
+        messages.push(Message::assistant(answer(&answers)));
     }
     messages.push(Message::user(question(explanation, texts)));
     messages
 }
 
 /// The form of an answer about `texts` texts.
+///
+/// A field for each text, and not a list: a small model loses count of a list, or counts in it.
 pub(crate) fn schema(texts: usize) -> Value {
+    let labels: Vec<String> = (0..texts).map(label).collect();
+    let mut sorted = labels.clone();
+    sorted.sort();
+    let answer = json!({ "enum": [0, 1], "type": "integer" });
+    let fields: Map<String, Value> = sorted
+        .into_iter()
+        .map(|label| (label, answer.clone()))
+        .collect();
     json!({
         "additionalProperties": false,
-        "properties": {
-            "answers": {
-                "items": { "enum": [0, 1], "type": "integer" },
-                "maxItems": texts,
-                "minItems": texts,
-                "type": "array",
-            },
-        },
-        "required": ["answers"],
+        "properties": fields,
+        "required": labels,
         "type": "object",
     })
 }
 
 fn question(explanation: &str, texts: &[&str]) -> String {
-    let lines: Vec<String> = (1..)
-        .zip(texts)
-        .map(|(number, text)| format!("Text {number}: {text}"))
+    let lines: Vec<String> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| format!("Text {}: {text}", label(index)))
         .collect();
     let count = match texts.len() {
         1 => "1 text, so 1 number.".to_owned(),
@@ -74,6 +76,16 @@ fn question(explanation: &str, texts: &[&str]) -> String {
         explanation.trim(),
         lines.join("\n")
     )
+}
+
+/// The answer of such a form.
+fn answer(answers: &[u8]) -> String {
+    let fields: Vec<String> = answers
+        .iter()
+        .enumerate()
+        .map(|(index, answer)| format!("\"{}\": {answer}", label(index)))
+        .collect();
+    format!("{{{}}}", fields.join(", "))
 }
 
 /// Texts about one of the latents of the prompt, with their answers.

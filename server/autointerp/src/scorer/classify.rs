@@ -37,7 +37,7 @@ pub(super) fn plan(
             messages: messages(style, explanation, &texts),
             temperature: settings.temperature,
             // The list, with room for a remark before it.
-            max_tokens: 64 + 8 * texts.len() as u32,
+            max_tokens: 64 + 10 * texts.len() as u32,
             seed: subject.seed,
             schema: Some(schema(texts.len())),
             top_logprobs: TOP_LOGPROBS,
