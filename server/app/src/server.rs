@@ -210,6 +210,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         batch_tokens: config.engine.batch_tokens,
         max_queued: config.engine.max_queued,
         threads: (config.device.threads > 0).then_some(config.device.threads),
+        ..EngineOptions::default()
     }
 }
 
@@ -282,6 +283,8 @@ fn work(app: &Shared, embedded: Option<&Embedded>) {
     let alone = embedded.is_some_and(Embedded::is_owner);
     let runner = jobs::run(Arc::clone(app), alone);
     app.life.spawn_essential("jobs", runner);
+    app.life
+        .spawn_essential("work items", jobs::Workers::run(Arc::clone(app)));
     let pinging = Arc::clone(app);
     app.life.spawn_essential("database ping", async move {
         tokio::select! {

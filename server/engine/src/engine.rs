@@ -38,6 +38,8 @@ pub struct Options {
     pub max_queued: usize,
     /// Threads that compute on the host; `None` takes one for each core that the process may use.
     pub threads: Option<usize>,
+    /// Bytes that sequences which go on may keep on the device, unless one alone needs more.
+    pub past_bytes: u64,
 }
 
 impl Default for Options {
@@ -48,6 +50,7 @@ impl Default for Options {
             batch_tokens: 4096,
             max_queued: 256,
             threads: None,
+            past_bytes: 1 << 30,
         }
     }
 }
@@ -75,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) residency: Residency,
     pub(crate) health: Reporter,
     pub(crate) info: DeviceInfo,
+    /// [`Options::past_bytes`].
+    pub(crate) past_bytes: u64,
 }
 
 impl Shared {
@@ -129,6 +134,7 @@ impl Engine {
             residency: Residency::default(),
             health: Reporter::new(),
             info,
+            past_bytes: options.past_bytes,
         });
         let mut engine = Engine {
             shared: Arc::clone(&shared),

@@ -92,6 +92,16 @@ pub enum Error {
         /// Longest sequence.
         limit: usize,
     },
+    /// The first token to score has none before it, or lies beyond the sequence.
+    #[error("sequence {sequence} of {tokens} tokens cannot be scored from token {from} on")]
+    NothingToScore {
+        /// Index of the sequence.
+        sequence: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// The first token to score.
+        from: usize,
+    },
     /// Sparse activations whose arrays do not fit together.
     #[error(transparent)]
     InvalidActivations(#[from] InvalidCsr),
@@ -122,9 +132,10 @@ impl HasReason for Error {
             Self::OutOfDeviceMemory { .. } => Reason::OutOfDeviceMemory,
             Self::UnknownModel { .. } => Reason::UnknownModel,
             Self::UnknownSae { .. } => Reason::UnknownSae,
-            Self::OtherModel { .. } | Self::MaskLength { .. } | Self::InvalidActivations(_) => {
-                Reason::InvalidRequest
-            }
+            Self::OtherModel { .. }
+            | Self::MaskLength { .. }
+            | Self::NothingToScore { .. }
+            | Self::InvalidActivations(_) => Reason::InvalidRequest,
             Self::WrongModelKind { .. } => Reason::WrongModelKind,
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::ResourceInUse { .. } => Reason::ResourceInUse,

@@ -7,10 +7,12 @@ use latentd_nn::sae::{Direction, LatentLists, LatentReport, SaeOptions};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Dense, DeviceInfo, EmbedOutput, EmbedWork, EncodeOutput, EncodeWork, Error, Health, Lane,
+    Dense, DeviceInfo, EmbedOutput, EmbedWork, EncodeOutput, EncodeWork, Error, GenerateOutput,
+    GenerateWork, Health, Lane, ScoreTokensOutput, ScoreTokensWork,
     catalog::{Catalog, ModelEntry, SaeEntry},
     embed,
     engine::Shared,
+    generate,
     loader::Order,
     residency::Removed,
     resolve,
@@ -115,6 +117,24 @@ impl Handle {
             .queue
             .push(Work::new(Request::Encode(encode)).on(lane, deadline))?;
         self.answer(encoded).await
+    }
+
+    /// Goes on from a prompt. Concurrent calls share steps, and what prompts begin with alike is computed once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::encode`]; [`Error::WrongModelKind`] for a sentence encoder. A deadline ends it in mid-answer.
+    pub async fn generate(&self, work: GenerateWork) -> Result<GenerateOutput, Error> {
+        generate::generate(&self.shared, work).await
+    }
+
+    /// Scores given tokens: the log-probability of each, given all before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::generate`]; [`Error::NothingToScore`].
+    pub async fn score_tokens(&self, work: ScoreTokensWork) -> Result<ScoreTokensOutput, Error> {
+        generate::score_tokens(&self.shared, work).await
     }
 
     /// Reconstructs rows of the SAE's input from sparse activations.

@@ -16,6 +16,7 @@ mod cost;
 mod embed;
 mod engine;
 mod error;
+mod generate;
 mod group;
 mod handle;
 mod health;
@@ -34,6 +35,10 @@ pub use cost::Cost;
 pub use embed::{EmbedOutput, EmbedWork};
 pub use engine::{DeviceInfo, Engine, Options};
 pub use error::Error;
+pub use generate::{
+    Finish, GenerateOutput, GenerateWork, Sampling, ScoreSequence, ScoreTokensOutput,
+    ScoreTokensWork, TokenScore,
+};
 pub use handle::Handle;
 pub use health::Health;
 /// The goldens of `tests/golden` against a device, without an engine.
@@ -45,6 +50,6 @@ pub mod golden {
 }
 pub use latentd_nn::{
     sae::{Direction, LatentReport, SaeOptions},
-    tokenizer::Tokenizer,
+    tokenizer::{ChatError, ChatMessage, Tokenizer},
 };
 pub use work::{Dense, EncodeOutput, EncodeWork, Lane, Sequence};

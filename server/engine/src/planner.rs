@@ -9,6 +9,8 @@
 //! 5. An interactive work is joined, oldest first, by those that need the same model to the same depth. Works of another
 //!    depth would make somebody's tokens go deeper than they need; they join only while the pass stays below
 //!    [`Budget::mixed_depth_tokens`], where reading the weights costs more than the tokens do.
+//! 6. Sequences that go on are let in beside any batch, interactive ones first and older ones before younger ones, until one
+//!    does not fit into the [`Room`] that is left; while they run, bulk batches wait for their turn.
 
 use std::time::Instant;
 
@@ -36,6 +38,30 @@ pub(crate) struct Candidate {
     pub(crate) deadline: Option<Instant>,
     /// Nobody waits for its answer.
     pub(crate) abandoned: bool,
+    /// Bytes that it keeps on the device while it goes on step by step; `None` if a batch is all that it needs.
+    pub(crate) keeps: Option<u64>,
+}
+
+/// Room for sequences that go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Bytes.
+    pub(crate) bytes: u64,
+    /// Nothing runs: then the first is let in however large it is.
+    pub(crate) idle: bool,
+}
+
+/// What a plan depends on beside the works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// The time.
+    pub(crate) now: Instant,
+    /// [`Plan::streak`] of the plan before, at first 0.
+    pub(crate) streak: u32,
+    /// Whether a bulk batch may run.
+    pub(crate) bulk: bool,
+    /// Room for sequences that go on.
+    pub(crate) room: Room,
 }
 
 /// Limits of a batch.
@@ -69,40 +95,89 @@ pub(crate) struct Plan {
     pub(crate) fates: Vec<Fate>,
     /// Interactive batches in a row, with bulk work waiting, once this batch has run: the next call's `streak`.
     pub(crate) streak: u32,
+    /// Lane of the batch, if there is one.
+    pub(crate) lane: Option<Lane>,
 }
 
-/// Plans one batch. `waiting` is in order of arrival; `streak` is that of the plan before, at first 0.
-pub(crate) fn plan(waiting: &[Candidate], now: Instant, budget: &Budget, streak: u32) -> Plan {
+/// Plans one batch. `waiting` is in order of arrival.
+pub(crate) fn plan(waiting: &[Candidate], budget: &Budget, moment: Moment) -> Plan {
+    let Moment {
+        now,
+        streak,
+        bulk,
+        room,
+    } = moment;
     let mut fates: Vec<Fate> = waiting
         .iter()
         .map(|candidate| fate_alone(candidate, now))
         .collect();
     let waits = |lane| {
         let mut both = waiting.iter().zip(&fates);
-        both.any(|(candidate, &fate)| fate == Fate::Wait && candidate.lane == lane)
+        both.any(|(candidate, &fate)| is_next(candidate, fate, lane))
     };
-    let (lane, streak) = match (waits(Lane::Interactive), waits(Lane::Bulk)) {
-        (true, true) if streak < budget.interactive_run => (Lane::Interactive, streak + 1),
-        (true, false) => (Lane::Interactive, 0),
-        (_, true) => (Lane::Bulk, 0),
-        (false, false) => return Plan { fates, streak: 0 },
+    let (lane, streak) = match (waits(Lane::Interactive), bulk && waits(Lane::Bulk)) {
+        (true, true) if streak < budget.interactive_run => (Some(Lane::Interactive), streak + 1),
+        (true, false) => (Some(Lane::Interactive), 0),
+        (_, true) => (Some(Lane::Bulk), 0),
+        (false, false) => (None, 0),
     };
-    let mut oldest = waiting.iter().zip(&mut fates);
-    let head = oldest.find(|(candidate, fate)| **fate == Fate::Wait && candidate.lane == lane);
+    if let Some(lane) = lane {
+        join(waiting, &mut fates, budget, lane);
+    }
+    let_in(waiting, &mut fates, room);
+    Plan {
+        fates,
+        streak,
+        lane,
+    }
+}
+
+/// Whether a work waits for a batch of this lane.
+fn is_next(candidate: &Candidate, fate: Fate, lane: Lane) -> bool {
+    fate == Fate::Wait && candidate.lane == lane && candidate.keeps.is_none()
+}
+
+/// Fills a batch of this lane.
+fn join(waiting: &[Candidate], fates: &mut [Fate], budget: &Budget, lane: Lane) {
+    let mut oldest = waiting.iter().zip(&mut *fates);
+    let head = oldest.find(|(candidate, fate)| is_next(candidate, **fate, lane));
     if let Some((head, fate)) = head {
         *fate = Fate::Join;
         let mut tokens = head.tokens;
         if let (Lane::Interactive, Some(key)) = (lane, head.pass) {
-            fill(waiting, &mut fates, (&mut tokens, budget.tokens), |other| {
+            fill(waiting, fates, (&mut tokens, budget.tokens), |other| {
                 other == key
             });
             let mixed = budget.mixed_depth_tokens.min(budget.tokens);
-            fill(waiting, &mut fates, (&mut tokens, mixed), |other| {
+            fill(waiting, fates, (&mut tokens, mixed), |other| {
                 other.model == key.model
             });
         }
     }
-    Plan { fates, streak }
+}
+
+/// Lets sequences in that go on, until one does not fit: a later, smaller one must not overtake it.
+fn let_in(waiting: &[Candidate], fates: &mut [Fate], room: Room) {
+    let Room {
+        bytes: mut left,
+        mut idle,
+    } = room;
+    for lane in [Lane::Interactive, Lane::Bulk] {
+        for (candidate, fate) in waiting.iter().zip(&mut *fates) {
+            let Some(keeps) = candidate.keeps else {
+                continue;
+            };
+            if *fate != Fate::Wait || candidate.lane != lane {
+                continue;
+            }
+            if keeps > left && !idle {
+                return;
+            }
+            *fate = Fate::Join;
+            left = left.saturating_sub(keeps);
+            idle = false;
+        }
+    }
 }
 
 /// What becomes of a work whatever else waits.
@@ -125,7 +200,7 @@ fn fill(
     wanted: impl Fn(PassKey) -> bool,
 ) {
     for (candidate, fate) in waiting.iter().zip(fates) {
-        let eligible = *fate == Fate::Wait && candidate.lane == Lane::Interactive;
+        let eligible = is_next(candidate, *fate, Lane::Interactive);
         if !eligible || !candidate.pass.is_some_and(&wanted) {
             continue;
         }
@@ -160,6 +235,29 @@ mod tests {
             tokens,
             deadline: None,
             abandoned: false,
+            keeps: None,
+        }
+    }
+
+    fn keeping(lane: Lane, bytes: u64) -> Candidate {
+        Candidate {
+            lane,
+            pass: None,
+            keeps: Some(bytes),
+            ..interactive(0, 1)
+        }
+    }
+
+    fn moment(now: Instant, streak: u32) -> Moment {
+        let room = Room {
+            bytes: 100,
+            idle: true,
+        };
+        Moment {
+            now,
+            streak,
+            bulk: true,
+            room,
         }
     }
 
@@ -171,7 +269,7 @@ mod tests {
     }
 
     fn joined(waiting: &[Candidate], streak: u32) -> Vec<usize> {
-        let plan = plan(waiting, Instant::now(), &BUDGET, streak);
+        let plan = plan(waiting, &BUDGET, moment(Instant::now(), streak));
         (0..waiting.len())
             .filter(|&index| plan.fates[index] == Fate::Join)
             .collect()
@@ -179,7 +277,11 @@ mod tests {
 
     #[test]
     fn nothing_waiting_is_nothing_planned() {
-        assert!(plan(&[], Instant::now(), &BUDGET, 2).fates.is_empty());
+        assert!(
+            plan(&[], &BUDGET, moment(Instant::now(), 2))
+                .fates
+                .is_empty()
+        );
     }
 
     #[test]
@@ -232,6 +334,41 @@ mod tests {
         assert_eq!(joined(&waiting[..2], 0), [0]);
     }
 
+    #[test]
+    fn sequences_are_let_in_beside_a_batch_as_far_as_there_is_room() {
+        use Lane::{Bulk, Interactive};
+        let waiting = [
+            keeping(Bulk, 10),
+            interactive(3, 1),
+            keeping(Interactive, 60),
+            keeping(Interactive, 60),
+            keeping(Interactive, 1),
+        ];
+        assert_eq!(joined(&waiting, 0), [1, 2]);
+        assert_eq!(joined(&waiting[..3], 0), [0, 1, 2]);
+        assert_eq!(joined(&[keeping(Bulk, 1000), keeping(Bulk, 1)], 0), [0]);
+        let mut full = moment(Instant::now(), 0);
+        full.room = Room {
+            bytes: 5,
+            idle: false,
+        };
+        let plan = plan(&waiting, &BUDGET, full);
+        assert_eq!(plan.lane, Some(Interactive));
+        assert_eq!(plan.fates.iter().filter(|f| **f == Fate::Join).count(), 1);
+    }
+
+    #[test]
+    fn bulk_batches_wait_while_it_is_not_their_turn() {
+        let mut moment = moment(Instant::now(), BUDGET.interactive_run);
+        moment.bulk = false;
+        assert_eq!(plan(&[bulk(1)], &BUDGET, moment).lane, None);
+        let both = plan(&[bulk(1), interactive(3, 1)], &BUDGET, moment);
+        assert_eq!(
+            (both.lane, both.fates[1]),
+            (Some(Lane::Interactive), Fate::Join)
+        );
+    }
+
     /// Candidates whose deadline, in seconds, is before or after the planning time of one minute.
     fn candidates(start: Instant) -> impl Strategy<Value = Vec<Candidate>> {
         let one = (
@@ -251,6 +388,7 @@ mod tests {
             tokens,
             deadline: (odd < 3).then(|| start + Duration::from_secs(deadline)),
             abandoned: odd == 9,
+            keeps: None,
         });
         proptest::collection::vec(one, 0..40)
     }
@@ -307,7 +445,7 @@ mod tests {
         fn any_plan_keeps_the_rules((start, waiting) in Just(Instant::now()).prop_flat_map(|s| (Just(s), candidates(s))),
                                     streak in 0..6u32) {
             let now = start + Duration::from_mins(1);
-            check(&waiting, &plan(&waiting, now, &BUDGET, streak), now);
+            check(&waiting, &plan(&waiting, &BUDGET, moment(now, streak)), now);
         }
 
         /// Works arrive a few at a time; every one ends exactly once, and none waits for ever.
@@ -323,7 +461,7 @@ mod tests {
                 next = until;
                 let candidates: Vec<Candidate> = waiting.iter().map(|&index| arriving[index]).collect();
                 let now = start + Duration::from_secs(step);
-                let plan = plan(&candidates, now, &BUDGET, streak);
+                let plan = plan(&candidates, &BUDGET, moment(now, streak));
                 check(&candidates, &plan, now);
                 streak = plan.streak;
                 let ran = |lane| candidates.iter().zip(&plan.fates).any(|(c, f)| *f == Fate::Join && c.lane == lane);

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    Error,
-    planner::{self, Budget, Candidate, Fate},
+    Error, Lane,
+    planner::{self, Budget, Candidate, Fate, Moment, Room},
     work::Work,
 };
 
@@ -35,10 +35,23 @@ impl End {
 /// What the device thread does next.
 #[derive(Default)]
 pub(crate) struct Batch {
-    /// To be computed together.
+    /// To be computed together, and sequences that are let in.
     pub(crate) works: Vec<Work>,
+    /// Lane of what is computed together, if there is anything.
+    pub(crate) lane: Option<Lane>,
     /// To be told that their deadline has passed.
     pub(crate) expired: Vec<Work>,
+}
+
+/// What the device thread is doing beside batches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beside {
+    /// Sequences run: do not wait for works.
+    pub(crate) busy: bool,
+    /// Whether a bulk batch may run.
+    pub(crate) bulk: bool,
+    /// Room for more sequences.
+    pub(crate) room: Room,
 }
 
 /// Works that wait, in order of arrival.
@@ -54,6 +67,8 @@ struct State {
     waiting: VecDeque<Work>,
     streak: u32,
     end: Option<End>,
+    /// What waits and what runs is refused, too.
+    refusing: bool,
 }
 
 impl Queue {
@@ -82,12 +97,19 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for work and takes a batch; `None` once the queue is closed and empty.
+    /// Waits for work and takes a batch; `None` once the queue is closed and empty. Where sequences run it does not wait, and
+    /// what it gives may be nothing.
     ///
     /// Planning happens under the lock: it looks at each waiting work once, which is microseconds at the queue's limit.
-    pub(crate) fn next(&self) -> Option<Batch> {
+    pub(crate) fn next(&self, beside: Beside) -> Option<Batch> {
         let mut state = self.lock();
+        if state.refusing {
+            return None;
+        }
         while state.waiting.is_empty() {
+            if beside.busy {
+                return Some(Batch::default());
+            }
             if state.end.is_some() {
                 return None;
             }
@@ -97,9 +119,19 @@ impl Queue {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         let candidates: Vec<Candidate> = state.waiting.iter().map(Work::candidate).collect();
-        let plan = planner::plan(&candidates, Instant::now(), &self.budget, state.streak);
+        let moment = Moment {
+            now: Instant::now(),
+            streak: state.streak,
+            bulk: beside.bulk,
+            room: beside.room,
+        };
+        let plan = planner::plan(&candidates, &self.budget, moment);
         state.streak = plan.streak;
-        let (mut batch, mut abandoned) = (Batch::default(), Vec::new());
+        let mut abandoned = Vec::new();
+        let mut batch = Batch {
+            lane: plan.lane,
+            ..Batch::default()
+        };
         let waiting = mem::take(&mut state.waiting);
         for (work, fate) in waiting.into_iter().zip(plan.fates) {
             match fate {
@@ -125,6 +157,7 @@ impl Queue {
     pub(crate) fn close_and_refuse(&self, end: End) {
         let mut state = self.lock();
         let end = *state.end.get_or_insert(end);
+        state.refusing = true;
         let waiting = mem::take(&mut state.waiting);
         drop(state);
         self.arrival.notify_all();

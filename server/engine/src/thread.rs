@@ -7,7 +7,8 @@ use crate::{
     batch::{EncodeBatch, Member},
     contain::contain,
     engine::Shared,
-    queue::{Batch, End},
+    generate::{Running, Turns},
+    queue::{Batch, Beside, End},
     work::{Decode, Dense, Latent, Request, SelfTest, Work},
 };
 
@@ -17,16 +18,53 @@ pub(crate) const NAME: &str = "latentd-device";
 /// Works through the queue until it is closed and empty. Blocks; the calling thread is the device thread.
 pub(crate) fn serve(shared: &Shared) {
     let _last = Last(shared);
-    while let Some(Batch { mut works, expired }) = shared.queue.next() {
-        for work in expired {
-            tracing::debug!(parent: &work.span, waited = ?work.waited(Instant::now()), "expired in the queue");
-            work.request.refuse(Error::DeadlineExceeded);
-        }
-        if !works.is_empty() {
+    let mut running = Running::new(shared.past_bytes);
+    let mut turns = Turns::default();
+    loop {
+        let lane = running.lane();
+        let beside = Beside {
+            busy: lane.is_some(),
+            bulk: turns.bulk_may_run(lane),
+            room: running.room(),
+        };
+        let Some(batch) = shared.queue.next(beside) else {
+            break;
+        };
+        let lane = batch.lane;
+        take(shared, batch, (&mut running, &mut turns));
+        running.drop_late(Instant::now());
+        if running
+            .lane()
+            .is_some_and(|of_running| turns.may_step(of_running, lane))
+        {
+            let started = Instant::now();
             shared
                 .compute
-                .on_device(&mut || compute(shared, mem::take(&mut works)));
+                .on_device(&mut || running.step(&shared.health));
+            turns.step(started.elapsed());
         }
+    }
+    let end = shared.queue.end().unwrap_or(End::ShutDown);
+    running.refuse(|| end.error());
+}
+
+/// Computes a batch and lets sequences in.
+fn take(shared: &Shared, batch: Batch, (running, turns): (&mut Running, &mut Turns)) {
+    for work in batch.expired {
+        tracing::debug!(parent: &work.span, waited = ?work.waited(Instant::now()), "expired in the queue");
+        work.request.refuse(Error::DeadlineExceeded);
+    }
+    let mut works = Vec::with_capacity(batch.works.len());
+    for work in batch.works {
+        works.extend(running.admit(work).err());
+    }
+    running.forget_unloaded(&shared.residency.snapshot());
+    if let (Some(lane), false) = (batch.lane, works.is_empty()) {
+        let started = Instant::now();
+        shared
+            .compute
+            .on_device(&mut || compute(shared, mem::take(&mut works)));
+        turns.batch(lane, started.elapsed());
     }
 }
 
@@ -94,6 +132,6 @@ fn answer(shared: &Shared, work: Work) {
             drop(reply.send(shared.health.observe(computed)));
         }
         Request::Embed(embed) => embed.answer(work.queued_at, &shared.health),
-        Request::Encode(_) => {}
+        Request::Encode(_) | Request::Continue(_) => {}
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     catalog::{ModelEntry, SaeEntry},
     compute::ResidentSae,
     embed::Embed,
+    generate::Continue,
     planner::{Candidate, PassKey},
 };
 
@@ -24,7 +25,7 @@ pub enum Lane {
     /// Somebody waits for the answer; shares passes with others.
     #[default]
     Interactive,
-    /// Part of a job; never merged with other work.
+    /// Part of a job; never merged with other work, but for steps of sequences that go on.
     Bulk,
 }
 
@@ -86,6 +87,7 @@ pub(crate) enum Request {
     Latent(Latent),
     SelfTest(SelfTest),
     Embed(Embed),
+    Continue(Continue),
 }
 
 /// An [`EncodeWork`] with its names resolved.
@@ -132,8 +134,8 @@ impl Encode {
 
 /// A request on its way to the device.
 pub(crate) struct Work {
-    lane: Lane,
-    deadline: Option<Instant>,
+    pub(crate) lane: Lane,
+    pub(crate) deadline: Option<Instant>,
     pub(crate) queued_at: Instant,
     pub(crate) span: Span,
     tokens: usize,
@@ -159,6 +161,7 @@ impl Work {
             }
             Request::Decode(decode) => (decode.activations.rows(), None),
             Request::Embed(embed) => (embed.tokens(), None),
+            Request::Continue(request) => (request.tokens(), None),
             Request::Latent(_) | Request::SelfTest(_) => (1, None),
         };
         Self {
@@ -186,6 +189,14 @@ impl Work {
             tokens: self.tokens,
             deadline: self.deadline,
             abandoned: self.request.is_abandoned(),
+            keeps: match &self.request {
+                Request::Continue(request) => Some(request.bytes()),
+                Request::Encode(_)
+                | Request::Decode(_)
+                | Request::Latent(_)
+                | Request::SelfTest(_)
+                | Request::Embed(_) => None,
+            },
         }
     }
 
@@ -204,6 +215,7 @@ impl Request {
             Self::Latent(latent) => latent.reply.is_closed(),
             Self::SelfTest(test) => test.reply.is_closed(),
             Self::Embed(embed) => embed.reply.is_closed(),
+            Self::Continue(request) => request.reply.is_closed(),
         }
     }
 
@@ -215,6 +227,7 @@ impl Request {
             Self::Latent(latent) => drop(latent.reply.send(Err(error))),
             Self::SelfTest(test) => drop(test.reply.send(Err(error))),
             Self::Embed(embed) => drop(embed.reply.send(Err(error))),
+            Self::Continue(request) => drop(request.reply.send(Err(error))),
         }
     }
 }

@@ -9,7 +9,8 @@ use std::{path::Path, sync::Arc};
 
 use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
 use latentd_nn::{
-    ComputeError, LoadError, PackedTokens, Tensor,
+    ComputeError, Extension, LoadError, PackedTokens, Past, Tensor,
+    past::Answers,
     sae::{LatentLists, LatentReport, SaeOptions},
     tokenizer::Tokenizer,
 };
@@ -101,6 +102,12 @@ pub(crate) trait ResidentModel: Send + Sync {
         tokens: &PackedTokens,
         hook_points: &[HookPoint],
     ) -> Result<Vec<Tensor<2>>, ComputeError>;
+
+    /// An empty past with room for `capacity` tokens of a sequence.
+    fn past(&self, capacity: usize) -> Past;
+
+    /// Adds new tokens to sequences and answers what is asked behind them. Changes no past if it fails.
+    fn extend(&self, extensions: &mut [Extension<'_>]) -> Result<Vec<Answers>, ComputeError>;
 }
 
 /// An SAE on the device.

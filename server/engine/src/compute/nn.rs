@@ -4,7 +4,9 @@ use std::{path::Path, sync::Arc};
 
 use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
 use latentd_nn::{
-    ComputeError, Device, LoadError, Model, PackedTokens, SentenceEncoder, Taps, Tensor,
+    ComputeError, Device, Extension, LoadError, Model, PackedTokens, Past, SentenceEncoder, Taps,
+    Tensor,
+    past::Answers,
     sae::{LatentLists, LatentReport, Sae, SaeOptions},
     tokenizer::Tokenizer,
     weights::ModelFiles,
@@ -130,6 +132,14 @@ impl ResidentModel for NnModel {
                 })
         };
         hook_points.iter().map(one).collect()
+    }
+
+    fn past(&self, capacity: usize) -> Past {
+        self.model.past(capacity)
+    }
+
+    fn extend(&self, extensions: &mut [Extension<'_>]) -> Result<Vec<Answers>, ComputeError> {
+        self.model.extend(extensions)
     }
 }
 

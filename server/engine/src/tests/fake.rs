@@ -15,7 +15,9 @@ use latentd_domain::{
     SelfTest, Site, SparseActivations,
 };
 use latentd_nn::{
-    ComputeError, Device, LoadError, PackedTokens, Tensor,
+    ComputeError, Device, Extension, LoadError, PackedTokens, Past, Tensor,
+    logits::{Answer, Choice, Question},
+    past::Answers,
     sae::{LatentLists, LatentReport, SaeOptions},
     tokenizer::Tokenizer,
 };
@@ -254,6 +256,59 @@ impl ResidentModel for FakeModel {
             self.device.from_host(rows, [tokens.tokens(), 1])
         };
         Ok(hook_points.iter().map(values).collect())
+    }
+
+    fn past(&self, capacity: usize) -> Past {
+        Past::of_ids(capacity)
+    }
+
+    fn extend(&self, extensions: &mut [Extension<'_>]) -> Result<Vec<Answers>, ComputeError> {
+        let ids: Vec<u32> = extensions
+            .iter()
+            .flat_map(|extension| extension.ids.to_vec())
+            .collect();
+        self.script.pass(Pass {
+            ids: ids.clone(),
+            sequences: extensions.len(),
+            hook_points: Vec::new(),
+            thread: thread::current().name().unwrap_or_default().to_owned(),
+        })?;
+        assert!(!ids.contains(&PANICS), "poison in the step");
+        if ids.contains(&FAILS) {
+            return Err(ComputeError::Failed {
+                detail: "the device failed".to_owned(),
+            });
+        }
+        let mut all = Vec::new();
+        for extension in extensions {
+            let fits = extension.past.length() + extension.ids.len() <= extension.past.capacity();
+            assert!(fits, "more tokens than there is room for");
+            let before = extension.past.length();
+            extension.past.advance(extension.ids);
+            let answer = |question: &Question| {
+                let seen = &extension.past.ids()[..=before + question.row];
+                Ok(answer(seen, question.choice))
+            };
+            all.push(extension.questions.iter().map(answer).collect());
+        }
+        Ok(all)
+    }
+}
+
+/// What the fake thinks comes behind `seen`: a function of all of it. The likeliest token is below 300.
+pub(super) fn answer(seen: &[u32], choice: Choice) -> Answer {
+    let state = seen
+        .iter()
+        .fold(7, |state, &id| (state * 31 + u64::from(id)) % 100_003);
+    let id = match choice {
+        Choice::Given(id) => id,
+        Choice::Likeliest => (state % 300) as u32,
+        Choice::Drawn(draw) => ((state as f64 + draw.uniform * 300.0) % 300.0) as u32,
+    };
+    Answer {
+        id,
+        logprob: -(((state + u64::from(id)) % 97) as f32) / 10.0,
+        top: vec![((state % 300) as u32, -0.5)],
     }
 }
 

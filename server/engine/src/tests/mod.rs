@@ -3,6 +3,7 @@
 mod batching;
 mod embedding;
 mod fake;
+mod generating;
 mod lifetime;
 mod real;
 mod refusals;
