@@ -130,7 +130,9 @@ def by_delphi(score):
         groups[f"ev_correlation_q{quantile}"].append(result)
     found = {name: float(_aggregate_group(0, group).correlation) for name, group in groups.items()}
     found["ev_correlation"] = found.get("value")
-    return {name: v for name, v in found.items() if name in score.metrics or (name == "value" and score.value is not None)}
+    return {
+        name: v for name, v in found.items() if name in score.metrics or (name == "value" and score.value is not None)
+    }
 
 
 def main(source):
@@ -152,7 +154,9 @@ def main(source):
             for error in errors:
                 print(f"score {score.id}, {scorer} of latent {score.latent}: {error}")
             wrong += len(errors)
-        print(f"{job} {scorer}: {len(group)} scores, {compared['numpy']} numbers by numpy, {compared['delphi']} by delphi")
+        print(
+            f"{job} {scorer}: {len(group)} scores, {compared['numpy']} numbers by numpy, {compared['delphi']} by delphi"
+        )
         firing = {score.latent: score.firing_tokens for score in group}
         said = summary(group, firing)
         if scorer in CLASSIFIERS:
