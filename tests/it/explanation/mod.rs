@@ -3,6 +3,7 @@
 mod by_hand;
 mod explain;
 mod export;
+mod llamacpp;
 mod pause;
 mod refused;
 mod score;

@@ -16,8 +16,8 @@ use crate::{
 
 /// Alternatives that an endpoint of OpenAI's own gives at most.
 const FEW: u8 = 5;
-/// Alternatives that simulation asks for.
-const MANY: u8 = 15;
+/// Alternatives that simulation asks for, and vLLM gives at most by default.
+const MANY: u8 = 20;
 
 /// How an endpoint gives the log-probabilities of a given text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
