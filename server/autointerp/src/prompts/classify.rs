@@ -73,7 +73,7 @@ fn question(explanation: &str, texts: &[&str]) -> String {
     };
     format!(
         "Explanation: {}\n\n{}\n\n{count}",
-        explanation.trim(),
+        render::line(explanation.trim()),
         lines.join("\n")
     )
 }

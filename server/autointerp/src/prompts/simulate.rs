@@ -68,7 +68,7 @@ fn revealed(shown: &Shown, hidden: usize) -> String {
 }
 
 fn table_question(explanation: &str) -> String {
-    format!("Explanation: {}", explanation.trim())
+    format!("Explanation: {}", render::line(explanation.trim()))
 }
 
 /// The conversation that asks for activations in JSON.
@@ -102,7 +102,7 @@ fn json_question(explanation: &str, tokens: &[String]) -> String {
         .map(|token| json!({ "token": render::inert(token), "value": null }))
         .collect();
     json!({
-        "explanation": explanation.trim(),
+        "explanation": render::inert(explanation.trim()),
         "text": render::inert(&tokens.concat()),
         "tokens": values,
     })

@@ -3,17 +3,48 @@
 /// The probability that a value with label `true` is over one with label `false`, ties counting half (Mann and Whitney 1947);
 /// `None` unless both labels are there.
 pub fn auc(values: &[(f64, bool)]) -> Option<f64> {
-    let mut sorted: Vec<(f64, bool)> = values.to_vec();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut below, mut area) = (0usize, 0.0);
-    for tie in sorted.chunk_by(|a, b| a.0 == b.0) {
-        let positives = tie.iter().filter(|(_, label)| *label).count();
-        let negatives = tie.len() - positives;
-        area += positives as f64 * (below as f64 + negatives as f64 / 2.0);
-        below += negatives;
+    Ranked::new(values).auc(&vec![1; values.len()])
+}
+
+/// Values in order, so that many samples of them are measured without being ordered each.
+#[derive(Clone, Debug)]
+pub(super) struct Ranked {
+    /// Runs of equal values: the places and labels of each.
+    ties: Vec<Vec<(usize, bool)>>,
+}
+
+impl Ranked {
+    /// Puts values in order.
+    pub(super) fn new(values: &[(f64, bool)]) -> Self {
+        let mut sorted: Vec<(usize, &(f64, bool))> = values.iter().enumerate().collect();
+        // `total_cmp` tells zeros apart by their sign, which are one value.
+        sorted.sort_by(|a, b| (a.1.0 + 0.0).total_cmp(&(b.1.0 + 0.0)));
+        let ties = sorted
+            .chunk_by(|a, b| a.1.0 == b.1.0)
+            .map(|tie| tie.iter().map(|(at, value)| (*at, value.1)).collect())
+            .collect();
+        Self { ties }
     }
-    let positives = sorted.len() - below;
-    (positives > 0 && below > 0).then(|| area / (positives as f64 * below as f64))
+
+    /// The area of a sample that holds each value so many times.
+    pub(super) fn auc(&self, times: &[u32]) -> Option<f64> {
+        let (mut below, mut positives, mut area) = (0.0, 0.0, 0.0);
+        for tie in &self.ties {
+            let (mut of_true, mut of_false) = (0.0, 0.0);
+            for (at, label) in tie {
+                let times = f64::from(times.get(*at).copied().unwrap_or_default());
+                if *label {
+                    of_true += times;
+                } else {
+                    of_false += times;
+                }
+            }
+            area += of_true * (below + of_false / 2.0);
+            below += of_false;
+            positives += of_true;
+        }
+        (positives > 0.0 && below > 0.0).then(|| area / (positives * below))
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Scores of scorers that give a number to each example.
 
-use super::{Summary, auc, interval};
+use super::{Summary, auc::Ranked, interval};
 use crate::Row;
 
 /// How well `value` tells rows whose label is `true` from the others: AUC, and the difference of the means.
@@ -11,14 +11,17 @@ pub fn summarize(rows: &[Row], seed: u64) -> Summary {
         .filter_map(|row| row.value.zip(row.label))
         .collect();
     let mut summary = Summary::of(rows, values.len());
-    summary.value = auc(&values);
+    let ranked = Ranked::new(&values);
+    summary.value = ranked.auc(&vec![1; values.len()]);
     if summary.value.is_some() {
         summary.ci = interval(values.len(), seed, |drawn| {
-            let drawn: Vec<_> = drawn
-                .iter()
-                .filter_map(|&at| values.get(at).copied())
-                .collect();
-            auc(&drawn)
+            let mut times = vec![0; values.len()];
+            for &at in drawn {
+                if let Some(times) = times.get_mut(at) {
+                    *times += 1;
+                }
+            }
+            ranked.auc(&times)
         });
     }
     let mean = |label: bool| {
