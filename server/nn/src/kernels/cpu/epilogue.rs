@@ -54,19 +54,21 @@ impl Epilogue<'_> {
             }
         }
         match self.then {
-            Then::Store => match out.first_chunk_mut::<PANEL>() {
-                Some(out) => *out = sums,
-                None => out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum),
-            },
+            Then::Store => store(sums, out),
             Then::Add => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
-            Then::GeluTanh => out
-                .iter_mut()
-                .zip(sums)
-                .for_each(|(out, sum)| *out = gelu_tanh(sum)),
-            Then::Gelu => out
-                .iter_mut()
-                .zip(sums)
-                .for_each(|(out, sum)| *out = gelu(sum)),
+            // Loops over whole panels, with no closure between them and the function: a call would leave the vector code.
+            Then::GeluTanh => {
+                for sum in &mut sums {
+                    *sum = gelu_tanh(*sum);
+                }
+                store(sums, out);
+            }
+            Then::Gelu => {
+                for sum in &mut sums {
+                    *sum = gelu(*sum);
+                }
+                store(sums, out);
+            }
             Then::SiluGate => {
                 let mut gated = [0.0; HALF];
                 let (gate, up) = sums.split_at(HALF);
@@ -78,5 +80,17 @@ impl Epilogue<'_> {
                     .for_each(|(out, gated)| *out = gated);
             }
         }
+    }
+}
+
+/// Writes a row of a panel, or what of it lies before the right edge.
+#[inline(always)]
+fn store(values: [f32; PANEL], out: &mut [f32]) {
+    match out.first_chunk_mut::<PANEL>() {
+        Some(out) => *out = values,
+        None => out
+            .iter_mut()
+            .zip(values)
+            .for_each(|(out, value)| *out = value),
     }
 }
