@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use latentd_domain::{ExplanationId, JobId};
+use latentd_domain::{CacheId, ExplanationId, JobId, ProviderId};
 use sqlx::PgConnection;
 
 use super::NewExplanation;
@@ -58,11 +58,11 @@ pub(crate) async fn insert(
     .bind(texts(|e| &e.text))
     .bind(texts(|e| &e.explainer))
     .bind(optional(|e| e.provenance.job.as_ref().map(JobId::id)))
-    .bind(optional(|e| e.provenance.provider.as_ref().map(|id| id.id())))
+    .bind(optional(|e| e.provenance.provider.as_ref().map(ProviderId::id)))
     .bind(texts(|e| &e.provenance.provider_model))
     .bind(texts(|e| &e.provenance.prompt_version))
     .bind(texts(|e| &e.provenance.sae_digest))
-    .bind(optional(|e| e.provenance.cache.as_ref().map(|id| id.id())))
+    .bind(optional(|e| e.provenance.cache.as_ref().map(CacheId::id)))
     .bind(rows.iter().map(|(_, e)| examples(e)).collect::<Vec<_>>())
     .bind(
         rows.iter()

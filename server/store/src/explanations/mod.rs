@@ -21,8 +21,6 @@ const TABLE: &str = "explanation";
 
 /// Name of the explainer of what was written by hand.
 pub const HAND: &str = "hand";
-/// Name of the explainer that takes explanations of other latents.
-const RANDOM_BASELINE: &str = "random_baseline";
 
 /// The columns that [`read`] needs, of the table under the name `e`.
 macro_rules! explanation_columns {
@@ -208,39 +206,6 @@ impl Explanations<'_> {
         .fetch_all(self.0.pool())
         .await?;
         rows.iter().map(read).collect()
-    }
-
-    /// An explanation of another latent of the SAE that was made for that latent, chosen by `seed`; `None` if there is none. The
-    /// same seed gives the same one while no explanation comes or goes.
-    pub async fn random_other(
-        self,
-        sae: &SaeName,
-        latent: u32,
-        seed: u64,
-    ) -> Result<Option<Explanation>, Error> {
-        // Ids are spread evenly, so the next one after a random id is a random one.
-        let pivot = id(
-            NAMESPACE,
-            &["random", &latent.to_string(), &seed.to_string()],
-        );
-        for pivot in [pivot.as_str(), ""] {
-            let row = sqlx::query(concat!(
-                "select ",
-                explanation_columns!(),
-                " from explanation e where e.sae = $1 and e.latent <> $2 and e.explainer <> $3 and e.id >= $4
-                  order by e.id limit 1"
-            ))
-            .bind(sae.to_string())
-            .bind(latent as i32)
-            .bind(RANDOM_BASELINE)
-            .bind(pivot)
-            .fetch_optional(self.0.pool())
-            .await?;
-            if let Some(row) = row {
-                return read(&row).map(Some);
-            }
-        }
-        Ok(None)
     }
 
     /// The explanations with their scores.

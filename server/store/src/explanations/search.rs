@@ -1,9 +1,9 @@
-//! Searching explanations: by words in Postgres; by meaning with embeddings that the caller makes and compares.
+//! Searching explanations: by words in Postgres; by meaning with embeddings that the caller makes and compares; one at random.
 
-use latentd_domain::{ExplanationId, IdError, SaeName};
+use latentd_domain::{ExplanationId, IdError, SaeName, autointerp::ExplainerKind};
 use sqlx::{Row, postgres::PgRow};
 
-use super::{Explanation, Explanations, TABLE, explanation_columns, read};
+use super::{Explanation, Explanations, NAMESPACE, TABLE, explanation_columns, id, read};
 use crate::{Error, text};
 
 /// An explanation that was found.
@@ -148,6 +148,39 @@ impl Explanations<'_> {
                 })
             })
             .collect()
+    }
+
+    /// An explanation of another latent of the SAE that was made for that latent, chosen by `seed`; `None` if there is none. The
+    /// same seed gives the same one while no explanation comes or goes.
+    pub async fn random_other(
+        self,
+        sae: &SaeName,
+        latent: u32,
+        seed: u64,
+    ) -> Result<Option<Explanation>, Error> {
+        // Ids are spread evenly, so the next one after a random id is a random one.
+        let pivot = id(
+            NAMESPACE,
+            &["random", &latent.to_string(), &seed.to_string()],
+        );
+        for pivot in [pivot.as_str(), ""] {
+            let row = sqlx::query(concat!(
+                "select ",
+                explanation_columns!(),
+                " from explanation e where e.sae = $1 and e.latent <> $2 and e.explainer <> $3 and e.id >= $4
+                  order by e.id limit 1"
+            ))
+            .bind(sae.to_string())
+            .bind(latent as i32)
+            .bind(ExplainerKind::RandomBaseline.as_str())
+            .bind(pivot)
+            .fetch_optional(self.0.pool())
+            .await?;
+            if let Some(row) = row {
+                return read(&row).map(Some);
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Storing scores with their examples, in the transaction that completes their work items.
 
+use latentd_domain::ExplanationId;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ impl Placed<'_> {
         let parts = [
             self.item.job.id(),
             &ord,
-            explanation.map_or("", |id| id.id()),
+            explanation.map_or("", ExplanationId::id),
         ];
         explanations::id(NAMESPACE, &parts)
     }
@@ -38,7 +39,7 @@ pub(crate) async fn insert(
 ) -> Result<(), Error> {
     let wanted: Vec<&str> = scores
         .iter()
-        .filter_map(|placed| placed.score.explanation.as_ref().map(|id| id.id()))
+        .filter_map(|placed| placed.score.explanation.as_ref().map(ExplanationId::id))
         .collect();
     let live = explanations::live(connection, &wanted).await?;
     let mut rows: Vec<(String, Placed<'_>)> = scores

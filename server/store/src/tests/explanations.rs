@@ -128,6 +128,25 @@ async fn a_job_may_work_with_explanations_that_were_there() {
     );
 }
 
+/// Every explanation of a list, read in pages of two.
+async fn listed(store: &Store, filter: &Filter) -> Vec<Explanation> {
+    let (mut page, mut all) = (
+        Page {
+            size: 2,
+            token: String::new(),
+        },
+        Vec::new(),
+    );
+    loop {
+        let listed = store.explanations().list(filter, &page).await.unwrap();
+        all.extend(listed.items);
+        if listed.next_page_token.is_empty() {
+            return all;
+        }
+        page.token = listed.next_page_token;
+    }
+}
+
 #[tokio::test]
 async fn lists_are_filtered_and_cut_into_pages() {
     let store = test_support::database().await.store;
@@ -137,23 +156,7 @@ async fn lists_are_filtered_and_cut_into_pages() {
         .create(&by_hand(1, "mine"))
         .await
         .unwrap();
-    let list = async |filter: Filter| {
-        let (mut page, mut all) = (
-            Page {
-                size: 2,
-                token: String::new(),
-            },
-            Vec::new(),
-        );
-        loop {
-            let listed = store.explanations().list(&filter, &page).await.unwrap();
-            all.extend(listed.items);
-            if listed.next_page_token.is_empty() {
-                return all;
-            }
-            page.token = listed.next_page_token;
-        }
-    };
+    let list = async |filter: Filter| listed(&store, &filter).await;
     assert_eq!(latents(&list(Filter::default()).await), [0, 1, 1, 2, 3, 4]);
     let of = |latents: &[u32]| Filter {
         latents: latents.to_vec(),
@@ -180,6 +183,18 @@ async fn lists_are_filtered_and_cut_into_pages() {
         ),
         [1, 2]
     );
+    let other = Filter {
+        sae: Some("gpt2/other".parse().unwrap()),
+        ..Filter::default()
+    };
+    assert_eq!(latents(&list(other).await), [] as [u32; 0]);
+}
+
+#[tokio::test]
+async fn lists_are_filtered_by_score() {
+    let store = test_support::database().await.store;
+    explained(&store, &["a", "b", "c", "d", "e"]).await;
+    let list = async |filter: Filter| listed(&store, &filter).await;
     let detection = Filter {
         scorer: Some(ScorerKind::Detection),
         ..Filter::default()
@@ -221,11 +236,6 @@ async fn lists_are_filtered_and_cut_into_pages() {
         ),
         [] as [u32; 0]
     );
-    let other = Filter {
-        sae: Some("gpt2/other".parse().unwrap()),
-        ..Filter::default()
-    };
-    assert_eq!(latents(&list(other).await), [] as [u32; 0]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Auto-interpretation jobs: stages, completions that are all or nothing, counters that never differ from the items.
+//! Auto-interpretation jobs: what the end of one stage means for the others, and counters that tell of it.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,7 +10,7 @@ use latentd_domain::{
     },
 };
 
-use super::{LEASE, work_items::all};
+use super::LEASE;
 use crate::{
     Error, Store,
     explanations::{NewExplanation, Provenance},
@@ -128,7 +128,7 @@ pub(super) fn score(explanation: &NewExplanation, scorer: ScorerKind, marks: &st
     }
 }
 
-fn explained(item: &WorkItem, explanations: Vec<NewExplanation>) -> Completion {
+pub(super) fn explained(item: &WorkItem, explanations: Vec<NewExplanation>) -> Completion {
     Completion {
         item: item.clone(),
         outcome: Outcome::Explained {
@@ -138,14 +138,14 @@ fn explained(item: &WorkItem, explanations: Vec<NewExplanation>) -> Completion {
     }
 }
 
-fn ended(item: &WorkItem, outcome: Outcome) -> Completion {
+pub(super) fn ended(item: &WorkItem, outcome: Outcome) -> Completion {
     Completion {
         item: item.clone(),
         outcome,
     }
 }
 
-fn failed() -> Outcome {
+pub(super) fn failed() -> Outcome {
     Outcome::Failed {
         reason: Reason::ProviderFailed,
         detail: "no\0".into(),
@@ -156,7 +156,7 @@ pub(super) fn ords(items: &[WorkItem]) -> Vec<u32> {
     items.iter().map(|item| item.ord).collect()
 }
 
-async fn counts(store: &Store, job: &JobId) -> Counts {
+pub(super) async fn counts(store: &Store, job: &JobId) -> Counts {
     store.interp().progress(job).await.unwrap().counts
 }
 
@@ -352,164 +352,4 @@ async fn an_item_that_is_tried_too_often_has_failed_and_so_have_lost_workers() {
         "nothing waits for what never comes"
     );
     assert_eq!(claim(&store, owner, 9).await, []);
-}
-
-#[tokio::test]
-async fn a_batch_that_cannot_be_stored_changes_nothing() {
-    let store = test_support::database().await.store;
-    let lease = running(&store, &spec(2, &[ScorerKind::Detection])).await;
-    let (job, owner) = (&lease.job.id, Owner::new());
-    let items = claim(&store, owner, 99).await;
-    let good = explanation(job, 0, "good");
-    let mut bad = explanation(job, 1, "bad");
-    bad.provenance.job = Some("no-such-job".parse().unwrap());
-    let batch = [
-        explained(&items[0], vec![good.clone()]),
-        explained(&items[1], vec![bad]),
-    ];
-    store.interp().complete(&batch, owner).await.unwrap_err();
-    assert_eq!(
-        counts(&store, job).await,
-        Counts {
-            total: 4,
-            ..Counts::default()
-        }
-    );
-    assert!(
-        store
-            .explanations()
-            .of_latent(&good.sae, 0)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-
-    // Half of a batch may be late.
-    store.interp().give_back(&items[1..], owner).await.unwrap();
-    let batch = [explained(&items[0], vec![good]), ended(&items[1], failed())];
-    assert_eq!(
-        store.interp().complete(&batch, owner).await.unwrap(),
-        [true, false]
-    );
-    assert_eq!(
-        counts(&store, job).await,
-        Counts {
-            total: 4,
-            done: 1,
-            ..Counts::default()
-        }
-    );
-    let again = claim(&store, owner, 99).await;
-    assert_eq!(
-        (ords(&again), again[1].attempt),
-        (vec![1, 2], 1),
-        "it was given back"
-    );
-}
-
-#[tokio::test]
-async fn an_explanation_that_was_deleted_takes_its_late_score_along() {
-    let store = test_support::database().await.store;
-    let lease = running(&store, &spec(1, &[ScorerKind::Detection])).await;
-    let (job, owner) = (&lease.job.id, Owner::new());
-    let items = claim(&store, owner, 9).await;
-    let text = explanation(job, 0, "gone");
-    store
-        .interp()
-        .complete(&[explained(&items[0], vec![text.clone()])], owner)
-        .await
-        .unwrap();
-    let items = claim(&store, owner, 9).await;
-    store
-        .explanations()
-        .delete(&text.id().parse().unwrap())
-        .await
-        .unwrap();
-    let scored = Outcome::Scored {
-        scores: vec![score(&text, ScorerKind::Detection, "+-")],
-    };
-    assert_eq!(
-        store
-            .interp()
-            .complete(&[ended(&items[0], scored)], owner)
-            .await
-            .unwrap(),
-        [true]
-    );
-    let left: i64 = sqlx::query_scalar("select count(*) from score")
-        .fetch_one(store.pool())
-        .await
-        .unwrap();
-    assert_eq!((left, counts(&store, job).await.done), (0, 2));
-}
-
-#[tokio::test]
-async fn jobs_share_the_workers() {
-    let store = test_support::database().await.store;
-    let first = running(&store, &spec(100, &[])).await;
-    let second = running(&store, &spec(3, &[])).await;
-    let owner = Owner::new();
-    let items = claim(&store, owner, 10).await;
-    let of = |job: &JobLease| items.iter().filter(|item| item.job == job.job.id).count();
-    assert_eq!(
-        (of(&first), of(&second)),
-        (7, 3),
-        "what a small job leaves goes to the other"
-    );
-    store.jobs().request_cancel(&first.job.id).await.unwrap();
-    assert_eq!(claim(&store, owner, 10).await, []);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_processes_complete_each_item_once() {
-    let store = test_support::database().await.store;
-    let spec = spec(300, &[ScorerKind::Detection, ScorerKind::Intruder]);
-    let lease = running(&store, &spec).await;
-    let workers = (0..4).map(|_| {
-        let (store, job, owner) = (store.clone(), lease.job.id.clone(), Owner::new());
-        async move {
-            loop {
-                let items = claim(&store, owner, 16).await;
-                store.processes().heartbeat(owner, LEASE).await.unwrap();
-                if items.is_empty() && counts(&store, &job).await.done == 900 {
-                    return;
-                }
-                let outcome = |item: &WorkItem| match item.ord % 3 {
-                    0 => Outcome::Explained {
-                        explanations: vec![explanation(&job, item.ord / 3, "same")],
-                        existing: vec![],
-                    },
-                    1 => Outcome::Scored {
-                        scores: vec![score(
-                            &explanation(&job, item.ord / 3, "same"),
-                            ScorerKind::Detection,
-                            "+-",
-                        )],
-                    },
-                    _ => failed(),
-                };
-                let batch: Vec<_> = items
-                    .iter()
-                    .map(|item| ended(item, outcome(item)))
-                    .collect();
-                let accepted = store.interp().complete(&batch, owner).await.unwrap();
-                assert!(accepted.into_iter().all(|accepted| accepted));
-            }
-        }
-    });
-    all(workers).await;
-    let expected = Counts {
-        total: 900,
-        done: 900,
-        failed: 300,
-        ..Counts::default()
-    };
-    assert_eq!(counts(&store, &lease.job.id).await, expected);
-    let rows: (i64, i64, i64) = sqlx::query_as(
-        "select (select count(*) from explanation), (select count(*) from score), (select count(*) from score_example)",
-    )
-    .fetch_one(store.pool())
-    .await
-    .unwrap();
-    assert_eq!(rows, (300, 300, 600));
 }

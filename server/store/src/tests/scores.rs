@@ -1,15 +1,37 @@
 //! Scores: every example comes back as it was, and a summary can be computed again from them.
 
-use latentd_domain::{Reason, autointerp::ScorerKind};
+use latentd_domain::{JobId, Reason, autointerp::ScorerKind};
 
 use super::interp::{self, explanation, score};
 use crate::{
-    Error,
+    Error, Store,
     interp::{Completion, Outcome},
     leases::Owner,
     scores::ScoreExample,
     test_support,
+    work_items::WorkItem,
 };
+
+/// An example in which every field is set, to what is hard to store.
+fn full_example() -> ScoreExample {
+    ScoreExample {
+        example: Some("7:3+32".parse().unwrap()),
+        quantile: Some(9),
+        distance: Some(0.1),
+        label: Some(true),
+        prediction: Some(false),
+        probability: Some(1.0 / 3.0),
+        value: Some(-1e-300),
+        choice: Some(4),
+        chosen: Some(0),
+        truth: vec![0.1, 3.4e38, f32::MIN_POSITIVE],
+        predicted: vec![f32::INFINITY, -0.0, 16777217.0],
+        marked: vec![0, 31],
+        failure: Some(Reason::AnswerCount),
+        failure_detail: "3 of 5\0".into(),
+        exchange: Some("hash".into()),
+    }
+}
 
 #[tokio::test]
 async fn examples_come_back_as_they_were() {
@@ -41,26 +63,7 @@ async fn examples_come_back_as_they_were() {
     );
     new.explanation = None;
     new.value = None;
-    new.examples = vec![
-        ScoreExample::default(),
-        ScoreExample {
-            example: Some("7:3+32".parse().unwrap()),
-            quantile: Some(9),
-            distance: Some(0.1),
-            label: Some(true),
-            prediction: Some(false),
-            probability: Some(1.0 / 3.0),
-            value: Some(-1e-300),
-            choice: Some(4),
-            chosen: Some(0),
-            truth: vec![0.1, 3.4e38, f32::MIN_POSITIVE],
-            predicted: vec![f32::INFINITY, -0.0, 16777217.0],
-            marked: vec![0, 31],
-            failure: Some(Reason::AnswerCount),
-            failure_detail: "3 of 5\0".into(),
-            exchange: Some("hash".into()),
-        },
-    ];
+    new.examples = vec![ScoreExample::default(), full_example()];
     let done = Completion {
         item: items[0].clone(),
         outcome: Outcome::Scored {
@@ -89,7 +92,11 @@ async fn examples_come_back_as_they_were() {
         "what is not a number is left out"
     );
     assert_eq!((stored.seed, stored.firing_tokens), (3, 10));
-    let mut examples = store.scores().examples(&[stored.id.clone()]).await.unwrap();
+    let mut examples = store
+        .scores()
+        .examples(std::slice::from_ref(&stored.id))
+        .await
+        .unwrap();
     new.examples[1].failure_detail = "3 of 5\u{fffd}".into();
     assert_eq!(examples.remove(&stored.id).unwrap(), new.examples);
     let none = store
@@ -105,23 +112,9 @@ async fn examples_come_back_as_they_were() {
     ));
 }
 
-#[tokio::test]
-async fn a_summary_can_be_computed_again_from_the_examples() {
-    let store = test_support::database().await.store;
-    let spec = interp::spec(4, &[ScorerKind::Fuzzing, ScorerKind::Detection]);
-    let lease = interp::running(&store, &spec).await;
-    let (job, owner) = (&lease.job.id, Owner::new());
-    let empty = store.interp().summary(job).await.unwrap();
-    assert_eq!(
-        (empty.latents, empty.explained, empty.scorers.len()),
-        (4, 0, 2)
-    );
-    assert_eq!(
-        (empty.scorers[0].scorer, empty.scorers[0].f1),
-        (ScorerKind::Fuzzing, None)
-    );
-
-    let items = interp::claim(&store, owner, 9).await;
+/// Latents 0 to 2 are explained, and scored by detection as the marks say; latent 3 never fires.
+async fn complete_all(store: &Store, job: &JobId, marks: [&str; 3], values: [Option<f64>; 3]) {
+    let owner = Owner::new();
     let outcome = |latent: u32| match latent {
         3 => Outcome::Skipped {
             dead: true,
@@ -133,38 +126,50 @@ async fn a_summary_can_be_computed_again_from_the_examples() {
             existing: Vec::new(),
         },
     };
-    let batch: Vec<_> = items
-        .iter()
-        .map(|item| Completion {
-            item: item.clone(),
-            outcome: outcome(item.ord / 3),
-        })
-        .collect();
+    let items = interp::claim(store, owner, 9).await;
+    let ended = |item: WorkItem| Completion {
+        outcome: outcome(item.ord / 3),
+        item,
+    };
+    let batch: Vec<_> = items.into_iter().map(ended).collect();
     store.interp().complete(&batch, owner).await.unwrap();
-    let marks = ["++x-?", "+o--", "--"];
-    let batch: Vec<_> = interp::claim(&store, owner, 99)
-        .await
-        .into_iter()
-        .filter(|item| item.ord % 3 == 2)
-        .map(|item| {
-            let latent = item.ord / 3;
-            let mut score = score(
-                &explanation(job, latent, "a"),
-                ScorerKind::Detection,
-                marks[latent as usize],
-            );
-            score.value = [Some(0.5), Some(1.0), None][latent as usize];
-            Completion {
-                item,
-                outcome: Outcome::Scored {
-                    scores: vec![score],
-                },
-            }
-        })
-        .collect();
+    let scored = |item: WorkItem| {
+        let latent = item.ord / 3;
+        let made = explanation(job, latent, "a");
+        let mut score = score(&made, ScorerKind::Detection, marks[latent as usize]);
+        score.value = values[latent as usize];
+        Completion {
+            item,
+            outcome: Outcome::Scored {
+                scores: vec![score],
+            },
+        }
+    };
+    let items = interp::claim(store, owner, 99).await;
+    let detection = items.into_iter().filter(|item| item.ord % 3 == 2);
+    let batch: Vec<_> = detection.map(scored).collect();
     assert_eq!(batch.len(), 3);
     store.interp().complete(&batch, owner).await.unwrap();
+}
 
+#[tokio::test]
+async fn a_summary_can_be_computed_again_from_the_examples() {
+    let store = test_support::database().await.store;
+    let spec = interp::spec(4, &[ScorerKind::Fuzzing, ScorerKind::Detection]);
+    let lease = interp::running(&store, &spec).await;
+    let job = &lease.job.id;
+    let empty = store.interp().summary(job).await.unwrap();
+    assert_eq!(
+        (empty.latents, empty.explained, empty.scorers.len()),
+        (4, 0, 2)
+    );
+    assert_eq!(
+        (empty.scorers[0].scorer, empty.scorers[0].f1),
+        (ScorerKind::Fuzzing, None)
+    );
+
+    let values = [Some(0.5), Some(1.0), None];
+    complete_all(&store, job, ["++x-?", "+o--", "--"], values).await;
     let summary = store.interp().summary(job).await.unwrap();
     assert_eq!((summary.explained, summary.counts.dead_latents), (3, 1));
     let detection = &summary.scorers[1];
