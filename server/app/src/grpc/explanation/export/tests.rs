@@ -108,23 +108,24 @@ fn neuronpedia_gets_rows_of_its_tables() {
         ..pb::Explanation::default()
     };
     let line = neuronpedia::explanation(&explanation, &source);
-    let row = &line["Explanation"];
+    let explained = &line["Explanation"];
     assert_eq!(
-        (&row["modelId"], &row["layer"], &row["index"]),
+        (
+            &explained["modelId"],
+            &explained["layer"],
+            &explained["index"]
+        ),
         (&json!("gpt2-small"), &json!("9-res-jb"), &json!("3"))
     );
-    assert_eq!(row["typeName"], "np_max-act-logits");
-    assert_eq!(row["id"], "e1");
+    assert_eq!(explained["typeName"], "np_max-act-logits");
+    assert_eq!(explained["id"], "e1");
 
-    let fuzzed = score(
-        "fuzzing",
-        vec![super::tests::row(Some(0), true, Some(true))],
-    );
+    let fuzzed = score("fuzzing", vec![row(Some(0), true, Some(true))]);
     let line = neuronpedia::score(&fuzzed, &windows()).unwrap();
-    let row = &line["ExplanationScore"];
-    assert_eq!(row["explanationScoreTypeName"], "eleuther_fuzz");
-    assert_eq!(row["explanationId"], "e1");
-    let details: Value = serde_json::from_str(row["jsonDetails"].as_str().unwrap()).unwrap();
+    let scored = &line["ExplanationScore"];
+    assert_eq!(scored["explanationScoreTypeName"], "eleuther_fuzz");
+    assert_eq!(scored["explanationId"], "e1");
+    let details: Value = serde_json::from_str(scored["jsonDetails"].as_str().unwrap()).unwrap();
     assert_eq!(details[0]["highlighted_text"], "a<< b c>>");
     assert_eq!(details[0]["ground_truth"], true);
 

@@ -1,7 +1,7 @@
 //! What is read, what is filled in, and what is refused.
 
 use latentd_domain::autointerp::{Calibration, NonActivatingSource, ScorerKind, TrainSampler};
-use pb::{example_plan as plan, explainer::Kind, scorer};
+use pb::{example_plan, explainer::Kind, scorer};
 use tonic_types::StatusExt;
 
 use super::*;
@@ -93,9 +93,9 @@ fn what_is_given_is_taken() {
     request.examples = Some(pb::ExamplePlan {
         n_train: 10,
         n_test: 20,
-        train_sampler: plan::Sampler::Mix.into(),
+        train_sampler: example_plan::Sampler::Mix.into(),
         ratio_top: Some(0.5),
-        non_activating: plan::NonActivating::NeighboursDecoder.into(),
+        non_activating: example_plan::NonActivating::NeighboursDecoder.into(),
         ..pb::ExamplePlan::default()
     });
     request.budget = Some(pb::Budget {
