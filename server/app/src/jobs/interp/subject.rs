@@ -59,6 +59,8 @@ impl Reader {
         promoted: bool,
     ) -> Result<Result<Subject, Skip>, Error> {
         let this = self.clone();
+        // What an explainer was shown, of either kind, is no example on which the latent does not fire either.
+        let mut shown = exclude.clone();
         let drawn = blocking(move || this.draw(latent, &exclude)).await?;
         let Drawn {
             firing_tokens,
@@ -68,12 +70,7 @@ impl Reader {
             Ok(drawn) => drawn,
             Err(skip) => return Ok(Err(skip)),
         };
-        let shown: Vec<ExampleId> = split
-            .train
-            .iter()
-            .chain(&split.test)
-            .map(sample::id)
-            .collect();
+        shown.extend(split.train.iter().chain(&split.test).map(sample::id));
         let silent = silent::read(self, latent, &split, &shown).await?;
         let promoted = if promoted {
             self.promoted(latent).await?
