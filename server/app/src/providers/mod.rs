@@ -4,6 +4,7 @@
 //! A provider is looked at anew every second that it is used: a row that was replaced, a key file that was rewritten and a model
 //! that was loaded again take effect without a restart, and calls that are under way end as they began.
 
+mod local;
 mod make;
 
 use std::{
@@ -17,8 +18,8 @@ use latentd_autointerp::provider::{
     limit::{Limited, Limiter, Share},
 };
 use latentd_domain::{
-    ModelId, ProviderId, Reason,
-    autointerp::{Capabilities, Limits, Prices},
+    ModelId, ProviderId,
+    autointerp::{Capabilities, Prices},
 };
 use latentd_engine::Handle;
 use latentd_store::{
@@ -26,7 +27,7 @@ use latentd_store::{
     providers::{NewProvider, Provider as Row},
 };
 
-use self::make::Made;
+use self::{local::LocalProvider, make::Made};
 use crate::{config::Keys, grpc::error::Error};
 
 /// How long a provider is used before its row is read again.
@@ -43,10 +44,6 @@ pub(crate) struct Registered {
     pub(crate) limiter: Arc<Limiter>,
     /// What a call costs.
     pub(crate) prices: Prices,
-    /// The limits of all servers together.
-    pub(crate) limits: Limits,
-    /// What it can do.
-    pub(crate) capabilities: Capabilities,
 }
 
 /// Every provider that was used lately.
@@ -106,8 +103,6 @@ impl Registry {
             provider: Arc::new(limited),
             limiter,
             prices: row.prices,
-            limits: row.limits,
-            capabilities: row.capabilities,
         });
         let entry = Entry {
             read: Instant::now(),
@@ -187,9 +182,5 @@ pub(crate) fn registered(row: &Row) -> NewProvider {
 
 /// A model that is resident here.
 fn local(engine: &Handle, model: ModelId) -> Result<Arc<dyn Provider>, Error> {
-    let _ = (engine, &model);
-    Err(Error::new(
-        Reason::UnknownModel,
-        format!("{model} cannot be asked yet"),
-    ))
+    Ok(Arc::new(LocalProvider::new(engine, model)?))
 }
