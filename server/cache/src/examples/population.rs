@@ -239,14 +239,15 @@ fn outside(source: &Source<'_>, row: u32) -> Error {
 }
 
 /// A number that windows with the same token ids share, and hardly any others: four ids at a time are folded by a wide
-/// multiplication, as in wyhash.
+/// multiplication, as in wyhash. The length is spread over all bits first, or it would weigh no more than an id: `[0, 1]` and
+/// `[2]` would be one text.
 fn hash(text: &[u32]) -> u64 {
     let fold = |a: u64, b: u64| {
         let wide = u128::from(a) * u128::from(b);
         wide as u64 ^ (wide >> 64) as u64
     };
     let pair = |ids: &[u32]| ids.iter().fold(0, |both, &id| both << 32 | u64::from(id));
-    text.chunks(4).fold(text.len() as u64, |hash, four| {
+    text.chunks(4).fold(mix(text.len() as u64), |hash, four| {
         let (front, back) = four.split_at(four.len().min(2));
         fold(
             hash ^ pair(front) ^ 0x9e37_79b9_7f4a_7c15,
@@ -283,4 +284,28 @@ fn falling_without_repeats(source: &Source<'_>, kept: &[(u64, Window)]) -> Vec<W
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn texts_of_different_lengths_have_different_numbers() {
+        let mut texts: Vec<Vec<u32>> = vec![Vec::new()];
+        let mut all = HashSet::new();
+        for _ in 0..=6 {
+            all.extend(texts.iter().map(|text| hash(text)));
+            texts = texts
+                .iter()
+                .flat_map(|text| (0..5).map(|id| [text.as_slice(), &[id]].concat()))
+                .collect();
+        }
+        assert_eq!(
+            all.len(),
+            (0..=6).map(|length| 5_usize.pow(length)).sum::<usize>()
+        );
+    }
 }
