@@ -302,11 +302,12 @@ impl Jobs<'_> {
     /// [`Error::UnknownJob`], [`Error::JobEnded`].
     pub async fn request_cancel(self, id: &JobId) -> Result<Job, Error> {
         let mut transaction = self.0.pool().begin().await?;
-        let row = sqlx::query("select state, cancel_requested from job where id = $1 for update")
-            .bind(id.id())
-            .fetch_optional(&mut *transaction)
-            .await?
-            .ok_or_else(|| Error::UnknownJob(id.clone()))?;
+        let row =
+            sqlx::query("select state, cancel_requested from job where id = $1 for no key update")
+                .bind(id.id())
+                .fetch_optional(&mut *transaction)
+                .await?
+                .ok_or_else(|| Error::UnknownJob(id.clone()))?;
         let state = JobState::read(&row, TABLE)?;
         if state.has_ended() {
             return Err(Error::JobEnded(id.clone()));

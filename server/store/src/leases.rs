@@ -110,7 +110,7 @@ impl Leases<'_> {
                  select id from job
                  where kind = any($1) and stalls < $4
                    and (state = 'queued' or (state = 'running' and lease_until < now()))
-                 order by create_time, id limit 1 for update skip locked)
+                 order by create_time, id limit 1 for no key update skip locked)
              returning epoch, ",
             job_columns!()
         ))
@@ -214,11 +214,12 @@ impl Leases<'_> {
     /// A job that the owner works on and that is not among them is lost: stop working on it. Call it a few times within the
     /// length of a lease.
     pub async fn heartbeat(self, owner: Owner, lease: Duration) -> Result<Vec<Held>, Error> {
-        // Rows are locked in one order everywhere, jobs before items and both rising, so that nothing deadlocks with `finish`.
+        // Rows are locked in one order everywhere, jobs before items and both rising, so that nothing deadlocks with `finish`. Whoever
+        // completes items stores results that refer to the job: that must not wait for a lock on the job, so none is `for update`.
         let mut transaction = self.0.pool().begin().await?;
         sqlx::query(
             "update job set lease_until = now() + make_interval(secs => $2)
-             where id in (select id from job where lease_owner = $1 and state = 'running' order by id for update)",
+             where id in (select id from job where lease_owner = $1 and state = 'running' order by id for no key update)",
         )
         .bind(owner.0)
         .bind(lease.as_secs_f64())
@@ -309,7 +310,7 @@ impl Leases<'_> {
              where id = (
                  select id from job
                  where stalls >= $1 and (state = 'queued' or (state = 'running' and lease_until < now()))
-                 limit 1 for update skip locked)
+                 limit 1 for no key update skip locked)
              returning id",
         )
         .bind(MAX_STALLS)
@@ -334,7 +335,7 @@ impl Leases<'_> {
         let ids: Vec<String> = sqlx::query_scalar(
             "update job set state = 'queued', lease_owner = null, lease_until = null, epoch = epoch + 1,
                  stalls = greatest(stalls - 1, 0)
-             where id in (select id from job where lease_owner = $1 and state = 'running' order by id for update)
+             where id in (select id from job where lease_owner = $1 and state = 'running' order by id for no key update)
              returning id",
         )
         .bind(owner.0)
@@ -343,7 +344,8 @@ impl Leases<'_> {
         sqlx::query(
             "update work_item set state = 0, lease_owner = null, lease_until = null, epoch = epoch + 1,
                  attempt = greatest(attempt - 1, 0)
-             where lease_owner = $1 and state = 1",
+             where (job_id, ord) in (
+                 select job_id, ord from work_item where lease_owner = $1 and state = 1 order by job_id, ord for update)",
         )
         .bind(owner.0)
         .execute(&mut *transaction)

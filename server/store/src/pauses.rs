@@ -146,7 +146,7 @@ async fn lock(connection: &mut sqlx::PgConnection, id: &JobId) -> Result<PgRow, 
     let row = sqlx::query(concat!(
         "select ",
         job_columns!(),
-        " from job where id = $1 for update"
+        " from job where id = $1 for no key update"
     ))
     .bind(id.id())
     .fetch_optional(connection)

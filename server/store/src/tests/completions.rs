@@ -1,6 +1,6 @@
 //! Completions of work items: a batch is all or nothing, an item is completed once, whoever works on it.
 
-use latentd_domain::autointerp::ScorerKind;
+use latentd_domain::{JobId, autointerp::ScorerKind};
 
 use super::{
     LEASE,
@@ -8,8 +8,10 @@ use super::{
     work_items::all,
 };
 use crate::{
+    Store,
     interp::{Counts, Outcome},
     leases::{JobLease, Owner},
+    pauses::PauseReason,
     test_support,
     work_items::WorkItem,
 };
@@ -172,4 +174,39 @@ async fn many_processes_complete_each_item_once() {
     .await
     .unwrap();
     assert_eq!(rows, (300, 300, 600));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn completing_and_stopping_at_the_same_time_never_wait_for_each_other() {
+    let store = test_support::database().await.store;
+    for _ in 0..25 {
+        let lease = running(&store, &spec(20, &[ScorerKind::Detection])).await;
+        let (job, owner) = (lease.job.id, Owner::new());
+        let items = claim(&store, owner, 99).await;
+        let complete = items.into_iter().map(|item| {
+            let (store, job) = (store.clone(), job.clone());
+            async move {
+                let made = explanation(&job, item.ord / 2, "a");
+                let batch = [explained(&item, vec![made])];
+                store.interp().complete(&batch, owner).await.map(|_| ())
+            }
+        });
+        let stop = |store: Store, job: JobId| async move {
+            let reason = PauseReason::Requested;
+            store.jobs().request_pause(&job, reason).await?;
+            store.leases().heartbeat(owner, LEASE).await?;
+            store.processes().heartbeat(owner, LEASE).await?;
+            store.jobs().request_cancel(&job).await.map(|_| ())
+        };
+        let mut all = tokio::task::JoinSet::new();
+        complete.for_each(|future| {
+            all.spawn(future);
+        });
+        all.spawn(stop(store.clone(), job.clone()));
+        while let Some(ended) = all.join_next().await {
+            ended.unwrap().unwrap();
+        }
+        let items = store.work_items().counts(&job).await.unwrap();
+        assert_eq!((items.waiting, items.leased), (0, 0));
+    }
 }
