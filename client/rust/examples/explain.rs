@@ -36,9 +36,10 @@ pub(crate) async fn run(
         .create_provider(CreateProviderRequest::local("here", model))
         .await?;
 
-    // A few examples and a budget: a small model on a CPU is not fast.
+    // Few examples, short answers and a budget: a small model on a CPU is not fast.
     let plan = ExamplePlan::new().train(5).test(5, 5).min_examples(1);
-    let request = ExplainRequest::new(sae, latents, Explainer::by("here"))
+    let explainer = Explainer::by("here").max_tokens(60);
+    let request = ExplainRequest::new(sae, latents, explainer)
         .scorer(ScorerKind::Detection)
         .scorer(ScorerKind::Fuzzing)
         .examples(plan)

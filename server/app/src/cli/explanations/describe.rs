@@ -99,6 +99,15 @@ fn scores(scores: &[Score], out: &Output) -> String {
     table.render(out.style, out.width)
 }
 
+/// Simulations alone are calibrated.
+fn calibration(score: &Score) -> String {
+    if score.scorer.starts_with("simulation") {
+        score.calibration.clone()
+    } else {
+        String::new()
+    }
+}
+
 fn interval(score: &Score) -> String {
     score.interval.map_or("-".to_owned(), |(low, high)| {
         format!("{low:.3} to {high:.3}")
@@ -108,7 +117,12 @@ fn interval(score: &Score) -> String {
 fn metrics(score: &Score) -> String {
     let metrics = score.metrics.iter();
     let metrics: Vec<String> = metrics
-        .map(|(name, value)| format!("{name} {value:.3}"))
+        .map(|(name, value)| match name.as_str() {
+            "true_positives" | "false_positives" | "true_negatives" | "false_negatives" => {
+                format!("{name} {value:.0}")
+            }
+            _ => format!("{name} {value:.3}"),
+        })
         .collect();
     metrics.join(", ")
 }
@@ -136,7 +150,7 @@ pub(super) fn score(score: &Score, out: &Output, now: SystemTime) -> String {
         ("explanation", score.explanation.clone()),
         ("by", with_model(&score.provider, &score.provider_model)),
         ("prompt", score.prompt_version.clone()),
-        ("calibration", score.calibration.clone()),
+        ("calibration", calibration(score)),
         ("job", score.job.clone()),
     ];
     rows.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
@@ -236,12 +250,12 @@ mod tests {
             interval: Some((0.5, 0.9)),
             n: 1,
             n_failed: 1,
-            metrics: BTreeMap::from([("f1".into(), 0.8), ("recall".into(), 1.0)]),
+            metrics: BTreeMap::from([("f1".into(), 0.8), ("true_positives".into(), 1.0)]),
             job: "jobs/j".into(),
             provider: "providers/p".into(),
             provider_model: "some/model".into(),
             prompt_version: "detection/1".into(),
-            calibration: String::new(),
+            calibration: "uncalibrated".into(),
             examples: vec![
                 example(true, Some(true), ""),
                 example(false, None, "ANSWER_NOT_PARSED"),
@@ -275,7 +289,7 @@ by           hand, Ada
 created      -
 
 scorer     value  95 % interval   examples  failed  score     other measures
-detection  0.750  0.500 to 0.900         1       1  scores/a  f1 0.800, recall 1.000
+detection  0.750  0.500 to 0.900         1       1  scores/a  f1 0.800, true_positives 1
 "
         );
     }
@@ -292,7 +306,7 @@ value           0.750
 examples        1 scored, 1 failed
 latent          7
 created         -
-other measures  f1 0.800, recall 1.000
+other measures  f1 0.800, true_positives 1
 explanation     models/m/saes/s/latents/7/explanations/e
 by              providers/p (some/model)
 prompt          detection/1

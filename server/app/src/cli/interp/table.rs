@@ -4,7 +4,11 @@ use latentd_client::{Explanation, ScorerKind};
 
 use super::super::{output::Output, table::Table, tokens::visible};
 
-/// Explanations with the newest value of each of their scores.
+/// Narrower terminals have no room for ids beside the explanations.
+const WIDTH_WITH_IDS: usize = 130;
+
+/// Explanations with the newest value of each of their scores. Ids are left out where they would take the explanations' room;
+/// what is read by a program always has them.
 pub(in crate::cli) fn explanations(explanations: &[Explanation], out: &Output) -> String {
     let scored = |kind: &ScorerKind| explanations.iter().any(|e| e.score(*kind).is_some());
     let kinds: Vec<ScorerKind> = ScorerKind::ALL.into_iter().filter(scored).collect();
@@ -14,7 +18,12 @@ pub(in crate::cli) fn explanations(explanations: &[Explanation], out: &Output) -
         headings.push(">relevance".to_owned());
     }
     headings.extend(kinds.iter().map(|kind| format!(">{}", kind.as_str())));
-    headings.extend(["by", "id", "explanation"].map(str::to_owned));
+    let ids = out.width >= WIDTH_WITH_IDS;
+    headings.push("by".to_owned());
+    if ids {
+        headings.push("id".to_owned());
+    }
+    headings.push("explanation".to_owned());
     let mut table = Table::new(headings);
     for explanation in explanations {
         let mut cells = vec![out.style.bold(&explanation.latent.to_string())];
@@ -26,11 +35,11 @@ pub(in crate::cli) fn explanations(explanations: &[Explanation], out: &Output) -
                 .iter()
                 .map(|kind| number(explanation.score(*kind).and_then(|score| score.value))),
         );
-        cells.extend([
-            explanation.explainer.clone(),
-            id(&explanation.name).to_owned(),
-            visible(&explanation.text),
-        ]);
+        cells.push(explanation.explainer.clone());
+        if ids {
+            cells.push(id(&explanation.name).to_owned());
+        }
+        cells.push(visible(&explanation.text));
         table.row(cells);
     }
     table.render(out.style, out.width)
@@ -87,11 +96,11 @@ mod tests {
     #[test]
     fn each_scorer_has_a_column() {
         let style = Style::new(false);
-        let out = Output {
+        let mut out = Output {
             json: false,
             style,
             remarks: style,
-            width: 80,
+            width: 130,
             interactive: false,
         };
         let rows = [
@@ -105,6 +114,12 @@ latent  detection  fuzzing  by       id   explanation
      7          -    0.625  default  e7   raises↵and taxes
     12          -        -  default  e12  raises↵and taxes
 "
+        );
+        out.width = 80;
+        let narrow = explanations(&rows, &out);
+        assert!(
+            narrow.starts_with("latent  detection  fuzzing  by       explanation\n"),
+            "{narrow}"
         );
     }
 }
