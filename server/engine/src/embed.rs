@@ -101,7 +101,7 @@ async fn tokenize(
         contain(|| texts.iter().map(one).collect())
     };
     let done = tokio::task::spawn_blocking(all).await;
-    done.unwrap_or_else(|_| Err(Error::ShuttingDown))
+    done.unwrap_or(Err(Error::ShuttingDown))
 }
 
 /// `sequences` in their order, cut into batches of at most `tokens`, unless one alone has more.

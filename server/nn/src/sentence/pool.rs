@@ -27,13 +27,17 @@ pub(super) fn pool(
                         *sum += value;
                     }
                 }
-                out.iter_mut().for_each(|value| *value /= length);
+                for value in out.iter_mut() {
+                    *value /= length;
+                }
             }
         }
         if normalise {
             let square: f32 = out.iter().map(|value| value * value).sum();
             let length = square.sqrt().max(SHORTEST);
-            out.iter_mut().for_each(|value| *value /= length);
+            for value in out.iter_mut() {
+                *value /= length;
+            }
         }
     }
     pooled

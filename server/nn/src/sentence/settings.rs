@@ -51,6 +51,7 @@ struct RawTransformer {
 
 /// The configuration of a `Pooling`: the mode by name, or one flag a mode in files of older versions.
 #[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the file's")]
 struct RawPooling {
     pooling_mode: Option<OneOrMany>,
     #[serde(default)]

@@ -79,6 +79,7 @@ pub(super) fn digest(inner: &tokenizers::Tokenizer, special: SpecialIds) -> Resu
 
 /// The fields of `tokenizer_config.json` that matter.
 #[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the file's")]
 struct RawConfig {
     bos_token: Option<RawToken>,
     eos_token: Option<RawToken>,
