@@ -30,7 +30,10 @@ async fn a_paused_job_finishes_what_is_at_work_and_begins_nothing() {
     assert_eq!(paused.state, JobState::Paused);
     assert_eq!(interp::claim(&store, owner, 9).await, []);
     assert_eq!(store.interp().running().await.unwrap(), []);
-    let lost = store.leases().set_progress(&lease, &Progress::default()).await;
+    let lost = store
+        .leases()
+        .set_progress(&lease, &Progress::default())
+        .await;
     assert!(matches!(lost, Err(Error::LeaseLost { .. })));
     let leader = store.leases().claim_job(&KINDS, owner, LEASE).await;
     assert!(leader.unwrap().is_none());
