@@ -18,6 +18,8 @@ use super::wait::until;
 
 /// Names the data folder of the server that this process shall be.
 const ROLE: &str = "LATENTD_TEST_SERVER";
+/// Names the database of the server; without it the server starts a private one.
+const DATABASE: &str = "LATENTD_TEST_DATABASE";
 
 /// Serves until it is killed, if this process was started as a server.
 #[test]
@@ -33,7 +35,8 @@ fn server_process() {
             "database.binaries",
             Some(test_support::binaries().display()),
         )
-        .with("log.format", Some("json"));
+        .with("log.format", Some("json"))
+        .with("database.url", environment.get(DATABASE));
     let config = Config::load(&flags, &Environment::default()).unwrap();
     latentd::observability::init(&config.log);
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -48,11 +51,21 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts a server on `dir` and waits until it answers.
+    /// Starts a server on `dir`, with a private Postgres there, and waits until it answers.
     pub(crate) async fn start(dir: &Path) -> Self {
+        Self::start_with(dir, None).await
+    }
+
+    /// Starts a server on `dir` and a database that exists, and waits until it answers.
+    pub(crate) async fn start_on(dir: &Path, database_url: &str) -> Self {
+        Self::start_with(dir, Some(database_url)).await
+    }
+
+    async fn start_with(dir: &Path, database_url: Option<&str>) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "harness::process::server_process", "--nocapture"])
             .env(ROLE, dir)
+            .envs(database_url.map(|url| (DATABASE, url)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -26,8 +26,15 @@ async fn a_paused_job_finishes_what_is_at_work_and_begins_nothing() {
     let lease = interp::running(&store, &interp::spec(3, &[ScorerKind::Detection])).await;
     let (job, owner) = (&lease.job.id, Owner::new());
     let items = interp::claim(&store, owner, 1).await;
+    let counted = store.exchanges().reused(job, owner, 2).await;
+    counted.unwrap();
     let paused = pause(&store, job, PauseReason::Requested).await;
     assert_eq!(paused.state, JobState::Paused);
+    let spent = paused.progress.spent.unwrap();
+    assert_eq!(
+        (paused.progress.total, spent.calls, spent.reused),
+        (6, 0, 2)
+    );
     assert_eq!(interp::claim(&store, owner, 9).await, []);
     assert_eq!(store.interp().running().await.unwrap(), []);
     let lost = store

@@ -11,13 +11,19 @@ use latentd_autointerp::{
     call::Exchanged,
     provider::{Again, CallError, retry},
 };
-use latentd_domain::{JobId, Reason};
+use latentd_domain::{
+    JobId, Reason,
+    autointerp::{AutointerpSpec, Usage},
+};
 use latentd_store::{
     exchanges::{Answered, Begin, Begun},
     pauses::PauseReason,
 };
 
-use super::{ledger::Ledger, writer::Writer};
+use super::{
+    ledger::{Ledger, Reserved},
+    writer::Writer,
+};
 use crate::{
     app::Shared,
     grpc::error::Error,
@@ -112,7 +118,7 @@ impl Exchanges {
             if provider.limiter.in_flight() == 0 {
                 return Err(Trouble::Elsewhere);
             }
-            let Some(_reserved) = self.ledger.reserve() else {
+            let Some(_reserved) = self.reserve().await? else {
                 self.pause(PauseReason::Budget).await?;
                 return Err(Trouble::Paused);
             };
@@ -129,6 +135,23 @@ impl Exchanges {
                 }
             }
         }
+    }
+
+    /// Room in the budget for one call. Before it says that there is none it asks the database: somebody may have raised it.
+    async fn reserve(&self) -> Result<Option<Reserved<'_>>, Trouble> {
+        if let Some(reserved) = self.ledger.reserve() {
+            return Ok(Some(reserved));
+        }
+        let (jobs, interp) = (self.app.store.jobs(), self.app.store.interp());
+        let mark = self.ledger.mark();
+        let job = persist(&self.app, || jobs.get(&self.job)).await?;
+        let spent = persist(&self.app, || interp.progress(&self.job))
+            .await?
+            .spent;
+        if let Ok(spec) = serde_json::from_value::<AutointerpSpec>(job.spec) {
+            self.ledger.refresh(mark, spec.budget, spent);
+        }
+        Ok(self.ledger.reserve())
     }
 
     async fn known(&self, hash: &str) -> Result<Option<Reply>, Trouble> {
@@ -186,8 +209,8 @@ impl Exchanges {
                     usage,
                     micros,
                 };
-                self.ledger.spent(usage, micros);
                 self.writer.answered(answered).await?;
+                self.ledger.spent(usage, micros);
                 Ok(reply)
             }
             Err(error) => Err(self.failed(provider, hash, error).await?),
@@ -204,6 +227,7 @@ impl Exchanges {
         let exchanges = self.app.store.exchanges();
         let (process, why) = (self.writer.process(), (error.reason, error.detail.as_str()));
         persist(&self.app, || exchanges.fail(hash, &self.job, process, why)).await?;
+        self.ledger.spent(Usage::default(), 0);
         if error.is_of_the_provider() {
             tracing::warn!(provider = %provider.id, job = %self.job, %error, "every call would fail so: the job waits");
             self.pause(PauseReason::Provider).await?;

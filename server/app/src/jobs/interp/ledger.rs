@@ -52,7 +52,7 @@ impl Ledger {
         })
     }
 
-    /// Writes down a call that ended well.
+    /// Writes down a call, once it is in the database.
     pub(super) fn spent(&self, usage: Usage, micros: i64) {
         let mut state = self.lock();
         state.since.calls += 1;
@@ -61,13 +61,22 @@ impl Ledger {
         state.since.micros += micros;
     }
 
-    /// Takes over what the database says. What this process wrote since it was asked for is counted twice for a moment rather
-    /// than not at all.
-    pub(super) fn refresh(&self, budget: Budget, stored: Spent) {
+    /// What this process wrote down since the database was last asked: to be handed to [`Ledger::refresh`].
+    pub(super) fn mark(&self) -> Spent {
+        self.lock().since
+    }
+
+    /// Takes over what the database said after `mark` was taken. What was written down in between may count twice until the next
+    /// time, and nothing is left out.
+    pub(super) fn refresh(&self, mark: Spent, budget: Budget, stored: Spent) {
         let mut state = self.lock();
         state.budget = budget;
         state.stored = stored;
-        state.since = Spent::default();
+        let since = &mut state.since;
+        since.calls -= mark.calls.min(since.calls);
+        since.prompt_tokens -= mark.prompt_tokens.min(since.prompt_tokens);
+        since.completion_tokens -= mark.completion_tokens.min(since.completion_tokens);
+        since.micros -= mark.micros;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -122,7 +131,7 @@ mod tests {
         assert!(ledger.reserve().is_some());
         ledger.spent(Usage::default(), 1);
         assert!(ledger.reserve().is_none());
-        ledger.refresh(Budget::default(), Spent::default());
+        ledger.refresh(ledger.mark(), Budget::default(), Spent::default());
         assert!(ledger.reserve().is_some(), "the budget was lifted");
     }
 }

@@ -2,7 +2,10 @@
 
 use futures::{FutureExt, StreamExt, stream};
 use latentd_autointerp::{Call, Failure, Plan, Reply, Row, Scorer, Subject};
-use latentd_domain::Reason;
+use latentd_domain::{
+    Reason,
+    autointerp::{ScorerKind, ScorerSpec},
+};
 use latentd_store::{
     explanations::Explanation,
     interp::Outcome,
@@ -155,10 +158,18 @@ impl Grading<'_> {
             provider: spec.provider.clone(),
             provider_model: self.model.to_owned(),
             prompt_version: scorer.prompt_version().to_owned(),
-            calibration: spec.calibration.as_str().to_owned(),
+            calibration: calibration(spec),
             seed: self.subject.seed,
             examples: rows.into_iter().map(|row| example(row, &hashes)).collect(),
         }
+    }
+}
+
+/// How the score was calibrated; only simulations are.
+fn calibration(spec: &ScorerSpec) -> String {
+    match spec.kind {
+        ScorerKind::Simulation | ScorerKind::SimulationJson => spec.calibration.as_str().to_owned(),
+        _ => String::new(),
     }
 }
 

@@ -239,7 +239,6 @@ impl Workers {
             index: Some(alive.rank),
             of: alive.count,
         });
-        self.writer.flush(&self.app).await?;
         if self.lock().is_empty() {
             return Ok(());
         }
@@ -253,8 +252,9 @@ impl Workers {
         for (id, work) in known {
             match running.iter().find(|running| running.job == id) {
                 Some(running) => {
+                    let mark = work.ledger.mark();
                     let spent = interp.progress(&id).await?.spent;
-                    work.ledger.refresh(running.spec.budget, spent);
+                    work.ledger.refresh(mark, running.spec.budget, spent);
                 }
                 None => self.ended_elsewhere(&id, &work).await?,
             }
@@ -286,7 +286,6 @@ impl Workers {
                 }
             }
         }
-        let _ = self.writer.flush(&self.app).await;
         let _ = self.app.store.leases().release(self.owner).await;
         if let Err(error) = self.app.store.processes().leave(self.owner).await {
             tracing::debug!(%error, "the process is taken for alive a while longer");

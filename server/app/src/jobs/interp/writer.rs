@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::exchange::Trouble;
 use crate::{
-    app::Shared,
+    app::{App, Shared},
     jobs::{Halt, Stop, runner::persist},
 };
 
@@ -39,14 +39,16 @@ impl Writer {
         let (items, next_items) = mpsc::channel(WAITING);
         app.life
             .spawn(write_answers(Arc::clone(app), process, next_answers));
-        app.life
-            .spawn(write_items(Arc::clone(app), process, next_items));
-        Self {
+        let writer = Self {
             process,
             answers,
             items,
             reused: Arc::default(),
-        }
+        };
+        let counts = Reused(Arc::clone(&writer.reused));
+        app.life
+            .spawn(write_items(Arc::clone(app), process, next_items, counts));
+        writer
     }
 
     /// The process that writes.
@@ -78,23 +80,24 @@ impl Writer {
 
     /// Counts an exchange that was taken from the store.
     pub(super) fn reused(&self, job: &JobId) {
-        *self.counts().entry(job.clone()).or_default() += 1;
+        let mut counts = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(job.clone()).or_default() += 1;
     }
+}
 
-    /// Writes the counts of reused exchanges.
-    pub(super) async fn flush(&self, app: &Shared) -> Result<(), latentd_store::Error> {
-        let counts = std::mem::take(&mut *self.counts());
+/// Exchanges that were taken from the store, by job, since they were last written down.
+struct Reused(Arc<Mutex<BTreeMap<JobId, u64>>>);
+
+impl Reused {
+    /// Writes the counts. They are for information, so an outage may lose some.
+    async fn flush(&self, app: &App, process: Owner) {
+        let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (job, count) in counts {
-            app.store
-                .exchanges()
-                .reused(&job, self.process, count)
-                .await?;
+            let written = app.store.exchanges().reused(&job, process, count).await;
+            if let Err(error) = written {
+                tracing::debug!(%error, "reused exchanges were not counted");
+            }
         }
-        Ok(())
-    }
-
-    fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, u64>> {
-        self.reused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,10 +122,13 @@ async fn write_items(
     app: Shared,
     process: Owner,
     mut next: mpsc::Receiver<(Completion, Written<bool>)>,
+    reused: Reused,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while next.recv_many(&mut batch, BATCH).await > 0 {
         let (items, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        // First, so that they are there when the last item ends the job.
+        reused.flush(&app, process).await;
         let interp = app.store.interp();
         match persist(&app, || interp.complete(&items, process)).await {
             Ok(accepted) => {
