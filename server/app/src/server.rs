@@ -210,7 +210,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         batch_tokens: config.engine.batch_tokens,
         max_queued: config.engine.max_queued,
         threads: (config.device.threads > 0).then_some(config.device.threads),
-        ..EngineOptions::default()
+        past_bytes: config.engine.past_bytes,
     }
 }
 

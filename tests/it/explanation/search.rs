@@ -3,7 +3,10 @@
 use latentd_client::{SearchMode, SearchRequest};
 use latentd_domain::Reason;
 
-use crate::harness::server::{RELU, SAE, small};
+use crate::harness::{
+    real,
+    server::{RELU, SAE, small},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn explanations_are_found_by_their_words() {
@@ -52,4 +55,59 @@ async fn a_search_by_meaning_needs_a_sentence_encoder() {
         error.unwrap_err().reason,
         Reason::NoSentenceEncoder.as_str()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explanations_are_found_by_their_meaning() {
+    let server = small().await;
+    let folder = real::encoder().await;
+    let client = &server.client;
+    client
+        .load_model("minilm", &folder.display().to_string())
+        .await
+        .unwrap();
+    for (sae, latent, text) in [
+        (SAE, 1, "Flowing bodies of water in Europe"),
+        (SAE, 2, "Legal agreements between two parties"),
+        (SAE, 3, "Young animals that are kept as pets"),
+        (RELU, 4, "Streams and creeks"),
+    ] {
+        client
+            .create_explanation(sae, latent, text, "")
+            .await
+            .unwrap();
+    }
+    let search = |request: SearchRequest| async {
+        let results = client.search_explanations(request).await.unwrap();
+        assert_eq!(results.mode, SearchMode::Meaning);
+        let hits = results.explanations.iter();
+        let hits: Vec<(u32, f64)> = hits
+            .map(|hit| (hit.latent, hit.relevance.unwrap()))
+            .collect();
+        assert!(
+            hits.iter()
+                .all(|(_, cosine)| (-1.01..1.01).contains(cosine))
+        );
+        assert!(hits.is_sorted_by(|a, b| a.1 >= b.1), "best first: {hits:?}");
+        hits.iter().map(|(latent, _)| *latent).collect::<Vec<u32>>()
+    };
+    // No word of the queries is in what they find.
+    assert_eq!(search(SearchRequest::new("puppies")).await[0], 3);
+    assert_eq!(search(SearchRequest::new("a contract").limit(1)).await, [2]);
+    let rivers = search(SearchRequest::new("rivers")).await;
+    assert_eq!(rivers.len(), 4);
+    assert!(
+        rivers[..2].contains(&1) && rivers[..2].contains(&4),
+        "{rivers:?}"
+    );
+    let of_sae = search(SearchRequest::new("rivers").sae(SAE).limit(2)).await;
+    assert_eq!(of_sae[0], 1);
+    // What comes later is found, too, and what is gone is not.
+    let made = client.create_explanation(SAE, 9, "Kittens", "").await;
+    assert!(search(SearchRequest::new("puppies")).await[..2].contains(&9));
+    client
+        .delete_explanation(&made.unwrap().name)
+        .await
+        .unwrap();
+    assert!(!search(SearchRequest::new("puppies")).await.contains(&9));
 }

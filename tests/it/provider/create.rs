@@ -6,7 +6,7 @@ use latentd_domain::Reason;
 
 use crate::harness::{
     endpoint,
-    server::{TestServer, bare},
+    server::{TestServer, bare, small},
 };
 
 fn openai(endpoint: &Endpoint) -> CreateProviderRequest {
@@ -148,4 +148,17 @@ async fn a_local_model_must_be_resident() {
         reason(&server, request).await,
         Reason::UnknownModel.as_str()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_model_gives_log_probabilities() {
+    let server = small().await;
+    let request = CreateProviderRequest::local("here", "models/small");
+    let provider = server.client.create_provider(request).await.unwrap();
+    assert_eq!(
+        (provider.model.as_str(), provider.limits.max_in_flight),
+        ("small", 8)
+    );
+    assert!(provider.capabilities.prompt_logprobs && provider.capabilities.chat_logprobs);
+    assert_eq!(provider.capabilities.context_length, 64);
 }

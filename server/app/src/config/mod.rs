@@ -100,6 +100,8 @@ pub struct Engine {
     pub batch_tokens: usize,
     /// Requests that may wait.
     pub max_queued: usize,
+    /// Bytes that keys and values of texts that are gone on with take at most.
+    pub past_bytes: u64,
 }
 
 /// Largest sizes that a request may have; GetServerInfo reports them.

@@ -101,6 +101,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Requests that may wait for the device; more are refused with reason QUEUE_FULL.",
     },
     Setting {
+        key: "engine.past_bytes",
+        kind: int(0, 1 << 44),
+        default: Some("1073741824"),
+        doc: "Bytes of keys and values that generation keeps: of answers that are being written, and of prompts that others may \
+              begin with. With little of it fewer answers are written at once.",
+    },
+    Setting {
         key: "limits.max_prompts",
         kind: int(1, 1 << 20),
         default: Some("1024"),

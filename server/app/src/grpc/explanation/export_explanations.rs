@@ -56,15 +56,20 @@ pub(super) async fn handle(
         }
     });
     Ok(pages.flat_map(|page| match page {
-        Ok(lines) => stream::iter(lines.into_iter().map(response).collect::<Vec<_>>()),
+        Ok(lines) => stream::iter(
+            lines
+                .into_iter()
+                .map(|line| Ok(response(&line)))
+                .collect::<Vec<_>>(),
+        ),
         Err(status) => stream::iter(vec![Err(status)]),
     }))
 }
 
-fn response(line: Value) -> Result<Response, Status> {
-    Ok(Response {
+fn response(line: &Value) -> Response {
+    Response {
         line: line.to_string(),
-    })
+    }
 }
 
 fn parse(app: Shared, request: &pb::ExportExplanationsRequest) -> Result<Exporter, Error> {

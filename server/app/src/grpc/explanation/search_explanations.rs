@@ -31,21 +31,18 @@ pub(super) async fn handle(
         SearchMode::Meaning => Some(residency::any_sentence_encoder(&app)?),
         SearchMode::Unspecified => residency::any_sentence_encoder(&app).ok(),
     };
-    let (mode, hits) = match encoder {
-        Some(encoder) => {
-            let search = meaning::Search {
-                app: &app,
-                encoder,
-                deadline: context.deadline,
-            };
-            let hits = search.find(query, sae.as_ref(), limit).await?;
-            (SearchMode::Meaning, hits)
-        }
-        None => {
-            let explanations = app.store.explanations();
-            let hits = explanations.search_words(&query, sae.as_ref(), limit);
-            (SearchMode::Words, hits.await?)
-        }
+    let (mode, hits) = if let Some(encoder) = encoder {
+        let search = meaning::Search {
+            app: &app,
+            encoder,
+            deadline: context.deadline,
+        };
+        let hits = search.find(query, sae.as_ref(), limit).await?;
+        (SearchMode::Meaning, hits)
+    } else {
+        let explanations = app.store.explanations();
+        let hits = explanations.search_words(&query, sae.as_ref(), limit);
+        (SearchMode::Words, hits.await?)
     };
     Ok(pb::SearchExplanationsResponse {
         explanations: hits.into_iter().map(message::hit).collect(),

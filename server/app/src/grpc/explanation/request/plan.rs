@@ -21,7 +21,7 @@ pub(super) fn parse(
     // Half of what is asked for: below that too little is left for either of explainer and scorer.
     let min_examples = message
         .min_examples
-        .map_or((n_train + n_test) / 2, |min| min as usize);
+        .map_or(usize::midpoint(n_train, n_test), |min| min as usize);
     let plan = ExamplePlan {
         n_train,
         n_test,
