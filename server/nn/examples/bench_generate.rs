@@ -47,6 +47,7 @@ fn measure(model: &str) -> Result<(), Failure> {
             row,
             choice: Choice::Likeliest,
             top: 5,
+            allowed: None,
         }]
     };
 

@@ -7,6 +7,7 @@
 pub mod device;
 pub mod encode;
 pub mod error;
+pub mod form;
 pub mod golden;
 pub mod kernels;
 pub mod layers;

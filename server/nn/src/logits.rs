@@ -4,13 +4,13 @@
 
 use pulp::Arch;
 
-use crate::{error::ComputeError, kernels::cpu::exp};
+use crate::{error::ComputeError, form::Allowed, kernels::cpu::exp};
 
 /// Partial sums and maxima that a row is read in: the same number on every machine, and so the same order.
 const LANES: usize = 64;
 
 /// A question to the logits behind one of the new tokens of a sequence.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// Which of the new tokens.
     pub row: usize,
@@ -18,6 +18,8 @@ pub struct Question {
     pub choice: Choice,
     /// How many of the likeliest tokens to report beside it.
     pub top: usize,
+    /// Only these tokens may be chosen. Log-probabilities are those of all.
+    pub allowed: Option<Allowed>,
 }
 
 /// How the token behind is chosen.
@@ -66,13 +68,9 @@ pub(crate) fn answer(logits: &[f32], question: &Question) -> Result<Answer, Comp
             detail: "the model's logits are not finite".to_owned(),
         });
     }
-    let id = match question.choice {
-        Choice::Given(id) => id,
-        Choice::Likeliest => logits
-            .iter()
-            .position(|&logit| logit == greatest)
-            .unwrap_or_default() as u32,
-        Choice::Drawn(draw) => drawn(logits, greatest, draw),
+    let id = match &question.allowed {
+        None => chosen(logits, greatest, question.choice),
+        Some(allowed) => chosen_of(logits, allowed, question.choice)?,
     };
     let log_sum = sum.ln();
     let logprob = |logit: f32| (f64::from(logit - greatest) - log_sum) as f32;
@@ -91,6 +89,37 @@ pub(crate) fn answer(logits: &[f32], question: &Question) -> Result<Answer, Comp
             .map(|(id, logit)| (id, logprob(logit)))
             .collect(),
     })
+}
+
+fn chosen(logits: &[f32], greatest: f32, choice: Choice) -> u32 {
+    match choice {
+        Choice::Given(id) => id,
+        Choice::Likeliest => logits
+            .iter()
+            .position(|&logit| logit == greatest)
+            .unwrap_or_default() as u32,
+        Choice::Drawn(draw) => drawn(logits, greatest, draw),
+    }
+}
+
+/// The same among the tokens that are allowed.
+fn chosen_of(logits: &[f32], allowed: &Allowed, choice: Choice) -> Result<u32, ComputeError> {
+    let only = |(id, &logit): (u32, &f32)| {
+        if allowed.has(id) {
+            logit
+        } else {
+            f32::NEG_INFINITY
+        }
+    };
+    let masked: Vec<f32> = (0..).zip(logits).map(only).collect();
+    let greatest = greatest(&masked);
+    if greatest.is_finite() {
+        Ok(chosen(&masked, greatest, choice))
+    } else {
+        Err(ComputeError::Failed {
+            detail: "no token may come next".to_owned(),
+        })
+    }
 }
 
 /// The greatest logit, and `Σ e^(logit - greatest)`.
@@ -222,6 +251,7 @@ mod tests {
             row: 0,
             choice,
             top,
+            allowed: None,
         }
     }
 

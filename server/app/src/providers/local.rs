@@ -16,7 +16,7 @@ use latentd_domain::{
     autointerp::{Capabilities, Usage},
 };
 use latentd_engine::{
-    ChatError, ChatMessage, Error, Finish, GenerateWork, Handle, Lane, ModelEntry, Sampling,
+    ChatError, ChatMessage, Error, Finish, Form, GenerateWork, Handle, Lane, ModelEntry, Sampling,
     ScoreSequence, ScoreTokensWork, TokenScore, Tokenizer,
 };
 use tokio::task::spawn_blocking;
@@ -85,6 +85,11 @@ impl LocalProvider {
                 seed: chat.seed,
             },
             stop: entry.tokenizer.ends().to_vec(),
+            // The prompt says in words what a schema says that answers cannot be held to.
+            form: chat
+                .schema
+                .as_ref()
+                .and_then(|schema| Form::of_schema(schema).ok()),
             top_logprobs: usize::from(chat.top_logprobs),
             lane: Lane::Bulk,
             deadline: None,
@@ -189,7 +194,7 @@ impl Provider for LocalProvider {
         async move {
             let entry = self.entry()?;
             Ok(Capabilities {
-                json_schema: false,
+                json_schema: true,
                 chat_logprobs: true,
                 prompt_logprobs: true,
                 context_length: u32::try_from(entry.info.context_length).unwrap_or(u32::MAX),

@@ -115,6 +115,32 @@ async fn a_conversation_is_answered_and_its_answer_scored_alike() {
 }
 
 #[tokio::test]
+async fn an_answer_is_held_to_its_schema() {
+    let bench = Bench::start().await;
+    let provider = bench.provider("chat");
+    let schema = serde_json::json!({
+        "type": "object",
+        "properties": { "A": { "enum": [0, 1] }, "B": { "type": "integer", "minimum": 3, "maximum": 12 } },
+        "required": ["A", "B"],
+    });
+    for seed in 0..8 {
+        let call = Call::Chat(Chat {
+            messages: vec![Message::user("the cat")],
+            temperature: 1.0,
+            max_tokens: 40,
+            seed,
+            schema: Some(schema.clone()),
+            top_logprobs: 0,
+        });
+        let answer = answer(&provider, &call).await;
+        assert!(!answer.cut_off, "{}", answer.text);
+        let value: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+        assert!(value["A"].as_u64().unwrap() < 2);
+        assert!((3..=12).contains(&value["B"].as_u64().unwrap()));
+    }
+}
+
+#[tokio::test]
 async fn a_text_has_the_tokens_of_itself_and_what_comes_before() {
     let bench = Bench::start().await;
     let provider = bench.provider("plain");
@@ -164,7 +190,7 @@ async fn what_cannot_be_answered_says_why() {
         (Reason::ProviderRejected, Never)
     );
     let capabilities = provider.probe().await.unwrap();
-    assert!(capabilities.chat_logprobs && capabilities.prompt_logprobs);
+    assert!(capabilities.chat_logprobs && capabilities.prompt_logprobs && capabilities.json_schema);
     assert_eq!(capabilities.context_length, 64);
     // Other weights under the same name are another model.
     let model: ModelId = "chat".parse().unwrap();

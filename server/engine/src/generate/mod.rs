@@ -15,10 +15,10 @@ mod turns;
 use std::{sync::Arc, time::Instant};
 
 use latentd_domain::ModelId;
-use latentd_nn::ComputeError;
+use latentd_nn::{ComputeError, form::Form};
 use tokio::sync::oneshot;
 
-use self::task::{Done, Goal, Task};
+use self::task::{Done, Goal, Held, Task};
 pub(crate) use self::{running::Running, turns::Turns};
 use crate::{
     Cost, Error, Lane,
@@ -53,6 +53,8 @@ pub struct GenerateWork {
     pub sampling: Sampling,
     /// Tokens that end the answer.
     pub stop: Vec<u32>,
+    /// What the answer is held to.
+    pub form: Option<Form>,
     /// How many of the likeliest tokens to report at each place.
     pub top_logprobs: usize,
     /// Who goes first.
@@ -165,6 +167,7 @@ pub(crate) async fn generate(shared: &Shared, work: GenerateWork) -> Result<Gene
             max_new: work.max_new_tokens.min(room),
             sampling: work.sampling,
             stop: work.stop,
+            held: work.form.map(|form| Held::new(&form, &entry.tokenizer)),
         },
         top: work.top_logprobs,
     };

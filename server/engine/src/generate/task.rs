@@ -1,8 +1,12 @@
 //! One sequence: what it needs next, and what becomes of the answers. Pure; knows neither device nor neighbours.
 
-use std::ops::Range;
+use std::{fmt, ops::Range, sync::Arc};
 
-use latentd_nn::logits::{Answer, Choice, Draw, Question};
+use latentd_nn::{
+    form::{self, Form},
+    logits::{Answer, Choice, Draw, Question},
+    tokenizer::Tokenizer,
+};
 
 use super::{Finish, Sampling, TokenScore};
 
@@ -15,9 +19,33 @@ pub(crate) enum Goal {
         max_new: usize,
         sampling: Sampling,
         stop: Vec<u32>,
+        /// What holds the answer to its form.
+        held: Option<Held>,
     },
     /// To score its tokens from `from` on, which is at least 1.
     Score { from: usize },
+}
+
+/// An answer that is held to a form, as far as it has come.
+#[derive(Clone)]
+pub(crate) struct Held {
+    form: form::Progress,
+    tokenizer: Arc<Tokenizer>,
+}
+
+impl Held {
+    pub(crate) fn new(form: &Form, tokenizer: &Arc<Tokenizer>) -> Self {
+        Self {
+            form: form.start(),
+            tokenizer: Arc::clone(tokenizer),
+        }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Held").field(&self.form).finish()
+    }
 }
 
 /// A sequence as it was asked for.
@@ -112,10 +140,14 @@ impl Progress {
         let tokens = computed..self.end().min(computed.saturating_add(most));
         let top = self.task.top;
         let questions = match &self.task.goal {
-            Goal::Generate { sampling, .. } if tokens.end == self.end() => {
-                let row = tokens.len().saturating_sub(1);
-                let choice = choice(*sampling, self.scores.len());
-                vec![Question { row, choice, top }]
+            Goal::Generate { sampling, held, .. } if tokens.end == self.end() => {
+                let allowed = held.as_ref();
+                vec![Question {
+                    row: tokens.len().saturating_sub(1),
+                    choice: choice(*sampling, self.scores.len()),
+                    top,
+                    allowed: allowed.map(|held| held.form.allowed(&held.tokenizer)),
+                }]
             }
             Goal::Generate { .. } => Vec::new(),
             Goal::Score { from } => {
@@ -127,6 +159,7 @@ impl Progress {
                         row: token - tokens.start,
                         choice: Choice::Given(id),
                         top,
+                        allowed: None,
                     })
                     .collect()
             }
@@ -138,12 +171,24 @@ impl Progress {
     pub(crate) fn read(&mut self, answers: Vec<Answer>) -> Option<Finish> {
         for Answer { id, logprob, top } in answers {
             let score = TokenScore { logprob, top };
-            match &self.task.goal {
+            match &mut self.task.goal {
                 Goal::Score { .. } => self.scores.push(score),
                 Goal::Generate { stop, .. } if stop.contains(&id) => return Some(Finish::Stop),
-                Goal::Generate { max_new, .. } => {
+                Goal::Generate { max_new, held, .. } => {
+                    // What is not of the form ends answers: it was allowed for that alone.
+                    let held = held.as_mut();
+                    let state = held.map(|held| {
+                        let fits = held.form.advance(&held.tokenizer, id);
+                        (fits, held.form.is_over())
+                    });
+                    if let Some((false, _)) = state {
+                        return Some(Finish::Stop);
+                    }
                     self.scores.push(score);
                     self.task.ids.push(id);
+                    if let Some((_, true)) = state {
+                        return Some(Finish::Stop);
+                    }
                     if self.scores.len() >= *max_new {
                         return Some(Finish::Length);
                     }
@@ -218,6 +263,7 @@ mod tests {
                 max_new,
                 sampling: Sampling::default(),
                 stop: vec![9],
+                held: None,
             },
             top: 2,
         })

@@ -26,6 +26,7 @@ fn generate(prompt: &[u32], max_new_tokens: usize) -> GenerateWork {
         max_new_tokens,
         sampling: Sampling::default(),
         stop: Vec::new(),
+        form: None,
         top_logprobs: 1,
         lane: Lane::Interactive,
         deadline: None,

@@ -38,7 +38,12 @@ fn load(name: &str) -> Model {
 }
 
 fn question(row: usize, choice: Choice, top: usize) -> Question {
-    Question { row, choice, top }
+    Question {
+        row,
+        choice,
+        top,
+        allowed: None,
+    }
 }
 
 fn extend(model: &Model, past: &mut Past, ids: &[u32], questions: &[Question]) -> Vec<Answer> {

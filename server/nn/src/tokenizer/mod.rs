@@ -11,7 +11,7 @@ mod gguf;
 mod tests;
 mod text;
 
-use std::path::Path;
+use std::{path::Path, sync::OnceLock};
 
 pub use chat::{ChatError, ChatMessage};
 use chat::ChatTemplate;
@@ -36,6 +36,8 @@ pub struct Tokenizer {
     /// Tokens that end an answer.
     ends: Vec<u32>,
     chat: Result<ChatTemplate, ChatError>,
+    /// Ids of tokens that are text of their own, by its first byte; made when first asked for.
+    by_first_byte: OnceLock<Vec<Vec<u32>>>,
     digest: String,
 }
 
@@ -132,6 +134,7 @@ impl Tokenizer {
             eos: special.eos,
             ends: special.eos.into_iter().collect(),
             chat: Err(ChatError::NoTemplate),
+            by_first_byte: OnceLock::new(),
             digest,
         })
     }
@@ -237,6 +240,22 @@ impl Tokenizer {
             Ok(template) => template.render(messages, add_generation_prompt),
             Err(error) => Err(error.clone()),
         }
+    }
+
+    /// The ids of all tokens that are neither special nor a part of a character, by the first byte of their text.
+    pub(crate) fn ids_by_first_byte(&self) -> &[Vec<u32>] {
+        self.by_first_byte.get_or_init(|| {
+            let mut ids = vec![Vec::new(); 256];
+            for id in (0..self.vocab() as u32).filter(|&id| !self.is_special(id)) {
+                let text = self.token_text(id);
+                let first = text.bytes().next().map(usize::from);
+                let whole = !text.contains(char::REPLACEMENT_CHARACTER);
+                if let Some(ids) = first.filter(|_| whole).and_then(|first| ids.get_mut(first)) {
+                    ids.push(id);
+                }
+            }
+            ids
+        })
     }
 
     /// The text of a sequence of tokens, special ones left out.
