@@ -1,6 +1,6 @@
 """Serves a GGUF file with llama.cpp, or checks how log-probabilities of given text are got out of it.
 
-usage: llama_cpp.py GGUF_FILE [--check]
+usage: llama_cpp.py GGUF_FILE [--threads N] [--check]
 
 Needs the wheel `xllamacpp`, which is llama.cpp's server in a Python module. The first line of the output is the address; the server
 ends with its standard input.
@@ -10,6 +10,7 @@ a grammar of token ids (server/autointerp/src/provider/openai/score_text/llama_c
 one, each as the likeliest of the whole vocabulary after all before it, and prints the largest difference.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -22,13 +23,13 @@ TEXT = " jumps over the lazy dog\tunknown\nand naïve 🙂 hello, over and over.
 TOLERANCE = 1e-2  # the same tokens in batches of other lengths, in the arithmetic of quantized weights
 
 
-def serve(gguf):
+def serve(gguf, threads):
     params = xllamacpp.CommonParams()
     params.model.path = gguf
     params.n_ctx = 16384  # over all slots together
     params.n_parallel = 4
     params.n_gpu_layers = 0
-    params.cpuparams.n_threads = 2
+    params.cpuparams.n_threads = threads
     params.port = 0
     params.use_jinja = True
     return xllamacpp.Server(params)
@@ -65,9 +66,15 @@ def check(address):
 
 
 def main():
-    server = serve(sys.argv[1])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("gguf")
+    # More threads than idle cores make llama.cpp slow: they wait for each other.
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    server = serve(arguments.gguf, arguments.threads)
     print(server.listening_address, flush=True)
-    if "--check" in sys.argv:
+    if arguments.check:
         check(server.listening_address)
     else:
         sys.stdin.read()
