@@ -8,8 +8,8 @@ use sqlx::{Row, postgres::PgRow, types::Json};
 
 use crate::{
     Error, events,
-    interp::KINDS,
-    jobs::{Job, JobState, Jobs, job_columns, read},
+    interp::{KINDS, counts},
+    jobs::{Job, JobState, Jobs, Progress, job_columns, read},
     signals,
 };
 
@@ -84,16 +84,29 @@ impl Jobs<'_> {
         if job.state == JobState::Paused || job.cancel_requested {
             return Ok(job);
         }
+        // Nobody reports any more, so this report has to be right.
+        let found = counts::progress(&mut transaction, id).await?;
+        let progress = Progress {
+            phase: reason.phase().to_owned(),
+            rate: 0.0,
+            eta_seconds: None,
+            done: found.counts.done,
+            total: found.counts.total,
+            failed: found.counts.failed,
+            skipped: found.counts.skipped,
+            spent: Some(found.spent),
+            ..job.progress
+        };
         let row = sqlx::query(concat!(
             "update job set state = 'paused', pause_reason = $2, lease_owner = null, lease_until = null,
                  epoch = epoch + 1, stalls = 0,
-                 progress = (progress - 'eta_seconds') || jsonb_build_object('phase', $3::text, 'rate', 0)
+                 progress = $3
              where id = $1 returning ",
             job_columns!()
         ))
         .bind(id.id())
         .bind(reason.as_str())
-        .bind(reason.phase())
+        .bind(Json(progress))
         .fetch_one(&mut *transaction)
         .await?;
         events::append(&mut transaction, id, events::Kind::Change).await?;

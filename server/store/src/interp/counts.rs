@@ -59,7 +59,16 @@ pub struct Progress {
 impl Interp<'_> {
     /// How far a job is and what it spent. Reads one row for each process that worked on it.
     pub async fn progress(self, job: &JobId) -> Result<Progress, Error> {
-        let row = sqlx::query(
+        progress(&mut *self.0.pool().acquire().await?, job).await
+    }
+}
+
+/// How far a job is, as this transaction sees it.
+pub(crate) async fn progress(
+    connection: &mut PgConnection,
+    job: &JobId,
+) -> Result<Progress, Error> {
+    let row = sqlx::query(
             "select coalesce((select latents::bigint * stages from interp_job where job_id = $1), 0) as total,
                  coalesce(sum(done), 0)::bigint as done, coalesce(sum(failed), 0)::bigint as failed,
                  coalesce(sum(skipped), 0)::bigint as skipped, coalesce(sum(dead_latents), 0)::bigint as dead_latents,
@@ -73,30 +82,28 @@ impl Interp<'_> {
              from job_count where job_id = $1",
         )
         .bind(job.id())
-        .fetch_one(self.0.pool())
+        .fetch_one(connection)
         .await?;
-        Ok(Progress {
-            counts: Counts {
-                total: count(&row, "total")?,
-                done: count(&row, "done")?,
-                failed: count(&row, "failed")?,
-                skipped: count(&row, "skipped")?,
-                dead_latents: count(&row, "dead_latents")?,
-                skipped_latents: count(&row, "skipped_latents")?,
-                failed_latents: count(&row, "failed_latents")?,
-            },
-            spent: Spent {
-                calls: count(&row, "calls")?,
-                failed_calls: count(&row, "failed_calls")?,
-                reused: count(&row, "reused")?,
-                prompt_tokens: count(&row, "prompt_tokens")?,
-                completion_tokens: count(&row, "completion_tokens")?,
-                micros: row.try_get("micros")?,
-            },
-        })
-    }
+    Ok(Progress {
+        counts: Counts {
+            total: count(&row, "total")?,
+            done: count(&row, "done")?,
+            failed: count(&row, "failed")?,
+            skipped: count(&row, "skipped")?,
+            dead_latents: count(&row, "dead_latents")?,
+            skipped_latents: count(&row, "skipped_latents")?,
+            failed_latents: count(&row, "failed_latents")?,
+        },
+        spent: Spent {
+            calls: count(&row, "calls")?,
+            failed_calls: count(&row, "failed_calls")?,
+            reused: count(&row, "reused")?,
+            prompt_tokens: count(&row, "prompt_tokens")?,
+            completion_tokens: count(&row, "completion_tokens")?,
+            micros: row.try_get("micros")?,
+        },
+    })
 }
-
 pub(super) fn count(row: &PgRow, column: &str) -> Result<u64, Error> {
     Ok(row.try_get::<i64, _>(column)?.max(0) as u64)
 }
