@@ -68,6 +68,14 @@ fn message_elements(
         }
     }
     for (i, nested) in message.nested_type.iter().enumerate() {
+        // A map makes a message of its own, which nobody wrote.
+        if nested
+            .options
+            .as_ref()
+            .is_some_and(|options| options.map_entry())
+        {
+            continue;
+        }
         message_elements(
             nested,
             [path.clone(), vec![3, i as i32]].concat(),

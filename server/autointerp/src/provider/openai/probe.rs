@@ -41,16 +41,16 @@ struct Model {
 
 #[derive(Debug, Deserialize)]
 struct Meta {
-    #[serde(default)]
-    n_ctx: Option<u32>,
-    #[serde(default)]
-    n_ctx_train: Option<u32>,
+    #[serde(default, rename = "n_ctx")]
+    context_length: Option<u32>,
+    #[serde(default, rename = "n_ctx_train")]
+    trained_context_length: Option<u32>,
 }
 
 impl Model {
     fn length(&self) -> Option<u32> {
         let meta = self.meta.as_ref();
-        let of_llama = || meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train));
+        let of_llama = || meta.and_then(|meta| meta.context_length.or(meta.trained_context_length));
         self.max_model_len.or(self.context_length).or_else(of_llama)
     }
 }
