@@ -56,7 +56,7 @@ fn take(shared: &Shared, batch: Batch, (running, turns): (&mut Running, &mut Tur
     }
     let mut works = Vec::with_capacity(batch.works.len());
     for work in batch.works {
-        works.extend(running.admit(work).err());
+        works.extend(running.admit(work));
     }
     running.forget_unloaded(&shared.residency.snapshot());
     if let (Some(lane), false) = (batch.lane, works.is_empty()) {

@@ -5,6 +5,7 @@
 
 mod embeddings;
 mod encoded;
+mod generation;
 mod residuals;
 mod tokens;
 

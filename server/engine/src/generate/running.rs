@@ -109,7 +109,7 @@ impl Running {
     }
 
     /// Lets a work in. Any other than one of sequences that go on comes back.
-    pub(crate) fn admit(&mut self, work: Work) -> Result<(), Work> {
+    pub(crate) fn admit(&mut self, work: Work) -> Option<Work> {
         let Work {
             lane,
             deadline,
@@ -119,7 +119,7 @@ impl Running {
             ..
         } = work
         else {
-            return Err(work);
+            return Some(work);
         };
         let Continue {
             model,
@@ -147,7 +147,7 @@ impl Running {
         let waiting = tasks.into_iter().enumerate();
         self.backlog
             .extend(waiting.map(|(index, task)| (owner, index, Progress::new(task))));
-        Ok(())
+        None
     }
 
     /// Drops works that nobody waits for, and those whose deadline has passed.

@@ -56,6 +56,21 @@ fn expected(prompt: &[u32], max_new: usize) -> Vec<u32> {
     ids.split_off(prompt.len())
 }
 
+/// A call that is under way; dropping it leaves.
+struct Call(tokio::task::JoinSet<Result<GenerateOutput, Error>>);
+
+impl Call {
+    fn begin(handle: &Handle, work: GenerateWork) -> Self {
+        let (mut set, handle) = (tokio::task::JoinSet::new(), handle.clone());
+        set.spawn(async move { handle.generate(work).await });
+        Self(set)
+    }
+
+    async fn answer(mut self) -> Result<GenerateOutput, Error> {
+        self.0.join_next().await.unwrap().unwrap()
+    }
+}
+
 /// Submits all at once and waits for all, in order.
 async fn all(handle: &Handle, works: Vec<GenerateWork>) -> Vec<Result<GenerateOutput, Error>> {
     let mut set = tokio::task::JoinSet::new();
@@ -73,7 +88,7 @@ async fn each_gets_what_it_gets_alone_and_steps_are_shared() {
     let bench = Bench::start().await;
     let works: Vec<GenerateWork> = (0..12u32)
         .map(|n| {
-            let prompt: Vec<u32> = (0..1 + n * 3).map(|i| (i * 7 + n) % 300).collect();
+            let prompt: Vec<u32> = (0..=n * 3).map(|i| (i * 7 + n) % 300).collect();
             let mut work = generate(&prompt, 20);
             if n.is_multiple_of(3) {
                 work.sampling = Sampling {
@@ -111,10 +126,7 @@ async fn other_works_have_their_turn_in_mid_answer() {
     let alone = bench.handle.encode(encode("s3", &[&[1, 2, 3]])).await;
     bench.script.take_passes();
     bench.script.close_gate();
-    let long = tokio::spawn({
-        let handle = bench.handle.clone();
-        async move { handle.generate(generate(&[5, 6], 40)).await }
-    });
+    let long = Call::begin(&bench.handle, generate(&[5, 6], 40));
     until(|| bench.script.arrived() > 0).await;
     let mut answers = Answers::new();
     let mut bulk = encode("s3", &[&[1, 2, 3]]);
@@ -125,7 +137,7 @@ async fn other_works_have_their_turn_in_mid_answer() {
     bench.script.open_gate();
     let answers = collect(answers).await;
     assert_eq!(activations(&answers[0]), activations(&alone));
-    assert_eq!(long.await.unwrap().unwrap().ids, expected(&[5, 6], 40));
+    assert_eq!(long.answer().await.unwrap().ids, expected(&[5, 6], 40));
     let passes = bench.script.take_passes();
     let encodes: Vec<usize> = (0..passes.len())
         .filter(|&pass| !passes[pass].hook_points.is_empty())
@@ -245,24 +257,16 @@ async fn a_failure_is_its_own_alone() {
 async fn who_leaves_or_is_late_makes_room() {
     let bench = Bench::start().await;
     bench.script.close_gate();
-    let left = tokio::spawn({
-        let handle = bench.handle.clone();
-        async move { handle.generate(generate(&[1], 50)).await }
-    });
+    let left = Call::begin(&bench.handle, generate(&[1], 50));
     let deadline = Instant::now() + Duration::from_millis(200);
-    let late = tokio::spawn({
-        let handle = bench.handle.clone();
-        let mut work = generate(&[2], 50);
-        work.deadline = Some(deadline);
-        async move { handle.generate(work).await }
-    });
+    let mut work = generate(&[2], 50);
+    work.deadline = Some(deadline);
+    let late = Call::begin(&bench.handle, work);
     until(|| bench.script.arrived() > 0).await;
-    left.abort();
-    assert!(left.await.is_err());
+    drop(left);
     until(|| Instant::now() > deadline).await;
     bench.script.open_gate();
-    let late = late.await.unwrap();
-    assert!(matches!(late, Err(Error::DeadlineExceeded)));
+    assert!(matches!(late.answer().await, Err(Error::DeadlineExceeded)));
     bench.handle.generate(generate(&[3], 1)).await.unwrap();
     assert!(bench.script.take_passes().len() < 10);
 }
@@ -295,24 +299,18 @@ async fn more_than_there_is_room_for_waits() {
 async fn at_the_end_answers_are_finished_or_refused() {
     let bench = Bench::start().await;
     bench.script.close_gate();
-    let answer = tokio::spawn({
-        let handle = bench.handle.clone();
-        async move { handle.generate(generate(&[1], 20)).await }
-    });
+    let answer = Call::begin(&bench.handle, generate(&[1], 20));
     until(|| bench.script.arrived() > 0).await;
     let (engine, script) = (bench.engine, bench.script);
     let ending = tokio::task::spawn_blocking(move || engine.shutdown());
     until(|| !bench.handle.health().borrow().is_serving()).await;
     script.open_gate();
     ending.await.unwrap();
-    assert_eq!(answer.await.unwrap().unwrap().ids.len(), 20);
+    assert_eq!(answer.answer().await.unwrap().ids.len(), 20);
 
     let bench = Bench::start().await;
     bench.script.close_gate();
-    let answer = tokio::spawn({
-        let handle = bench.handle.clone();
-        async move { handle.generate(generate(&[1], 60)).await }
-    });
+    let answer = Call::begin(&bench.handle, generate(&[1], 60));
     until(|| bench.script.arrived() > 0).await;
     let (engine, script) = (bench.engine, bench.script);
     let ending = tokio::task::spawn_blocking(move || drop(engine));
@@ -320,7 +318,7 @@ async fn at_the_end_answers_are_finished_or_refused() {
     let waiting = tokio::time::timeout(Duration::from_millis(100), waiting).await;
     script.open_gate();
     ending.await.unwrap();
-    assert!(matches!(answer.await.unwrap(), Err(Error::ShuttingDown)));
+    assert!(matches!(answer.answer().await, Err(Error::ShuttingDown)));
     assert!(waiting.is_err() || matches!(waiting, Ok(Err(Error::ShuttingDown))));
 }
 

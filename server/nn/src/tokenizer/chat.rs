@@ -177,6 +177,12 @@ fn date(format: &str) -> String {
     out
 }
 
+/// The field of `tokenizer_config.json` that matters here.
+#[derive(Deserialize)]
+struct Config {
+    chat_template: Option<Json>,
+}
+
 /// The template of the tokenizer at `path`: in `chat_template.jinja` beside it, else in `tokenizer_config.json`.
 pub(super) fn beside(path: &Path) -> Result<String, ChatError> {
     let file = path.with_file_name("chat_template.jinja");
@@ -186,10 +192,6 @@ pub(super) fn beside(path: &Path) -> Result<String, ChatError> {
     let file = path.with_file_name("tokenizer_config.json");
     if !file.exists() {
         return Err(ChatError::NoTemplate);
-    }
-    #[derive(Deserialize)]
-    struct Config {
-        chat_template: Option<Json>,
     }
     let text = fs_err::read_to_string(&file).map_err(unreadable)?;
     let config: Config = serde_json::from_str(&text).map_err(unreadable)?;
