@@ -3,7 +3,10 @@
 //! A pause takes the job's lease away. Items at work are finished by whoever holds them, and no new ones are claimed, because only
 //! items of running jobs are.
 
-use latentd_domain::{JobId, autointerp::AutointerpSpec};
+use latentd_domain::{
+    JobId,
+    autointerp::{AutointerpSpec, Budget},
+};
 use sqlx::{Row, postgres::PgRow, types::Json};
 
 use crate::{
@@ -73,6 +76,25 @@ impl Jobs<'_> {
     /// # Errors
     /// [`Error::UnknownJob`], [`Error::JobEnded`], [`Error::JobNotPausable`].
     pub async fn request_pause(self, id: &JobId, reason: PauseReason) -> Result<Job, Error> {
+        self.pause(id, reason, None).await
+    }
+
+    /// Pauses a job whose budget is spent, unless it has another budget than `seen` by now. The job that comes back says whether it
+    /// is paused.
+    ///
+    /// # Errors
+    /// As [`Jobs::request_pause`].
+    pub async fn pause_spent(self, id: &JobId, seen: Budget) -> Result<Job, Error> {
+        self.pause(id, PauseReason::Budget, Some(seen)).await
+    }
+
+    /// Pauses a job, if it has the budget that was `seen`.
+    async fn pause(
+        self,
+        id: &JobId,
+        reason: PauseReason,
+        seen: Option<Budget>,
+    ) -> Result<Job, Error> {
         let mut transaction = self.0.pool().begin().await?;
         let job = read(&lock(&mut transaction, id).await?)?;
         if job.state.has_ended() {
@@ -83,6 +105,13 @@ impl Jobs<'_> {
         }
         if job.state == JobState::Paused || job.cancel_requested {
             return Ok(job);
+        }
+        if let Some(seen) = seen {
+            let spec: AutointerpSpec = serde_json::from_value(job.spec.clone())
+                .map_err(|error| Error::unreadable(TABLE, error))?;
+            if spec.budget != seen {
+                return Ok(job);
+            }
         }
         // Nobody reports any more, so this report has to be right.
         let found = counts::progress(&mut transaction, id).await?;

@@ -52,11 +52,7 @@ impl Made {
 /// Makes a provider.
 ///
 /// Fails with `PROVIDER_KEY_MISSING`, or for a local model with `UNKNOWN_MODEL` or `WRONG_MODEL_KIND`.
-pub(super) async fn made(
-    engine: &Handle,
-    keys: &Keys,
-    from: &NewProvider,
-) -> Result<Made, Error> {
+pub(super) async fn made(engine: &Handle, keys: &Keys, from: &NewProvider) -> Result<Made, Error> {
     let (provider, key): (Arc<dyn Provider>, _) = match from.kind {
         ProviderKind::Openai => {
             let key = key(keys, from).await?;

@@ -133,6 +133,13 @@ impl Registry {
         }
     }
 
+    /// Lets no more calls begin, because the server ends.
+    pub(crate) fn close(&self) {
+        for entry in self.lock().providers.values() {
+            entry.registered.limiter.close();
+        }
+    }
+
     /// Reads the row of a provider again before it is next used. Its limiter stays: calls under way still count.
     pub(crate) fn forget(&self, id: &ProviderId) {
         if let Some(entry) = self.lock().providers.get_mut(id)

@@ -184,13 +184,17 @@ impl Limiter {
         state.paused_until = Some(state.paused_until.map_or(until, |old| old.max(until)));
     }
 
-    /// Waits until a call may be made that takes about so many tokens.
-    pub async fn acquire(&self, tokens_estimate: u64) -> Permit<'_> {
-        // The semaphore is never closed.
-        let slot = Arc::clone(&self.slots.free).acquire_owned().await.ok();
+    /// Lets no more calls begin; those that wait for their turn are told so. Calls under way go on.
+    pub fn close(&self) {
+        self.slots.free.close();
+    }
+
+    /// Waits until a call may be made that takes about so many tokens. `None` once the limiter is closed.
+    pub async fn acquire(&self, tokens_estimate: u64) -> Option<Permit<'_>> {
+        let slot = Arc::clone(&self.slots.free).acquire_owned().await.ok()?;
         let permit = Permit {
             limiter: self,
-            slot,
+            slot: Some(slot),
             estimate: tokens_estimate,
         };
         self.requests.take(1.0).await;
@@ -199,7 +203,7 @@ impl Limiter {
             let until = self.state().paused_until;
             match until {
                 Some(until) if until > Instant::now() => sleep_until(until).await,
-                _ => return permit,
+                _ => return (!self.slots.free.is_closed()).then_some(permit),
             }
         }
     }
@@ -257,7 +261,9 @@ impl Provider for Limited {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Exchanged, CallError>> {
         async move {
-            let mut permit = self.limiter.acquire(estimate(call)).await;
+            let Some(mut permit) = self.limiter.acquire(estimate(call)).await else {
+                return Err(CallError::never(Reason::ShuttingDown, "not sent"));
+            };
             let result = self.provider.call(call, key).await;
             match &result {
                 Ok(exchanged) => permit.settle(exchanged.usage),
@@ -394,7 +400,7 @@ mod tests {
     async fn what_a_call_took_counts() {
         let limiter = Limiter::new(limits(100, 0, 6000));
         let mut permit = limiter.acquire(100).await;
-        permit.settle(Usage {
+        permit.as_mut().unwrap().settle(Usage {
             prompt_tokens: 2000,
             completion_tokens: 1100,
         });

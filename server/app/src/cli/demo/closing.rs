@@ -90,6 +90,7 @@ fn calls(place: &Place, address: SocketAddr, lead: &str) -> String {
   {program} {option}encode --sae {sae} \"The capital of France is Paris\"
   {program} {option}examples --sae {sae} {latent} --mode quantile
   {program} {option}cache stats --sae {sae} --sort max
+  {program} {option}explain {sae} --latents {latent} --provider local --scorer detection
 
 From Python (pip install ./client/python):
 

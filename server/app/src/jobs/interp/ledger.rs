@@ -61,6 +61,11 @@ impl Ledger {
         state.since.micros += micros;
     }
 
+    /// The budget that it goes by.
+    pub(super) fn budget(&self) -> Budget {
+        self.lock().budget
+    }
+
     /// What this process wrote down since the database was last asked: to be handed to [`Ledger::refresh`].
     pub(super) fn mark(&self) -> Spent {
         self.lock().since

@@ -115,9 +115,9 @@ async fn of_neighbours(
             centring: plan.centring,
             exclude: &exclude,
         };
-        let found =
-            this.cache
-                .silent_windows_of(&this.sae, latent, &neighbours, &query)?;
+        let found = this
+            .cache
+            .silent_windows_of(&this.sae, latent, &neighbours, &query)?;
         Ok(found
             .into_iter()
             .map(|found| {

@@ -82,6 +82,12 @@ impl Work {
     ) -> Result<Arc<Registered>, Trouble> {
         let id =
             id.ok_or_else(|| Error::new(Reason::UnknownProvider, "the job has no provider"))?;
-        Ok(self.app().providers.get(id).await?)
+        match self.app().providers.get(id).await {
+            Err(error) if error.reason() == Reason::ProviderKeyMissing => {
+                tracing::warn!(provider = %id, job = %self.exchanges.job, %error, "nobody can be asked: the job waits");
+                Err(self.exchanges.pause_for_provider().await)
+            }
+            found => Ok(found?),
+        }
     }
 }

@@ -274,6 +274,7 @@ impl Workers {
 
     /// Waits for what is under way, and says that this process is no more.
     async fn drain(&self) {
+        self.app.providers.close();
         let all = self.app.config.interp.max_items as u32;
         let mut beat = tokio::time::interval(HEARTBEAT);
         let last = self.room.acquire_many(all);
