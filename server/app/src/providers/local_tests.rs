@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use latentd_autointerp::provider::Again::Never;
 use latentd_engine::{Engine, Options};
 use tempfile::TempDir;
 
@@ -175,7 +176,6 @@ async fn what_cannot_be_answered_says_why() {
         let error = provider.call(call, "key").await.unwrap_err();
         (error.reason, error.again)
     };
-    use latentd_autointerp::provider::Again::Never;
     let question = vec![Message::user("the cat")];
     let plain = bench.provider("plain");
     let call = chat(question.clone(), 5);

@@ -18,9 +18,11 @@ mod portable_past;
 
 #[cfg(not(feature = "cuda"))]
 pub(crate) use cpu::ops::{
-    AttentionScratch, Continued, Dense, LayerPast, Matrix, Rotation, Table, Vector, add, attention,
-    attention_past, full_attention, layer_norm, rms_norm,
+    AttentionScratch, Dense, Matrix, Rotation, Table, Vector, add, attention, attention_past,
+    full_attention, layer_norm, rms_norm,
 };
+#[cfg(not(feature = "cuda"))]
+pub(crate) use cpu::past::{Continued, LayerPast};
 #[cfg(feature = "cuda")]
 pub(crate) use portable::{
     AttentionScratch, Dense, Matrix, Rotation, Table, Vector, add, attention, full_attention,

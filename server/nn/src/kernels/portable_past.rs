@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::{
         device::{Device, host_view},
-        kernels::cpu::ops,
+        kernels::cpu::{ops, past},
     };
 
     /// Two sequences in three passes, with the kernels of the CPU and with burn's operations.
@@ -154,8 +154,8 @@ mod tests {
         for turn in [false, true] {
             let mut pasts = [LayerPast::new(heads, 60), LayerPast::new(heads, 60)];
             let mut cpu_pasts = [
-                ops::LayerPast::new(heads, 60),
-                ops::LayerPast::new(heads, 60),
+                past::LayerPast::new(heads, 60),
+                past::LayerPast::new(heads, 60),
             ];
             let mut lengths = [0, 0];
             for counts in [[5, 40], [1, 1], [7, 0]] {
@@ -184,7 +184,7 @@ mod tests {
                 let mut sequences: Vec<_> = cpu_pasts
                     .iter_mut()
                     .zip(lengths)
-                    .map(|(past, length)| ops::Continued { past, length })
+                    .map(|(past, length)| past::Continued { past, length })
                     .collect();
                 let setting = (heads, turn.then_some(&cpu_rotation));
                 ops::attention_past(
@@ -211,7 +211,7 @@ mod tests {
                 }
                 // What comes next goes on from copies.
                 let (mut copy, mut cpu_copy) =
-                    (LayerPast::new(heads, 60), ops::LayerPast::new(heads, 60));
+                    (LayerPast::new(heads, 60), past::LayerPast::new(heads, 60));
                 copy.copy_front(&pasts[0], lengths[0]);
                 cpu_copy.copy_front(&cpu_pasts[0], lengths[0]);
                 (pasts[0], cpu_pasts[0]) = (copy, cpu_copy);

@@ -10,7 +10,7 @@ mod microkernel;
 mod norm;
 pub(crate) mod ops;
 mod packed_matrix;
-mod past;
+pub(crate) mod past;
 mod rows;
 
 pub use epilogue::{Epilogue, Then};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-pub(crate) use super::past::{Continued, LayerPast};
 use super::{
     Epilogue, Layout, PackedMatrix, Then,
     attention::{self as kernel, Angles},
-    norm, past,
+    norm,
+    past::{self, Continued},
 };
 use crate::{
     device::{Device, HostView, Tensor, host_view},
