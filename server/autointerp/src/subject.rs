@@ -1,9 +1,6 @@
 //! What is explained and scored: a latent, with the examples that are shown of it.
 
-use latentd_domain::{
-    Reason, SaeName,
-    autointerp::ExampleId,
-};
+use latentd_domain::{Reason, SaeName, autointerp::ExampleId};
 
 /// A window of text that may be shown.
 #[derive(Clone, Debug, PartialEq)]

@@ -119,7 +119,9 @@ async fn a_sentence_encoder_is_a_model_without_saes_and_outlives_a_restart() {
     let model = server.client.load_model("encoder", &folder).await.unwrap();
     assert_eq!((model.family.as_str(), model.d_model), ("bert", 24));
     assert_eq!(model.hook_points, [""; 0]);
-    let refused = server.client.encode(EncodeRequest::new(["text"], "encoder/s"));
+    let refused = server
+        .client
+        .encode(EncodeRequest::new(["text"], "encoder/s"));
     assert_eq!(refused.await.unwrap_err().reason, "WRONG_MODEL_KIND");
     let sae = LoadSaeRequest::new("encoder", "s", golden("saes/topk").display().to_string());
     let refused = server.client.load_sae(sae).await.unwrap_err();
@@ -129,8 +131,15 @@ async fn a_sentence_encoder_is_a_model_without_saes_and_outlives_a_restart() {
     server.running.stop().await.unwrap();
     let server = on(dir, url, &[]).await;
     let after = server.client.model("encoder").await.unwrap();
-    assert_eq!((&after.digest, after.resident_bytes), (&model.digest, model.resident_bytes));
-    let tokens = server.client.tokenize("encoder", ["The cat."], None).await.unwrap();
+    assert_eq!(
+        (&after.digest, after.resident_bytes),
+        (&model.digest, model.resident_bytes)
+    );
+    let tokens = server
+        .client
+        .tokenize("encoder", ["The cat."], None)
+        .await
+        .unwrap();
     assert_eq!(tokens[0].tokens[0], "[CLS]");
     assert!(server.client.unload_model("encoder", false).await.unwrap() > 0);
 }

@@ -301,7 +301,10 @@ fn write_brown(tgz: &Path, to: &Path) -> Result<(), Error> {
 }
 
 /// Fills a folder that is either whole or not there.
-pub(super) fn write_folder(to: &Path, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+pub(super) fn write_folder(
+    to: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
     let partial = scratch(to.parent().unwrap_or(Path::new(".")))?;
     let inside = partial.path().join("folder");
     fs_err::create_dir(&inside)?;

@@ -102,10 +102,11 @@ impl Attempt {
     async fn run(self) {
         let job = &self.lease.job;
         tracing::info!(kind = %job.kind, attempt = job.attempts, "job at work");
+        // In boxes: an attempt is a large future, and few run at a time.
         let led = if job.kind == BUILD_CACHE {
-            self.build().await
+            Box::pin(self.build()).await
         } else {
-            self.lead().await
+            Box::pin(self.lead()).await
         };
         if let Err(error) = led {
             self.fail(Error::internal(format!("the spec cannot be read: {error}")))
@@ -130,7 +131,7 @@ impl Attempt {
             stopper: self.stopper.clone(),
             tracker: tracker.clone(),
         };
-        self.see_through(build.run(), &tracker).await;
+        Box::pin(self.see_through(build.run(), &tracker)).await;
         Ok(())
     }
 
@@ -147,7 +148,7 @@ impl Attempt {
             stopper: self.stopper.clone(),
             tracker: tracker.clone(),
         };
-        self.see_through(leader.run(), &tracker).await;
+        Box::pin(self.see_through(leader.run(), &tracker)).await;
         Ok(())
     }
 

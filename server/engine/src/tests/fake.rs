@@ -11,8 +11,8 @@ use std::{
 };
 
 use latentd_domain::{
-    Dtype, HookPoint, ModelInfo, ModelKind, Normalisation, SaeArchitecture, SaeInfo, Scale, Selection,
-    SelfTest, Site, SparseActivations,
+    Dtype, HookPoint, ModelInfo, ModelKind, Normalisation, SaeArchitecture, SaeInfo, Scale,
+    Selection, SelfTest, Site, SparseActivations,
 };
 use latentd_nn::{
     ComputeError, Device, Extension, LoadError, PackedTokens, Past, Tensor,

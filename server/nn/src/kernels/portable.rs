@@ -192,8 +192,12 @@ impl Rotation {
     pub(super) fn apply_from(&self, x: Tensor<4>, first: usize) -> Tensor<4> {
         let [batch, heads, seq, d_head] = x.dims();
         let half = d_head / 2;
-        let of_positions =
-            |angles: &Tensor<2>| angles.clone().slice([first..first + seq, 0..half]).unsqueeze::<4>();
+        let of_positions = |angles: &Tensor<2>| {
+            angles
+                .clone()
+                .slice([first..first + seq, 0..half])
+                .unsqueeze::<4>()
+        };
         let (cos, sin) = (of_positions(&self.cos), of_positions(&self.sin));
         let low = x.clone().slice([0..batch, 0..heads, 0..seq, 0..half]);
         let high = x.slice([0..batch, 0..heads, 0..seq, half..d_head]);

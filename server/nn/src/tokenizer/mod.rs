@@ -13,8 +13,8 @@ mod text;
 
 use std::{path::Path, sync::OnceLock};
 
-pub use chat::{ChatError, ChatMessage};
 use chat::ChatTemplate;
+pub use chat::{ChatError, ChatMessage};
 use definition::Definition;
 use latentd_domain::TokenSequence;
 use text::TokenTexts;
@@ -78,9 +78,7 @@ impl Tokenizer {
                 }
             })?;
         let template = file.metadata.string("tokenizer.chat_template");
-        let template = template
-            .map(str::to_owned)
-            .ok_or(ChatError::NoTemplate);
+        let template = template.map(str::to_owned).ok_or(ChatError::NoTemplate);
         let ends = ["eot_token_id", "eom_token_id"].map(|key| {
             let id = file.metadata.unsigned(&format!("tokenizer.ggml.{key}"));
             id.and_then(|id| u32::try_from(id).ok())

@@ -19,11 +19,11 @@ const TEST: u32 = 10;
 /// Tokens of an example.
 const WINDOW: u32 = 24;
 
-/// Explains and scores the first of `latents`. `encoder` is the folder of a sentence encoder, where there is one.
+/// Explains and scores the first of `latents`, of an SAE over a cache. `encoder` is the folder of a sentence encoder, where there
+/// is one.
 pub(super) async fn show(
     client: &Client,
-    sae: &Sae,
-    cache: &Cache,
+    (sae, cache): (&Sae, &Cache),
     latents: &[u32],
     encoder: Option<&str>,
     steps: &Steps,

@@ -313,6 +313,6 @@ async fn show(
     let cache = build::cache(&client, &sae, &assets.text, args.tokens, steps).await?;
     let latents = prompts::show(&client, &sae, &cache, steps.out()).await?;
     let encoder = assets.encoder.as_deref();
-    interpret::show(&client, &sae, &cache, &latents, encoder, steps).await?;
+    interpret::show(&client, (&sae, &cache), &latents, encoder, steps).await?;
     Ok(latents)
 }

@@ -111,7 +111,7 @@ async fn write_answers(
         let (answers, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         let exchanges = app.store.exchanges();
         let written = persist(&app, || exchanges.answer(&answers, process)).await;
-        let outcome = written.map(|_| ()).map_err(stop);
+        let outcome = written.map_err(stop);
         for waiting in waiting {
             let _ = waiting.send(outcome);
         }

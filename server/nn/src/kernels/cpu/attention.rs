@@ -254,12 +254,7 @@ impl Pass<'_> {
     fn rotated(self, row: usize, position: usize, column: usize, out: &mut [f32]) {
         let d_head = self.heads.d_head;
         let start = row * self.heads.qkv_width() + column;
-        rotate(
-            &self.qkv[start..start + d_head],
-            self.angles,
-            position,
-            out,
-        );
+        rotate(&self.qkv[start..start + d_head], self.angles, position, out);
     }
 }
 
