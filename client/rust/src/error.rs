@@ -174,10 +174,13 @@ fn code_name<S: Serializer>(code: &Code, serializer: S) -> std::result::Result<S
 /// The status code, where a broken connection is `Unavailable`.
 ///
 /// Only a status that was made on this side has a source. tonic then reports a connection that broke in the middle of a
-/// reply as `Unknown` or `Internal`, though trying again is all that is needed.
+/// reply as `Unknown` or `Internal`, and one that closed before it began as `Cancelled`, though trying again is all that is
+/// needed.
 fn code(status: &Status) -> Code {
     match status.code() {
-        Code::Unknown | Code::Internal if status.source().is_some() => Code::Unavailable,
+        Code::Unknown | Code::Internal | Code::Cancelled if status.source().is_some() => {
+            Code::Unavailable
+        }
         code => code,
     }
 }

@@ -14,10 +14,10 @@ use crate::harness::{
 async fn a_full_disk_fails_the_job_and_nothing_else() {
     let server = small().await;
     let folder = corpus::folder(server.path(), 20, 200);
-    // Writing to /dev/full fails as a full disk does; the scratch file of the token table leads there.
+    // Writing to /dev/full fails as a full disk does; the scratch file of the token ids leads there.
     let cache = server.path().join("caches/full");
     fs_err::create_dir_all(&cache).unwrap();
-    symlink("/dev/full", cache.join("tokens.safetensors.tmp")).unwrap();
+    symlink("/dev/full", cache.join("tokens.ids.tmp")).unwrap();
     let corpus = Corpus::new([folder.display().to_string()]);
     let job = server
         .client

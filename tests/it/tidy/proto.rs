@@ -72,7 +72,7 @@ fn message_elements(
         if nested
             .options
             .as_ref()
-            .is_some_and(|options| options.map_entry())
+            .is_some_and(prost_types::MessageOptions::map_entry)
         {
             continue;
         }

@@ -71,8 +71,8 @@ impl Call {
     }
 }
 
-/// Submits all at once and waits for all, in order.
-async fn all(handle: &Handle, works: Vec<GenerateWork>) -> Vec<Result<GenerateOutput, Error>> {
+/// Submits all and waits for all, in order.
+async fn all(handle: Handle, works: Vec<GenerateWork>) -> Vec<Result<GenerateOutput, Error>> {
     let mut set = tokio::task::JoinSet::new();
     for (index, work) in works.into_iter().enumerate() {
         let handle = handle.clone();
@@ -81,6 +81,18 @@ async fn all(handle: &Handle, works: Vec<GenerateWork>) -> Vec<Result<GenerateOu
     let mut answers = set.join_all().await;
     answers.sort_by_key(|(index, _)| *index);
     answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// The same, submitted while the device is busy, so that they begin together.
+async fn at_once(bench: &Bench, works: Vec<GenerateWork>) -> Vec<Result<GenerateOutput, Error>> {
+    let mut busy = Answers::new();
+    bench.occupy(&mut busy).await;
+    let (mut answers, count) = (tokio::task::JoinSet::new(), works.len());
+    answers.spawn(all(bench.handle.clone(), works));
+    until(|| bench.handle.queued() == count).await;
+    bench.script.open_gate();
+    collect(busy).await;
+    answers.join_next().await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -111,7 +123,7 @@ async fn each_gets_what_it_gets_alone_and_steps_are_shared() {
     assert_eq!(alone[1].0, expected(&works[1].prompt, 20));
     assert_ne!(alone[3].0, expected(&works[3].prompt, 20));
     bench.script.take_passes();
-    let together = all(&bench.handle, works).await;
+    let together = at_once(&bench, works).await;
     for (together, alone) in together.into_iter().zip(alone) {
         let output = together.unwrap();
         assert!(output.cost.batch_requests > 1, "{:?}", output.cost);
@@ -238,7 +250,7 @@ async fn a_failure_is_its_own_alone() {
     works.push(generate(&[1, FAILS, 2], 6));
     works.push(generate(&[3; 40], 6));
     works.push(generate(&[1, PANICS], 6));
-    let answers = all(&bench.handle, works).await;
+    let answers = at_once(&bench, works).await;
     for (n, answer) in answers[..8].iter().enumerate() {
         let output = answer.as_ref().unwrap();
         assert_eq!(output.ids, expected(&[n as u32; 12], 6), "{n}");
@@ -282,7 +294,7 @@ async fn more_than_there_is_room_for_waits() {
     let works: Vec<GenerateWork> = (0..6)
         .map(|n| generate(&[n, n + 1], 30 + n as usize * 5))
         .collect();
-    for (n, answer) in all(&bench.handle, works).await.into_iter().enumerate() {
+    for (n, answer) in at_once(&bench, works).await.into_iter().enumerate() {
         let n = n as u32;
         assert_eq!(
             answer.unwrap().ids,
@@ -380,7 +392,7 @@ async fn real_models_generate_what_transformers_does() {
         model: case.model.parse().unwrap(),
         ..generate(&case.prompt, case.generated.len())
     });
-    let answers = all(&handle, works.collect()).await;
+    let answers = all(handle.clone(), works.collect()).await;
     for (case, answer) in cases.iter().zip(answers) {
         let answer = answer.unwrap();
         let ids: Vec<u32> = case.generated.iter().map(|chosen| chosen.id).collect();
