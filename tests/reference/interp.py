@@ -60,6 +60,11 @@ DELPHI = {
 }
 
 
+def exact(row):
+    """A row whose `real` columns are what the database holds: it prints the shortest text that reads as the same `real`."""
+    return row | {name: [float(np.float32(value)) for value in row[name]] for name in ("truth", "predicted")}
+
+
 def read(source):
     """The scores, each with its rows as `examples`."""
     if "://" in source:
@@ -70,7 +75,7 @@ def read(source):
         lines = pathlib.Path(source).read_text().splitlines()
     scores = [SimpleNamespace(**json.loads(line)) for line in lines if line]
     for score in scores:
-        score.examples = [SimpleNamespace(**row) for row in score.examples]
+        score.examples = [SimpleNamespace(**exact(row)) for row in score.examples]
         score.interval = None if score.ci_low is None else (score.ci_low, score.ci_high)
     return scores
 
