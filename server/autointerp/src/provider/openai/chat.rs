@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     OpenAi,
+    dialect::Spoken,
     http::Path,
     refusal::excerpt,
     wire::{self, ChatChoice, ChatReply},
@@ -29,8 +30,15 @@ impl OpenAi {
         can: Capabilities,
         key: &str,
     ) -> Result<Exchanged, CallError> {
-        let body = body(&self.model, chat, can);
-        let reply: ChatReply = self.http.post(CHAT, &body, key).await?;
+        let reply: ChatReply = loop {
+            let spoken = self.dialect.now();
+            let body = body(&self.model, chat, can, spoken);
+            match self.http.post(CHAT, &body, key).await {
+                // A request that was refused was not answered, and is not paid for.
+                Err(refusal) if self.dialect.learn(spoken, &refusal) => {}
+                reply => break reply?,
+            }
+        };
         let contents = chat.messages.iter().map(|message| message.content.len());
         let prompt = limit::tokens(contents.sum());
         let (answer, usage) = read(reply, prompt)?;
@@ -46,12 +54,10 @@ pub(super) fn seed(seed: u64) -> u64 {
     seed & 0x7fff_ffff
 }
 
-fn body(model: &str, chat: &Chat, can: Capabilities) -> Value {
+fn body(model: &str, chat: &Chat, can: Capabilities, spoken: Spoken) -> Value {
     let mut body = json!({
         "model": model,
         "messages": chat.messages,
-        "temperature": chat.temperature,
-        "max_tokens": chat.max_tokens,
         "seed": seed(chat.seed),
         "stream": false,
     });
@@ -60,6 +66,9 @@ fn body(model: &str, chat: &Chat, can: Capabilities) -> Value {
             fields.insert(name.to_owned(), value);
         }
     };
+    for (name, value) in spoken.fields(chat) {
+        set(name, value);
+    }
     if let Some(schema) = chat.schema.as_ref().filter(|_| can.json_schema) {
         let schema = json!({ "name": "answer", "strict": true, "schema": schema });
         set(
@@ -129,14 +138,15 @@ mod tests {
 
     #[test]
     fn what_an_endpoint_cannot_do_is_not_asked() {
-        let plain = body("m", &chat(), Capabilities::default());
+        let plain = body("m", &chat(), Capabilities::default(), Spoken::default());
         assert!(plain.get("response_format").is_none() && plain.get("logprobs").is_none());
         let can = Capabilities {
             json_schema: true,
             chat_logprobs: true,
             ..Capabilities::default()
         };
-        let body = serde_json::to_string_pretty(&body("m", &chat(), can)).unwrap();
+        let body =
+            serde_json::to_string_pretty(&body("m", &chat(), can, Spoken::default())).unwrap();
         insta::assert_snapshot!(body, @r#"
         {
           "logprobs": true,

@@ -4,6 +4,7 @@
 //! ways to get them, and finds out once which one the endpoint has.
 
 mod chat;
+mod dialect;
 mod http;
 #[cfg(test)]
 mod outcomes;
@@ -22,7 +23,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-use self::{http::Http, score_text::Method};
+use self::{dialect::Dialect, http::Http, score_text::Method};
 use super::{CallError, Provider};
 use crate::{Call, call::Exchanged};
 
@@ -101,6 +102,7 @@ pub struct OpenAi {
     model: String,
     capabilities: Capabilities,
     http: Http,
+    dialect: Dialect,
     method: OnceCell<Option<Method>>,
 }
 
@@ -122,6 +124,7 @@ impl OpenAi {
             model: config.model,
             capabilities: config.capabilities,
             http: Http::new(&base, config.key, config.timeout)?,
+            dialect: Dialect::default(),
             method: OnceCell::new(),
         })
     }
