@@ -22,7 +22,7 @@ use latentd_store::{
 };
 
 use super::{
-    ledger::{Ledger, Reserved},
+    ledger::{Ledger, Room},
     writer::Writer,
 };
 use crate::{
@@ -34,6 +34,8 @@ use crate::{
 
 /// Pause before looking again at an exchange that is under way elsewhere.
 const ELSEWHERE: Duration = Duration::from_millis(500);
+/// Pause before asking again for room in a budget that calls under way may use up.
+const TAKEN: Duration = Duration::from_millis(200);
 /// Longest that a call can take, its wait for its turn included. A call of a process that died is begun again much sooner.
 const LONGEST: Duration = Duration::from_hours(24);
 /// How long work waits in the queue when the server itself is the trouble.
@@ -121,9 +123,16 @@ impl Exchanges {
             if provider.limiter.in_flight() == 0 {
                 return Err(Trouble::Elsewhere);
             }
-            let Some(_reserved) = self.reserve().await? else {
-                self.pause_spent().await?;
-                continue;
+            let _reserved = match self.reserve().await? {
+                Room::Reserved(reserved) => reserved,
+                Room::Taken => {
+                    tokio::time::sleep(TAKEN).await;
+                    continue;
+                }
+                Room::Spent => {
+                    self.pause_spent().await?;
+                    continue;
+                }
             };
             match self.begin(provider, call, &hash).await? {
                 Begun::Answered(stored) => {
@@ -141,9 +150,10 @@ impl Exchanges {
     }
 
     /// Room in the budget for one call. Before it says that there is none it asks the database: somebody may have raised it.
-    async fn reserve(&self) -> Result<Option<Reserved<'_>>, Trouble> {
-        if let Some(reserved) = self.ledger.reserve() {
-            return Ok(Some(reserved));
+    async fn reserve(&self) -> Result<Room<'_>, Trouble> {
+        let room = self.ledger.reserve();
+        if !matches!(room, Room::Spent) {
+            return Ok(room);
         }
         let (jobs, interp) = (self.app.store.jobs(), self.app.store.interp());
         let mark = self.ledger.mark();

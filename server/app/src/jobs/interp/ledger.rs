@@ -33,23 +33,28 @@ impl Ledger {
         }
     }
 
-    /// Room for one call, given back when it is dropped; `None` if the budget is spent.
+    /// Room for one call, given back when it is dropped.
     ///
     /// Calls under way count as calls, so that a budget of calls is held exactly; what they cost is not known before they end.
-    pub(super) fn reserve(&self) -> Option<Reserved<'_>> {
+    pub(super) fn reserve(&self) -> Room<'_> {
         let mut state = self.lock();
         let spent = |of: fn(&Spent) -> u64| of(&state.stored) + of(&state.since);
-        let calls = spent(|spent| spent.calls) + state.under_way;
+        let calls = spent(|spent| spent.calls);
         let tokens = spent(|spent| spent.prompt_tokens + spent.completion_tokens);
         let micros = state.stored.micros + state.since.micros;
         let within = state.budget.calls.is_none_or(|most| calls < most)
             && state.budget.tokens.is_none_or(|most| tokens < most)
             && state.budget.micros.is_none_or(|most| micros < most);
-        within.then(|| {
-            state.under_way += 1;
-            drop(state);
-            Reserved(self)
-        })
+        if !within {
+            return Room::Spent;
+        }
+        let most = state.budget.calls;
+        if most.is_some_and(|most| calls + state.under_way >= most) {
+            return Room::Taken;
+        }
+        state.under_way += 1;
+        drop(state);
+        Room::Reserved(Reserved(self))
     }
 
     /// Writes down a call, once it is in the database.
@@ -89,6 +94,17 @@ impl Ledger {
     }
 }
 
+/// Whether a call may be made.
+#[derive(Debug)]
+pub(super) enum Room<'a> {
+    /// It may.
+    Reserved(Reserved<'a>),
+    /// Not now: calls under way may take all that is left, or give some back.
+    Taken,
+    /// The budget is spent.
+    Spent,
+}
+
 /// Room for one call.
 #[derive(Debug)]
 pub(super) struct Reserved<'a>(&'a Ledger);
@@ -113,17 +129,18 @@ mod tests {
     #[test]
     fn a_budget_of_calls_is_held_exactly() {
         let ledger = Ledger::new(calls(2));
-        let first = ledger.reserve().unwrap();
-        let second = ledger.reserve().unwrap();
-        assert!(ledger.reserve().is_none(), "two are under way");
+        let first = ledger.reserve();
+        let second = ledger.reserve();
+        assert!(matches!(ledger.reserve(), Room::Taken), "two are under way");
         drop(first);
         ledger.spent(Usage::default(), 0);
-        assert!(ledger.reserve().is_none(), "one was made, one is under way");
+        assert!(matches!(ledger.reserve(), Room::Taken), "one was made");
         drop(second);
-        assert!(
-            ledger.reserve().is_some(),
-            "the second failed: there is room"
-        );
+        let third = ledger.reserve();
+        assert!(matches!(third, Room::Reserved(_)), "the second failed");
+        ledger.spent(Usage::default(), 0);
+        drop(third);
+        assert!(matches!(ledger.reserve(), Room::Spent));
     }
 
     #[test]
@@ -133,10 +150,10 @@ mod tests {
             ..Budget::default()
         });
         ledger.spent(Usage::default(), 9);
-        assert!(ledger.reserve().is_some());
+        assert!(matches!(ledger.reserve(), Room::Reserved(_)));
         ledger.spent(Usage::default(), 1);
-        assert!(ledger.reserve().is_none());
+        assert!(matches!(ledger.reserve(), Room::Spent));
         ledger.refresh(ledger.mark(), Budget::default(), Spent::default());
-        assert!(ledger.reserve().is_some(), "the budget was lifted");
+        assert!(matches!(ledger.reserve(), Room::Reserved(_)), "lifted");
     }
 }
