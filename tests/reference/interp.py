@@ -164,8 +164,8 @@ def main(source):
         )
         firing = {score.latent: score.firing_tokens for score in group}
         said = summary(group, firing)
-        if scorer in CLASSIFIERS:
-            rows = frame(group)
+        rows = frame(group) if scorer in CLASSIFIERS else None
+        if rows is not None and rows.prediction.notna().any():  # delphi's functions need a prediction
             counts = compute_confusion(rows)
             measures = compute_classification_metrics(counts)
             tokens = torch.zeros(max(firing) + 1, dtype=torch.int64)
