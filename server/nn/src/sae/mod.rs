@@ -15,7 +15,9 @@ use std::path::Path;
 use latentd_domain::{HookPoint, SaeInfo, Scale, Selection, SparseActivations};
 use rayon::prelude::*;
 
-pub(crate) use self::arch::{ActivationRule, LANES, LatentVector, Rule};
+#[cfg(any(test, not(feature = "cuda")))]
+pub(crate) use self::arch::{ActivationRule, LANES};
+pub(crate) use self::arch::{LatentVector, Rule};
 #[cfg(test)]
 pub(crate) use self::arch::{Gated, JumpRelu, Standard, TopK};
 pub use self::latent::{Direction, LatentLists, LatentReport};

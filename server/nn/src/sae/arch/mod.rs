@@ -23,6 +23,10 @@ pub(crate) use self::{
 };
 
 /// What turns products into activations, latent by latent.
+#[cfg_attr(
+    all(feature = "cuda", not(test)),
+    expect(dead_code, reason = "a GPU applies the rules to tensors")
+)]
 pub(crate) trait ActivationRule: Sync {
     /// Replaces the products of the latents `LANES · chunk ..` by their activations: above 0 where a latent fires, not above 0
     /// (or NaN, where there is no such latent) where it does not.
