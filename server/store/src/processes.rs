@@ -51,6 +51,15 @@ impl Processes<'_> {
         })
     }
 
+    /// How many processes are alive.
+    pub async fn alive(self) -> Result<u32, Error> {
+        let count: i64 =
+            sqlx::query_scalar("select count(*) from process where lease_until > now()")
+                .fetch_one(self.0.pool())
+                .await?;
+        Ok(count.max(0) as u32)
+    }
+
     /// Says that `owner` stops in good order: what it had under way may be begun again at once. Work items are given back by
     /// [`Leases::release`](crate::leases::Leases::release).
     pub async fn leave(self, owner: Owner) -> Result<(), Error> {

@@ -8,3 +8,4 @@ mod pause;
 mod refused;
 mod score;
 mod search;
+mod servers;

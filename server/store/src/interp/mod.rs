@@ -160,12 +160,25 @@ impl Interp<'_> {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<WorkItem>, Error> {
+        self.claim_except(owner, lease, limit, &[]).await
+    }
+
+    /// The same, but no items of the jobs `without`: those that this process cannot work on.
+    pub async fn claim_except(
+        self,
+        owner: Owner,
+        lease: Duration,
+        limit: u32,
+        without: &[JobId],
+    ) -> Result<Vec<WorkItem>, Error> {
         // First each job's share; what that leaves goes to whoever has more.
-        let (mut items, jobs) = self.claim_share(owner, lease, limit, Share::Even).await?;
+        let (mut items, jobs) = self
+            .claim_share(owner, lease, limit, (Share::Even, without))
+            .await?;
         let taken = items.len() as u32;
         if taken < limit && jobs > 1 {
             let (more, _) = self
-                .claim_share(owner, lease, limit - taken, Share::Oldest)
+                .claim_share(owner, lease, limit - taken, (Share::Oldest, without))
                 .await?;
             items.extend(more);
         }
@@ -179,12 +192,13 @@ impl Interp<'_> {
         owner: Owner,
         lease: Duration,
         limit: u32,
-        share: Share,
+        (share, without): (Share, &[JobId]),
     ) -> Result<(Vec<WorkItem>, i64), Error> {
+        let without: Vec<&str> = without.iter().map(JobId::id).collect();
         let rows = sqlx::query(
             "with open as (
                  select id, create_time, count(*) over () as jobs from job
-                 where state = 'running' and kind = any($1) and not cancel_requested),
+                 where state = 'running' and kind = any($1) and not cancel_requested and id <> all($6)),
              c as (
                  select w.job_id, w.ord, open.jobs from open cross join lateral (
                      select job_id, ord from work_item
@@ -204,6 +218,7 @@ impl Interp<'_> {
         .bind(owner.0)
         .bind(lease.as_secs_f64())
         .bind(share == Share::Even)
+        .bind(without)
         .fetch_all(self.0.pool())
         .await?;
         let jobs = rows.first().map_or(Ok(0), |row| row.try_get("jobs"))?;

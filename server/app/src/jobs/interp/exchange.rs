@@ -60,6 +60,8 @@ pub(super) enum Trouble {
     Paused,
     /// This server has no share in the provider's limits: others work on it.
     Elsewhere,
+    /// This server lacks the model or the cache: others work on it.
+    Unable,
     /// The work is to stop.
     Stopped(Stop),
 }

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use latentd_autointerp::provider::{Again, limit::Share};
@@ -33,6 +33,8 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Items that are claimed at once.
 const CLAIM: usize = 128;
+/// How long a job is let alone that this process lacks something for.
+const UNABLE: Duration = Duration::from_secs(30);
 /// Longest time that an item waits in the queue after trouble.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
@@ -43,6 +45,8 @@ pub(crate) struct Workers {
     owner: Owner,
     writer: Writer,
     jobs: Arc<Mutex<HashMap<JobId, Arc<Work>>>>,
+    /// Jobs that this process lacks something for, and when it found out.
+    unable: Arc<Mutex<HashMap<JobId, Instant>>>,
     room: Arc<Semaphore>,
     /// An item ended: others may wait for it, or for its room.
     ended: Arc<Notify>,
@@ -56,6 +60,7 @@ impl Workers {
             writer: Writer::start(&app, owner),
             owner,
             jobs: Arc::default(),
+            unable: Arc::default(),
             room: Arc::new(Semaphore::new(app.config.interp.max_items)),
             ended: Arc::default(),
             app,
@@ -100,7 +105,10 @@ impl Workers {
             return Ok(0);
         }
         let interp = self.app.store.interp();
-        let items = interp.claim(self.owner, LEASE, most as u32).await?;
+        let unable = self.unable();
+        let items = interp
+            .claim_except(self.owner, LEASE, most as u32, &unable)
+            .await?;
         let count = items.len();
         for item in items {
             // Only this task takes permits, so there is one for each item.
@@ -154,7 +162,9 @@ impl Workers {
         match trouble {
             // Whoever has it now goes on with it.
             Trouble::Stopped(Stop::LeaseLost | Stop::Cancelled) => {}
-            Trouble::Stopped(Stop::Draining) | Trouble::Paused => self.give_back(claimed).await,
+            Trouble::Stopped(Stop::Draining) | Trouble::Paused | Trouble::Unable => {
+                self.give_back(claimed).await;
+            }
             Trouble::Elsewhere => {
                 // Not at once again: others have the turn now.
                 tokio::time::sleep(HEARTBEAT).await;
@@ -201,12 +211,30 @@ impl Workers {
         let job = persist(&self.app, || jobs.get(id)).await?;
         let spec = serde_json::from_value(job.spec)
             .map_err(|error| Error::internal(format!("the spec cannot be read: {error}")))?;
-        let work = Work::open(&self.app, id.clone(), spec, self.writer.clone()).await?;
+        let work = Work::open(&self.app, id.clone(), spec, self.writer.clone())
+            .await
+            .map_err(|error| self.lacks(id, &error))?;
         let mut known = self.lock();
         // Another item may have opened it meanwhile.
         Ok(Arc::clone(
             known.entry(id.clone()).or_insert_with(|| Arc::new(work)),
         ))
+    }
+
+    /// This process cannot read what the job is about: others can, or its leader would have ended it. It is let alone for a while.
+    fn lacks(&self, id: &JobId, error: &Error) -> Trouble {
+        let mut unable = self.unable.lock().unwrap_or_else(PoisonError::into_inner);
+        if unable.insert(id.clone(), Instant::now()).is_none() {
+            tracing::warn!(job = %id, %error, "this server cannot work on the job; others may");
+        }
+        Trouble::Unable
+    }
+
+    /// The jobs that are let alone.
+    fn unable(&self) -> Vec<JobId> {
+        let mut unable = self.unable.lock().unwrap_or_else(PoisonError::into_inner);
+        unable.retain(|_, found| found.elapsed() < UNABLE);
+        unable.keys().cloned().collect()
     }
 
     fn known(&self, id: &JobId) -> Option<Arc<Work>> {
