@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::{App, Shared},
     grpc::error::Error,
-    jobs::Stopper,
+    jobs::{Stopper, runner::persist},
     providers::Registered,
 };
 
@@ -84,6 +84,15 @@ impl Work {
             id.ok_or_else(|| Error::new(Reason::UnknownProvider, "the job has no provider"))?;
         match self.app().providers.get(id).await {
             Err(error) if error.reason() == Reason::ProviderKeyMissing => {
+                tracing::warn!(provider = %id, job = %self.exchanges.job, %error, "nobody can be asked: the job waits");
+                Err(self.exchanges.pause_for_provider().await)
+            }
+            // A resident model that is not: other servers may have it.
+            Err(error) if error.reason() == Reason::UnknownModel => {
+                let processes = self.app().store.processes();
+                if persist(self.app(), || processes.alive()).await? > 1 {
+                    return Err(Trouble::Unable);
+                }
                 tracing::warn!(provider = %id, job = %self.exchanges.job, %error, "nobody can be asked: the job waits");
                 Err(self.exchanges.pause_for_provider().await)
             }

@@ -162,9 +162,11 @@ impl Workers {
         match trouble {
             // Whoever has it now goes on with it.
             Trouble::Stopped(Stop::LeaseLost | Stop::Cancelled) => {}
-            Trouble::Stopped(Stop::Draining) | Trouble::Paused | Trouble::Unable => {
+            Trouble::Unable => {
+                self.let_alone(&claimed.job);
                 self.give_back(claimed).await;
             }
+            Trouble::Stopped(Stop::Draining) | Trouble::Paused => self.give_back(claimed).await,
             Trouble::Elsewhere => {
                 // Not at once again: others have the turn now.
                 tokio::time::sleep(HEARTBEAT).await;
@@ -213,7 +215,10 @@ impl Workers {
             .map_err(|error| Error::internal(format!("the spec cannot be read: {error}")))?;
         let work = Work::open(&self.app, id.clone(), spec, self.writer.clone())
             .await
-            .map_err(|error| self.lacks(id, &error))?;
+            .map_err(|error| {
+                tracing::warn!(job = %id, %error, "this server cannot work on the job; others may");
+                Trouble::Unable
+            })?;
         let mut known = self.lock();
         // Another item may have opened it meanwhile.
         Ok(Arc::clone(
@@ -221,13 +226,10 @@ impl Workers {
         ))
     }
 
-    /// This process cannot read what the job is about: others can, or its leader would have ended it. It is let alone for a while.
-    fn lacks(&self, id: &JobId, error: &Error) -> Trouble {
+    /// Claims no items of a job for a while: this process lacks something for it. Others have it, or the job's leader ends it.
+    fn let_alone(&self, id: &JobId) {
         let mut unable = self.unable.lock().unwrap_or_else(PoisonError::into_inner);
-        if unable.insert(id.clone(), Instant::now()).is_none() {
-            tracing::warn!(job = %id, %error, "this server cannot work on the job; others may");
-        }
-        Trouble::Unable
+        unable.insert(id.clone(), Instant::now());
     }
 
     /// The jobs that are let alone.
