@@ -17,9 +17,9 @@ use rayon::prelude::*;
 
 #[cfg(any(test, not(feature = "cuda")))]
 pub(crate) use self::arch::{ActivationRule, LANES};
-pub(crate) use self::arch::{LatentVector, Rule};
 #[cfg(test)]
 pub(crate) use self::arch::{Gated, JumpRelu, Standard, TopK};
+pub(crate) use self::arch::{LatentVector, Rule};
 pub use self::latent::{Direction, LatentLists, LatentReport};
 use self::{
     arch::{Decoder, InputPipeline, input::TokenStatistics},
