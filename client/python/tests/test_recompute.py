@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentd._interp import ScoreExamples
+from latentd import ScoreExamples
 
 from .recompute import differences, in_order, recompute, rows_of
 

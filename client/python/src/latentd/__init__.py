@@ -3,8 +3,7 @@
 Shapes are written `[tokens, d_sae]` and the like; names such as `smollm2-135m/l9` are `{model}/{sae}`.
 """
 
-from ._aio import AsyncClient
-from ._client import Client
+from ._aio import AsyncClient, AsyncSaeHandle
 from ._errors import (
     CancelledError,
     ConflictError,
@@ -19,28 +18,30 @@ from ._errors import (
     UnavailableError,
     Violation,
 )
-from ._interp import (
-    Explanation,
-    JobSummary,
-    Provenance,
-    Provider,
-    Score,
-    ScoreExamples,
-    ScorerSummary,
-)
 from ._requests import Budget, ExamplePlan, Explainer, Limits, Prices, Scorer
+from ._sync import Client, SaeHandle
 from ._types import (
     Cache,
     CachedSae,
     Cost,
     Encoded,
     Example,
+    Examples,
+    Explanation,
+    Explanations,
     Job,
+    JobSummary,
     Latent,
     LatentStats,
     Model,
     Progress,
+    Provenance,
+    Provider,
+    Row,
     Sae,
+    Score,
+    ScoreExamples,
+    ScorerSummary,
     SelfTest,
     ServerInfo,
     Spent,
@@ -50,6 +51,7 @@ from ._types import (
 
 __all__ = [
     "AsyncClient",
+    "AsyncSaeHandle",
     "Budget",
     "Cache",
     "CachedSae",
@@ -60,8 +62,10 @@ __all__ = [
     "Encoded",
     "Example",
     "ExamplePlan",
+    "Examples",
     "Explainer",
     "Explanation",
+    "Explanations",
     "InternalError",
     "InvalidRequestError",
     "Job",
@@ -79,7 +83,9 @@ __all__ = [
     "Provenance",
     "Provider",
     "ResourceExhaustedError",
+    "Row",
     "Sae",
+    "SaeHandle",
     "Score",
     "ScoreExamples",
     "Scorer",

@@ -47,6 +47,10 @@ class LatentdError(Exception):
         elif detail.Unpack(retry):
             self.retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What an exception does by itself gives its class one argument only.
+        return type(self), (self.code, self.message), vars(self).copy()
+
     def __str__(self) -> str:
         head = f"{self.reason or self.code.name}: {self.message}"
         return "\n".join([head, *(f"  {v.field}: {v.description}" for v in self.violations)])

@@ -1,0 +1,123 @@
+"""Calls about caches and what they hold."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike
+
+from .. import _types as t
+from ..v1 import cache_pb2, cache_pb2_grpc
+from .activations import SpecialTokens, special
+from .call import Call, Pages, enum, given, ids, selector
+
+Mode = Literal["top", "quantile", "bins", "random", "non_activating"]
+Centring = Literal["peak", "grid", "middle"]
+CorpusFormat = Literal["auto", "text", "lines", "jsonl", "parquet"]
+
+
+@dataclass(frozen=True, eq=False)
+class CacheOptions:
+    """What BuildCache is told besides the SAEs and the text; zeros and Nones take the server's defaults."""
+
+    cache_id: str
+    format: CorpusFormat
+    text_field: str
+    context_length: int
+    max_tokens: int
+    seed: int
+    prepend_bos: bool | None
+    special_tokens: SpecialTokens
+    activation_dtype: str
+
+
+def build_cache(saes: Sequence[str], paths: Sequence[str], options: CacheOptions) -> Call[t.Job]:
+    """BuildCache. The request id makes a repeated call the same call."""
+    format: Any = cache_pb2.Corpus.Format
+    request = cache_pb2.BuildCacheRequest(
+        cache_id=options.cache_id,
+        saes=saes,
+        corpus=cache_pb2.Corpus(
+            paths=paths, format=enum(format, options.format, unset="auto"), text_field=options.text_field
+        ),
+        context_length=options.context_length,
+        max_tokens=options.max_tokens,
+        seed=options.seed,
+        special_tokens=special(options.special_tokens),
+        activation_dtype=options.activation_dtype,
+        request_id=str(uuid.uuid4()),
+        **given(prepend_bos=options.prepend_bos),
+    )
+    return Call(cache_pb2_grpc.CacheServiceStub, "BuildCache", request, t.Job._from_pb)
+
+
+def list_caches() -> Pages[t.Cache]:
+    """ListCaches."""
+    return Pages(
+        cache_pb2_grpc.CacheServiceStub,
+        "ListCaches",
+        lambda token: cache_pb2.ListCachesRequest(page_token=token),
+        lambda reply: map(t.Cache._from_pb, reply.caches),
+    )
+
+
+def get_cache(name: str) -> Call[t.Cache]:
+    """GetCache."""
+    return Call(cache_pb2_grpc.CacheServiceStub, "GetCache", cache_pb2.GetCacheRequest(name=name), t.Cache._from_pb)
+
+
+def delete_cache(name: str) -> Call[int]:
+    """DeleteCache."""
+    request = cache_pb2.DeleteCacheRequest(name=name)
+    stub = cache_pb2_grpc.CacheServiceStub
+    return Call(stub, "DeleteCache", request, lambda reply: int(reply.freed_bytes), retry=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleOptions:
+    """How examples are chosen and cut; zeros take the server's defaults."""
+
+    mode: Mode
+    count: int
+    groups: int
+    window: int
+    centring: Centring
+    seed: int
+
+
+def examples(sae: str, cache: str, latents: ArrayLike | range, options: ExampleOptions) -> Any:
+    """The request of StreamExamples."""
+    return cache_pb2.StreamExamplesRequest(
+        cache=cache,
+        sae=sae,
+        mode=enum(cache_pb2.ExampleMode, options.mode, "EXAMPLE_MODE"),
+        count=options.count,
+        groups=options.groups,
+        window=options.window,
+        centring=enum(cache_pb2.Centring, options.centring, "CENTRING"),
+        seed=options.seed,
+        **selector(latents),
+    )
+
+
+def read_examples(reply: cache_pb2.StreamExamplesResponse) -> list[t.Example]:
+    """The examples in one message of StreamExamples; none in its summary."""
+    if reply.WhichOneof("event") != "latent":
+        return []
+    return [t.Example._from_pb(reply.latent.latent, example) for example in reply.latent.examples]
+
+
+def latent_stats(sae: str, cache: str, latents: ArrayLike | None) -> Pages[cache_pb2.LatentStats]:
+    """ListLatentStats."""
+    wanted = [] if latents is None else ids(latents)
+    return Pages(
+        cache_pb2_grpc.CacheServiceStub,
+        "ListLatentStats",
+        lambda token: cache_pb2.ListLatentStatsRequest(
+            cache=cache, sae=sae, latents=wanted, page_token=token, page_size=1000
+        ),
+        lambda reply: reply.stats,
+    )

@@ -1,0 +1,87 @@
+"""Calls about caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import grpc
+from numpy.typing import ArrayLike
+
+from .. import _calls as calls
+from .. import _errors
+from .. import _types as t
+from ..v1 import cache_pb2_grpc
+from .connection import Connection
+
+
+class CacheCalls(Connection):
+    """Activations of a corpus."""
+
+    def build_cache(
+        self,
+        saes: str | Sequence[str],
+        paths: str | Sequence[str],
+        *,
+        cache_id: str = "",
+        format: calls.CorpusFormat = "auto",
+        text_field: str = "",
+        context_length: int = 0,
+        max_tokens: int = 0,
+        seed: int = 0,
+        prepend_bos: bool | None = None,
+        special_tokens: calls.SpecialTokens = "mask",
+        activation_dtype: str = "f16",
+    ) -> t.Job:
+        """Starts a job that encodes the text at `paths`, on the server's disk, and stores what fires."""
+        options = calls.CacheOptions(
+            cache_id,
+            format,
+            text_field,
+            context_length,
+            max_tokens,
+            seed,
+            prepend_bos,
+            special_tokens,
+            activation_dtype,
+        )
+        saes = [saes] if isinstance(saes, str) else saes
+        paths = [paths] if isinstance(paths, str) else paths
+        return self._call(calls.build_cache(saes, paths, options))
+
+    def caches(self) -> Iterator[t.Cache]:
+        """All caches, by name."""
+        return self._pages(calls.list_caches())
+
+    def cache(self, name: str) -> t.Cache:
+        """One cache."""
+        return self._call(calls.get_cache(name))
+
+    def delete_cache(self, name: str) -> int:
+        """Deletes a cache and its files; returns the bytes given back."""
+        return self._call(calls.delete_cache(name))
+
+    def examples(
+        self,
+        sae: str,
+        latents: ArrayLike | range,
+        *,
+        cache: str = "",
+        mode: calls.Mode = "top",
+        count: int = 0,
+        groups: int = 0,
+        window: int = 0,
+        centring: calls.Centring = "peak",
+        seed: int = 0,
+    ) -> Iterator[t.Example]:
+        """Streams examples of latents, latent by latent, from `cache` or else the newest one that holds the SAE."""
+        options = calls.ExampleOptions(mode, count, groups, window, centring, seed)
+        stub = cache_pb2_grpc.CacheServiceStub(self._channel)
+        try:
+            for reply in stub.StreamExamples(calls.examples(sae, cache, latents, options)):
+                yield from calls.read_examples(reply)
+        except grpc.RpcError as error:
+            raise _errors.from_rpc_error(error) from None
+
+    def latent_stats(self, sae: str, latents: ArrayLike | None = None, *, cache: str = "") -> t.LatentStats:
+        """Statistics of latents, of all by default, over `cache` or else the newest one that holds the SAE."""
+        return t.LatentStats._from_pb([s for s in self._pages(calls.latent_stats(sae, cache, latents))])

@@ -1,0 +1,69 @@
+"""Calls about the server, its models and its SAEs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+from .. import _calls as calls
+from .. import _types as t
+from .connection import Connection
+from .handle import SaeHandle
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+class ModelCalls(Connection):
+    """What is resident."""
+
+    def server_info(self) -> t.ServerInfo:
+        """Versions, device, limits, and what the server supports."""
+        return self._call(calls.server_info())
+
+    def models(self) -> Iterator[t.Model]:
+        """Resident models, by name."""
+        return self._pages(calls.list_models())
+
+    def model(self, name: str) -> t.Model:
+        """One resident model."""
+        return self._call(calls.get_model(name))
+
+    def load_model(self, model_id: str, path: str, *, dtype: str = "") -> t.Model:
+        """Makes a model resident, from a Hugging Face folder or GGUF file on the server's disk."""
+        return self._call(calls.load_model(model_id, path, dtype))
+
+    def unload_model(self, name: str, *, force: bool = False) -> int:
+        """Removes a model, and with `force` its SAEs; returns the bytes given back."""
+        return self._call(calls.unload_model(name, force))
+
+    def tokenize(self, model: str, texts: Sequence[str], *, prepend_bos: bool | None = None) -> list[t.Tokens]:
+        """The tokens that encode would see, for each text."""
+        return self._call(calls.tokenize(model, texts, prepend_bos))
+
+    def saes(self, model: str | None = None) -> Iterator[SaeHandle]:
+        """Resident SAEs, of one model or of all."""
+        for sae in self._pages(calls.list_saes(model)):
+            yield self._bound(sae)
+
+    def sae(self, name: str) -> SaeHandle:
+        """One resident SAE, with the report of its self-test, and with calls of its own such as `encode`."""
+        return self._bound(self._call(calls.get_sae(name)))
+
+    def load_sae(
+        self, model: str, sae_id: str, path: str, *, norm_scaling_factor: float | None = None, hook_point: str = ""
+    ) -> SaeHandle:
+        """Makes an SAE resident beside its model, from a SAELens folder on the server's disk."""
+        call = calls.load_sae(model, sae_id, path, norm_scaling_factor=norm_scaling_factor, hook_point=hook_point)
+        return self._bound(self._call(call))
+
+    def unload_sae(self, name: str) -> int:
+        """Removes an SAE; returns the bytes given back."""
+        return self._call(calls.unload_sae(name))
+
+    def latent(self, sae: str, latent: int, *, count: int = 10) -> t.Latent:
+        """Norms of a latent, the tokens it promotes and suppresses, and its nearest latents."""
+        return self._call(calls.get_latent(sae, latent, count))
+
+    def _bound(self, sae: t.Sae) -> SaeHandle:
+        return SaeHandle._of(cast("Client", self), sae)

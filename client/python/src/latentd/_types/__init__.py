@@ -1,0 +1,49 @@
+"""What the calls return: frozen dataclasses with numpy arrays, one idea a file."""
+
+from .cache import Cache, CachedSae
+from .encoded import Cost, Encoded, Row, Scale, StreamResult
+from .example import Example, Examples
+from .explanation import Explanation, Explanations, Provenance
+from .job import Job, Progress, Spent, name_of
+from .model import Model, Tokens
+from .provider import Provider
+from .record import Float32, Int32, Record
+from .sae import Latent, Sae, SelfTest
+from .score import Score, ScoreExamples
+from .server import ServerInfo
+from .stats import LatentStats
+from .summary import JobSummary, ScorerSummary
+
+__all__ = [
+    "Cache",
+    "CachedSae",
+    "Cost",
+    "Encoded",
+    "Example",
+    "Examples",
+    "Explanation",
+    "Explanations",
+    "Float32",
+    "Int32",
+    "Job",
+    "JobSummary",
+    "Latent",
+    "LatentStats",
+    "Model",
+    "Progress",
+    "Provenance",
+    "Provider",
+    "Record",
+    "Row",
+    "Sae",
+    "Scale",
+    "Score",
+    "ScoreExamples",
+    "ScorerSummary",
+    "SelfTest",
+    "ServerInfo",
+    "Spent",
+    "StreamResult",
+    "Tokens",
+    "name_of",
+]

@@ -1,0 +1,58 @@
+"""Caches, and statistics of latents over one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..v1 import cache_pb2
+from .record import Record, count, time_of
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CachedSae(Record):
+    """One SAE of a cache."""
+
+    sae: str
+    hook_point: str
+    d_sae: int
+    digest: str
+    activations: int
+    firing_latents: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cache(Record):
+    """Stored activations of a corpus. `state` is `building`, `ready` or `failed`."""
+
+    name: str
+    state: str
+    model: str
+    saes: tuple[CachedSae, ...]
+    tokens: int
+    rows: int
+    documents: int
+    context_length: int
+    size_bytes: int
+    manifest_digest: str
+    job: str
+    create_time: datetime | None
+    seed: int
+
+    @classmethod
+    def _from_pb(cls, pb: cache_pb2.Cache) -> Cache:
+        names = ("name", "model", "tokens", "rows", "documents", "context_length", "size_bytes", "manifest_digest")
+        saes = (CachedSae(s.sae, s.hook_point, s.d_sae, s.digest, s.activations, s.firing_latents) for s in pb.saes)
+        return cls(
+            **{name: getattr(pb, name) for name in names},
+            state=cache_pb2.CacheState.Name(pb.state).removeprefix("CACHE_STATE_").lower(),
+            saes=tuple(saes),
+            job=pb.job,
+            create_time=time_of(pb.create_time),
+            seed=pb.seed,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Cache {self.name}: {self.state}, {count(self.tokens, 'token')} of {count(self.documents, 'document')}>"
+        )

@@ -1,0 +1,89 @@
+"""What a job that explains and scores has found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _html as html
+from .._extras import frame
+from ..v1 import explanation_pb2
+from .job import Spent
+from .record import Record, count
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScorerSummary(Record):
+    """What one scorer of a job has found. The counts and F1 mean something only with detection and fuzzing."""
+
+    scorer: str
+    latents: int
+    mean: float
+    median: float
+    n: int
+    n_failed: int
+    true_positives: int
+    false_positives: int
+    true_negatives: int
+    false_negatives: int
+    f1: float
+    frequency_weighted_f1: float
+    balanced_accuracy: float
+
+    @classmethod
+    def _from_pb(cls, pb: explanation_pb2.ScorerSummary) -> ScorerSummary:
+        return cls(**{name: getattr(pb, name) for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class JobSummary(Record):
+    """What a job that explains and scores has found so far; the latents that were left out are dead or skipped."""
+
+    job: str
+    latents: int
+    explained: int
+    dead: int
+    skipped: int
+    failed: int
+    scorers: tuple[ScorerSummary, ...]
+    spent: Spent
+
+    @classmethod
+    def _from_pb(cls, pb: explanation_pb2.JobSummary) -> JobSummary:
+        counts = {name: getattr(pb, name) for name in ("job", "latents", "explained", "dead", "skipped", "failed")}
+        scorers = tuple(ScorerSummary._from_pb(scorer) for scorer in pb.scorers)
+        return cls(**counts, scorers=scorers, spent=Spent._from_pb(pb.spent))
+
+    def __repr__(self) -> str:
+        scores = "".join(f", {s.scorer} {html.number(s.mean)}" for s in self.scorers)
+        return f"<JobSummary of {self.job}: {self.explained} of {count(self.latents, 'latent')} explained{scores}>"
+
+    def __len__(self) -> int:
+        """Number of scorers."""
+        return len(self.scorers)
+
+    def __iter__(self) -> Iterator[ScorerSummary]:
+        return iter(self.scorers)
+
+    def __getitem__(self, scorer: int | str) -> ScorerSummary:
+        """What one scorer has found, by its place or its name."""
+        if isinstance(scorer, int):
+            return self.scorers[scorer]
+        found = next((s for s in self.scorers if s.scorer == scorer), None)
+        if found is None:
+            raise KeyError(f"{scorer!r} is none of {', '.join(s.scorer for s in self.scorers) or 'no scorers'}")
+        return found
+
+    def _repr_html_(self) -> str:
+        counts = [(name, getattr(self, name)) for name in ("explained", "dead", "skipped", "failed")]
+        told = ", ".join(f"{number} {name}" for name, number in counts if number or name == "explained")
+        head = ("scorer", "latents", "mean", "median", "examples", "failed")
+        rows = [(s.scorer, s.latents, s.mean, s.median, s.n, s.n_failed) for s in self.scorers]
+        note = html.note(f"{told} of {count(self.latents, 'latent')}; {self.spent}")
+        return html.page(html.title(self.job), html.table(head, rows), note)
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with a row for each scorer."""
+        names = ScorerSummary.__dataclass_fields__
+        return frame({name: [getattr(scorer, name) for scorer in self.scorers] for name in names})
