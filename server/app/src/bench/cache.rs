@@ -18,13 +18,13 @@ pub(super) struct CacheArgs {
     /// File or folder of text on the server's disk
     #[arg(long)]
     corpus: String,
-    /// Tokens to encode at most
+    /// Most tokens to encode
     #[arg(long, default_value_t = 16_384)]
     tokens: u64,
-    /// Longest row
+    /// Longest row, in tokens
     #[arg(long, default_value_t = 256)]
     context_length: u32,
-    /// Leave the cache, under this id, instead of deleting it
+    /// Keep the cache under this id instead of deleting it
     #[arg(long)]
     keep: Option<String>,
 }

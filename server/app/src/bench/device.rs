@@ -21,13 +21,13 @@ pub(super) struct DeviceArgs {
     /// Number format on the device: f32 or bf16
     #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
     dtype: String,
-    /// Tokens of one pass
+    /// Tokens of one forward pass
     #[arg(long, default_value_t = 8192)]
     batch_tokens: usize,
-    /// Rows of 256 tokens that are encoded for the bulk figure
+    /// Number of rows of 256 tokens that are encoded in bulk
     #[arg(long, default_value_t = 2048)]
     rows: usize,
-    /// Times that each lone prompt is measured
+    /// How often each single prompt is measured
     #[arg(long, default_value_t = 25)]
     rounds: usize,
 }

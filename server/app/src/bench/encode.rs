@@ -15,16 +15,16 @@ pub(super) struct EncodeArgs {
     /// The SAE: MODEL/SAE
     #[arg(long)]
     sae: String,
-    /// Lengths of the lone prompts, in tokens
+    /// Lengths of the single prompts, in tokens
     #[arg(long, value_delimiter = ',', default_values_t = [8, 32, 128])]
     lengths: Vec<usize>,
-    /// Times that each lone prompt is measured
+    /// How often each single prompt is measured
     #[arg(long, default_value_t = 25)]
     rounds: usize,
-    /// Callers at once
+    /// Number of clients that call at the same time
     #[arg(long, default_value_t = 64)]
     callers: usize,
-    /// Prompts of 8 to 16 tokens that the callers share
+    /// Number of prompts, of 8 to 16 tokens, that the clients share
     #[arg(long, default_value_t = 512)]
     prompts: usize,
 }

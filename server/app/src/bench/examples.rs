@@ -15,16 +15,16 @@ pub(super) struct ExamplesArgs {
     /// The SAE: MODEL/SAE
     #[arg(long)]
     sae: String,
-    /// The cache; the newest one that holds the SAE if left out
+    /// The cache [default: the newest one that holds the SAE]
     #[arg(long, default_value = "")]
     cache: String,
-    /// Examples of each latent
+    /// Number of examples of each latent
     #[arg(long, default_value_t = 20)]
     count: u32,
-    /// Tokens in a window
+    /// Tokens of an example
     #[arg(long, default_value_t = 32)]
     window: u32,
-    /// Calls whose first message is timed
+    /// Number of calls whose first message is timed
     #[arg(long, default_value_t = 50)]
     rounds: usize,
 }

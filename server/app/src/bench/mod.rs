@@ -23,15 +23,15 @@ pub(crate) struct BenchArgs {
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Encode over gRPC: a lone prompt, 32 prompts in a call, many callers at once
+    /// Encode over gRPC: single prompts, 32 prompts in a call, many clients at once
     Encode(encode::EncodeArgs),
-    /// A cache build, in tokens a second
+    /// Building a cache, in tokens a second
     Cache(cache::CacheArgs),
     /// StreamExamples: time to the first message, latents a second
     Examples(examples::ExamplesArgs),
-    /// The engine alone, in this process: lone and batched Encode, bulk tokens a second
+    /// The engine alone, in this process: single and batched prompts, tokens a second in bulk
     Device(device::DeviceArgs),
-    /// The goldens of tests/golden against this build's device
+    /// The reference values of tests/golden, compared with this build's device
     Fidelity(fidelity::FidelityArgs),
 }
 

@@ -26,9 +26,9 @@ const CONTEXT: usize = 6;
 
 #[derive(Args, Debug)]
 pub(super) struct EncodeArgs {
-    /// Prompts; without any, each line of the standard input is one
+    /// Prompts; without any, each line of standard input is one
     prompts: Vec<String>,
-    /// MODEL/SAE; several of one model run in one pass
+    /// MODEL/SAE; repeat it for several SAEs of one model, which run in one pass
     #[arg(long, required = true, value_name = "MODEL/SAE")]
     sae: Vec<String>,
     /// Only the strongest latents of each token
@@ -43,10 +43,10 @@ pub(super) struct EncodeArgs {
     /// Encode special tokens like any other
     #[arg(long)]
     keep_special: bool,
-    /// Put the beginning-of-sequence token in front, or do not [default: as the SAE was trained]
+    /// Whether prompts begin with the beginning-of-sequence token [default: as the SAE was trained]
     #[arg(long, value_name = "BOOL")]
     bos: Option<bool>,
-    /// Latents to show for each prompt
+    /// Number of latents to show for each prompt
     #[arg(long, default_value_t = 10, value_name = "COUNT")]
     show: usize,
 }
@@ -56,7 +56,7 @@ enum ScaleArg {
     /// As the SAE computes them
     #[default]
     Raw,
-    /// Times the norm of the latent's decoder row: Neuronpedia's convention
+    /// Multiplied by the norm of the latent's decoder row, as Neuronpedia does
     DecoderNorm,
 }
 

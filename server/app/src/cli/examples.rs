@@ -26,7 +26,7 @@ pub(super) struct ExamplesArgs {
     /// Latents: 17 99, 100..120, or 0.. for all
     #[arg(required = true)]
     latents: Vec<Selection>,
-    /// MODEL/SAE; not needed if the cache holds one alone
+    /// MODEL/SAE; not needed if the cache holds only one
     #[arg(long, required_unless_present = "cache")]
     sae: Option<String>,
     /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
@@ -35,13 +35,13 @@ pub(super) struct ExamplesArgs {
     /// How examples are chosen
     #[arg(long, value_enum, default_value_t)]
     mode: ModeArg,
-    /// Examples of each latent
+    /// Number of examples of each latent
     #[arg(long, default_value_t = 10)]
     count: u32,
-    /// Quantiles or intervals of the modes that have them
+    /// Number of quantiles (mode quantile) or intervals (mode bins)
     #[arg(long, default_value_t = 10)]
     groups: u32,
-    /// Tokens in a window
+    /// Tokens of an example
     #[arg(long, default_value_t = 32)]
     window: u32,
     /// Where the window lies around its peak
@@ -57,9 +57,9 @@ enum ModeArg {
     /// The highest peaks, strongest first
     #[default]
     Top,
-    /// From slices of equal count, 0 the strongest: delphi's quantiles
+    /// From slices with equally many examples, 0 the strongest (delphi's quantiles)
     Quantile,
-    /// From intervals of equal width, 0 the strongest: SAEDashboard's intervals
+    /// From intervals of equal width, 0 the strongest (SAEDashboard's intervals)
     Bins,
     /// Where the latent fires, at random
     Random,
@@ -69,12 +69,12 @@ enum ModeArg {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(super) enum CentringArg {
-    /// Three quarters into the window
+    /// The peak is three quarters into the window
     #[default]
     Peak,
-    /// Wherever the row's windows begin
+    /// Rows are cut into windows from their start; the peak may be anywhere in one
     Grid,
-    /// In the middle
+    /// The peak is in the middle
     Middle,
 }
 

@@ -17,16 +17,16 @@ pub(super) struct ExplainArgs {
     /// Latents: 17,99 or 100..120, or 0.. for all
     #[arg(long, required = true)]
     latents: Vec<Selection>,
-    /// Provider of the explainer, and of scorers that name none: `latentd provider add` registers one
+    /// Provider that explains, and that scores unless a scorer names its own; `latentd provider add` registers one
     #[arg(long)]
     provider: Option<String>,
     /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
     #[arg(long)]
     cache: Option<String>,
-    /// Makes a repeated request the same request
+    /// Repeating the command with the same id returns the job that it started first
     #[arg(long)]
     request_id: Option<String>,
-    /// Start the job and return
+    /// Start the job and return at once
     #[arg(long)]
     detach: bool,
     #[command(flatten)]
@@ -42,10 +42,10 @@ pub(super) struct ExplainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Explainer")]
 struct ExplainerArgs {
-    /// What is shown to the provider
+    /// How latents are explained
     #[arg(long, value_enum, default_value_t)]
     explainer: ExplainerArg,
-    /// Mark tokens from this share of the highest activation of their example [default: 0.3; 0.6 with single-token]
+    /// Mark tokens whose activation is at least this share of the highest in their example [default: 0.3; 0.6 with single-token]
     #[arg(long, value_name = "SHARE")]
     threshold: Option<f64>,
     /// Ask the provider to reason before it answers
@@ -70,9 +70,9 @@ enum ExplainerArg {
     Contrastive,
     /// Examples, and the tokens that the latent promotes
     MaxActLogits,
-    /// Nobody is asked: explanations that exist are scored
+    /// No explanation is written: those that exist are scored
     None,
-    /// A baseline: the explanation of another latent
+    /// A baseline: each latent gets the explanation of another one
     RandomBaseline,
 }
 

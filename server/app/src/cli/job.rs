@@ -26,7 +26,7 @@ pub(super) enum JobCommand {
         /// Only jobs of this kind
         #[arg(long)]
         kind: Option<String>,
-        /// Jobs to list at most
+        /// Most jobs to list
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
@@ -40,27 +40,27 @@ pub(super) enum JobCommand {
         /// JOB, or jobs/JOB
         name: String,
     },
-    /// Let a job of explain or score wait; what is under way is finished
+    /// Pause a job that explains or scores; calls that are running finish
     Pause {
         /// JOB, or jobs/JOB
         name: String,
     },
-    /// Let a paused job go on
+    /// Resume a paused job
     ///
-    /// A limit given here is that of all the job may spend, before and after the pause together. One that is not given stays as
-    /// it is.
+    /// Limits given here count everything that the job spends, before and after the pause. Limits that are not given stay as they
+    /// are.
     Resume {
         /// JOB, or jobs/JOB
         name: String,
         #[command(flatten)]
         budget: BudgetArgs,
     },
-    /// What a job of explain or score has found so far
+    /// Show the results so far of a job that explains or scores
     Summary {
         /// JOB, or jobs/JOB
         name: String,
     },
-    /// Follow a job until it ends
+    /// Watch a job until it ends
     Watch {
         /// JOB, or jobs/JOB
         name: String,
@@ -123,7 +123,7 @@ pub(super) async fn run(command: JobCommand, session: &Session) -> anyhow::Resul
             let job = client.resume_job(&name, budget).await?;
             out.show(&job, |job| {
                 format!(
-                    "{} goes on\n`latentd job watch {}` follows it",
+                    "{} continues\nwatch it with `latentd job watch {}`",
                     job.name, job.name
                 )
             })?;

@@ -61,7 +61,7 @@ struct Global {
         default_value = "127.0.0.1:50051"
     )]
     address: String,
-    /// Print JSON: one document, or one for each entry of a stream
+    /// Print results as JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
     /// Colours: by default on a terminal, unless NO_COLOR is set
@@ -73,9 +73,9 @@ struct Global {
 enum Command {
     /// Run the server
     Serve(Box<serve::ServeArgs>),
-    /// See it all at work on a small model: fetches what it needs
+    /// Try everything with a small model; downloads what it needs
     Demo(demo::DemoArgs),
-    /// Describe a running server: versions, device, limits, health
+    /// Describe the running server: version, device, limits, health
     Info,
     /// Load, list and unload models
     #[command(subcommand)]
@@ -85,8 +85,8 @@ enum Command {
     Sae(sae::SaeCommand),
     /// Encode prompts into latents
     ///
-    /// Tokens are as warm as the strongest latent on them, leaving out latents that fire on more than half of the prompt. The
-    /// table has the strongest latents of the prompt, and the text around the peak of each.
+    /// Each token is coloured by the strongest latent that fires on it; latents that fire on more than half of the prompt do not
+    /// count. The table lists the strongest latents of the prompt, with the text around the token on which each is strongest.
     Encode(encode::EncodeArgs),
     /// Turn latents back into vectors
     Decode(decode::DecodeArgs),
@@ -97,24 +97,24 @@ enum Command {
     Examples(examples::ExamplesArgs),
     /// Explain latents with a language model and score the explanations, as a job
     ///
-    /// Every exchange with a provider is stored: a repeated or resumed job pays for nothing twice. Ctrl-C leaves the job at work.
-    /// With --json its events are printed, then its summary.
+    /// The answers of the provider are stored, so a job that is repeated or resumed does not pay for the same answer again.
+    /// Ctrl-C only stops watching; the job continues. With --json the events of the job are printed, then its summary.
     Explain(Box<explain::ExplainArgs>),
     /// Score explanations that exist, as a job
     ///
-    /// What an explainer was shown is not shown to the scorers. Ctrl-C leaves the job at work. With --json its events are printed,
-    /// then its summary.
+    /// Scorers use other examples than those that the explainer was shown. Ctrl-C only stops watching; the job continues. With
+    /// --json the events of the job are printed, then its summary.
     Score(Box<score::ScoreArgs>),
     /// List, search, write, delete and export explanations, and look at their scores
     #[command(subcommand)]
     Explanations(explanations::ExplanationsCommand),
-    /// Say where language models are reached that explain and score
+    /// Manage providers: the language models that explain and score
     #[command(subcommand)]
     Provider(provider::ProviderCommand),
-    /// Follow, pause, resume and cancel long work
+    /// List, watch, pause, resume and cancel jobs
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Measure what calls cost
+    /// Measure how fast the server is
     Bench(bench::BenchArgs),
 }
 

@@ -15,16 +15,16 @@ use super::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
-    /// List resident models
+    /// List loaded models
     List,
     /// Describe one
     Get {
         /// MODEL, or models/MODEL
         name: String,
     },
-    /// Make a model resident
+    /// Load a model onto the device
     Load {
-        /// Id to give it
+        /// Id of the model in requests
         id: String,
         /// Hugging Face folder or GGUF file on the server's disk
         path: PathBuf,
@@ -47,7 +47,7 @@ pub(super) enum ModelCommand {
         /// Texts
         #[arg(required = true)]
         texts: Vec<String>,
-        /// Do not put the beginning-of-sequence token in front
+        /// Leave out the beginning-of-sequence token
         #[arg(long)]
         no_bos: bool,
     },
@@ -74,7 +74,7 @@ pub(super) async fn run(command: ModelCommand, session: &Session) -> anyhow::Res
             let freed = client.unload_model(&name, force).await?;
             let reply = serde_json::json!({ "freed_bytes": freed });
             out.show(&reply, |_| {
-                format!("unloaded {name}: {} given back", bytes(freed))
+                format!("unloaded {name}: {} freed", bytes(freed))
             })?;
         }
         ModelCommand::Tokenize {
@@ -98,7 +98,7 @@ pub(super) async fn run(command: ModelCommand, session: &Session) -> anyhow::Res
 
 fn list(models: &[Model], style: Style, width: usize) -> String {
     if models.is_empty() {
-        return style.dim("no model is resident; `latentd model load ID PATH` loads one");
+        return style.dim("no model is loaded; `latentd model load ID PATH` loads one");
     }
     let mut table = Table::new([
         "model",

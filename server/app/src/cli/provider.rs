@@ -1,4 +1,4 @@
-//! `latentd provider`: where language models are reached that explain and score.
+//! `latentd provider`: the language models that explain and score, and how they are reached.
 
 use std::time::SystemTime;
 
@@ -25,9 +25,9 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ProviderCommand {
-    /// Register a provider, or replace the one of that name, and find out what it can do
+    /// Register a provider, or replace the one with that name, and find out what it can do
     ///
-    /// A provider is an endpoint of OpenAI's API (vLLM, OpenRouter, llama.cpp, Ollama and others), or a model that is resident in
+    /// A provider is an OpenAI-compatible endpoint (vLLM, OpenRouter, llama.cpp, Ollama and others), or a model that is loaded in
     /// the server.
     #[command(after_long_help = EXAMPLES)]
     Add(AddArgs),
@@ -38,12 +38,12 @@ pub(super) enum ProviderCommand {
         /// PROVIDER, or providers/PROVIDER
         name: String,
     },
-    /// Ask a provider again what it can do
+    /// Find out again what a provider can do
     Probe {
         /// PROVIDER, or providers/PROVIDER
         name: String,
     },
-    /// Forget a provider; exchanges with it stay stored
+    /// Delete a provider; its stored answers are kept
     Delete {
         /// PROVIDER, or providers/PROVIDER
         name: String,
@@ -52,7 +52,7 @@ pub(super) enum ProviderCommand {
 
 #[derive(Args, Debug)]
 pub(super) struct AddArgs {
-    /// Name to give it: lower-case letters, digits, `-`, `_` and `.`
+    /// Name of the provider: lower-case letters, digits, `-`, `_` and `.`
     name: String,
     /// Base URL of an endpoint, such as https://openrouter.ai/api/v1
     #[arg(
@@ -65,7 +65,8 @@ pub(super) struct AddArgs {
     /// What the endpoint calls the model
     #[arg(long, requires = "url", conflicts_with = "local")]
     model: Option<String>,
-    /// Where the server finds the key: env:NAME, a variable of its environment, or file:/PATH. The key itself is never sent
+    /// Where the server finds the API key: env:NAME for an environment variable of the server, or file:/PATH. The key itself is
+    /// never sent to the server
     #[arg(
         long,
         value_name = "SOURCE",
@@ -73,28 +74,28 @@ pub(super) struct AddArgs {
         conflicts_with = "local"
     )]
     key: Option<String>,
-    /// A model that is resident in the server, in place of an endpoint
+    /// A model that is loaded in the server, instead of an endpoint
     #[arg(long, value_name = "MODEL")]
     local: Option<String>,
-    /// Calls under way at once [default: 64, of a local model 8]
+    /// Most calls at the same time [default: 64; 8 for a local model]
     #[arg(long, value_name = "N")]
     max_in_flight: Option<u32>,
-    /// Calls a minute [default: no limit]
+    /// Most calls a minute [default: no limit]
     #[arg(long, value_name = "N")]
     requests_per_minute: Option<u32>,
-    /// Tokens a minute, prompts and answers together [default: no limit]
+    /// Most tokens a minute, prompts and answers together [default: no limit]
     #[arg(long, value_name = "N")]
     tokens_per_minute: Option<u64>,
     /// Seconds that one call may take [default: 120]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u32>,
-    /// US dollars for a million tokens of prompts
+    /// Price of prompt tokens, in US dollars a million
     #[arg(long, value_name = "DOLLARS", default_value_t = 0.0)]
     prompt_price: f64,
-    /// US dollars for a million tokens of answers
+    /// Price of answer tokens, in US dollars a million
     #[arg(long, value_name = "DOLLARS", default_value_t = 0.0)]
     completion_price: f64,
-    /// Do not call the endpoint now; `latentd provider probe` does it later
+    /// Do not call the provider now; `latentd provider probe` does it later
     #[arg(long)]
     skip_probe: bool,
 }
@@ -124,7 +125,7 @@ pub(super) async fn run(command: ProviderCommand, session: &Session) -> anyhow::
         ProviderCommand::Delete { name } => {
             client.delete_provider(&name).await?;
             let reply = serde_json::json!({ "deleted": name });
-            out.show(&reply, |_| format!("forgot {name}"))?;
+            out.show(&reply, |_| format!("deleted {name}"))?;
         }
     }
     Ok(())
@@ -234,7 +235,7 @@ fn describe(provider: &Provider, style: Style, now: SystemTime) -> String {
         tokens => format!("{} tokens", count(tokens.into())),
     };
     let probed = match provider.probed {
-        None => "never; `latentd provider probe` asks what it can do".to_owned(),
+        None => "never; `latentd provider probe` finds out what it can do".to_owned(),
         time => ago(time, now),
     };
     let mut rows = vec![
@@ -336,7 +337,7 @@ can       text, prompt logprobs
 context   8 192 tokens
 limits    64 calls at once, 100 000 tokens a minute, 120 s a call
 created   -
-probed    never; `latentd provider probe` asks what it can do
+probed    never; `latentd provider probe` finds out what it can do
 key       env:KEY
 prices    $0.50 and $1.50 a million
 "

@@ -16,9 +16,9 @@ use super::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SaeCommand {
-    /// List resident SAEs
+    /// List loaded SAEs
     List {
-        /// Of this model alone
+        /// Only of this model
         #[arg(long)]
         model: Option<String>,
     },
@@ -27,16 +27,16 @@ pub(super) enum SaeCommand {
         /// MODEL/SAE
         name: String,
     },
-    /// Make an SAE resident beside its model
+    /// Load an SAE beside its model
     Load {
-        /// MODEL/SAE: a resident model, and the id to give the SAE
+        /// MODEL/SAE: a loaded model, and the id of the new SAE
         name: String,
         /// SAELens folder on the server's disk
         path: PathBuf,
-        /// Factor of expected_average_only_in, where the file does not carry it
+        /// Factor of the normalisation expected_average_only_in, if the file does not have it
         #[arg(long)]
         norm_scaling_factor: Option<f32>,
-        /// Hook point to use in place of the one in the file
+        /// Hook point to use instead of the one in the file
         #[arg(long)]
         hook_point: Option<String>,
     },
@@ -49,7 +49,7 @@ pub(super) enum SaeCommand {
     Latent {
         /// MODEL/SAE/LATENT
         name: String,
-        /// Tokens at each end, and neighbours
+        /// Number of tokens at each end, and of neighbours
         #[arg(long, default_value_t = 10)]
         count: u32,
     },
@@ -89,7 +89,7 @@ pub(super) async fn run(command: SaeCommand, session: &Session) -> anyhow::Resul
             let freed = client.unload_sae(&name).await?;
             let reply = serde_json::json!({ "freed_bytes": freed });
             out.show(&reply, |_| {
-                format!("unloaded {name}: {} given back", bytes(freed))
+                format!("unloaded {name}: {} freed", bytes(freed))
             })?;
         }
         SaeCommand::Latent { name, count } => {
@@ -113,7 +113,7 @@ fn split(name: &str) -> Result<(&str, &str), Usage> {
 
 fn list(saes: &[Sae], style: Style, width: usize) -> String {
     if saes.is_empty() {
-        return style.dim("no SAE is resident; `latentd sae load MODEL/SAE PATH` loads one");
+        return style.dim("no SAE is loaded; `latentd sae load MODEL/SAE PATH` loads one");
     }
     let mut table = Table::new([
         "SAE",

@@ -20,16 +20,16 @@ pub(super) struct ScoreArgs {
     /// Only this explanation, by its name or its id. Can be given many times
     #[arg(long = "explanation", value_name = "NAME", value_delimiter = ',')]
     explanations: Vec<String>,
-    /// Provider of scorers that name none
+    /// Provider that scores, unless a scorer names its own
     #[arg(long)]
     provider: Option<String>,
     /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
     #[arg(long)]
     cache: Option<String>,
-    /// Makes a repeated request the same request
+    /// Repeating the command with the same id returns the job that it started first
     #[arg(long)]
     request_id: Option<String>,
-    /// Start the job and return
+    /// Start the job and return at once
     #[arg(long)]
     detach: bool,
     #[command(flatten)]

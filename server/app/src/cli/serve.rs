@@ -22,40 +22,40 @@ pub(super) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Allow an address that other machines can reach, although nobody is authenticated
+    /// Allow an address that other machines can reach, although clients are not authenticated
     #[arg(long)]
     insecure: bool,
-    /// Folder of the private database, of caches and of what the demo fetches
+    /// Folder for the private database, the caches and what the demo downloads
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
-    /// Postgres to use instead of a private one [env: DATABASE_URL]
+    /// Postgres to use instead of starting one [env: DATABASE_URL]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Folder with the programs of the private Postgres
+    /// Folder with the Postgres programs to start, if no URL is given
     #[arg(long, value_name = "FOLDER")]
     database_binaries: Option<PathBuf>,
-    /// Which GPU, in a build with CUDA
+    /// Number of the GPU to use, in a build with CUDA
     #[arg(long, alias = "device", value_name = "INDEX")]
     device_index: Option<String>,
     /// Number format of models: f32, or on a GPU bf16
     #[arg(long, value_name = "DTYPE")]
     device_dtype: Option<String>,
-    /// Threads that the CPU computes with; 0 for one on each core
+    /// Threads that compute on the CPU; 0 takes one for each core
     #[arg(long, value_name = "COUNT")]
     device_threads: Option<String>,
-    /// Tokens that one pass over the device computes at most
+    /// Most tokens that one forward pass computes
     #[arg(long, value_name = "COUNT")]
     engine_batch_tokens: Option<String>,
-    /// Requests that may wait for the device
+    /// Most requests that may wait for the device
     #[arg(long, value_name = "COUNT")]
     engine_max_queued: Option<String>,
-    /// Seconds that calls in progress are given at the end
+    /// Seconds that running calls have to finish when the server stops
     #[arg(long, value_name = "SECONDS")]
     shutdown_drain_seconds: Option<String>,
     /// Log lines: human, json, or auto
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// Log level, or directives such as info,latentd=debug
+    /// Log level, or levels for single modules, such as info,latentd=debug
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
 }

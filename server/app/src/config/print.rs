@@ -6,8 +6,9 @@ use super::schema::{MODEL, SAE, SETTINGS, Setting};
 
 const WIDTH: usize = 100;
 
-const HEAD: &str = "# Configuration of latentd. Every setting is shown with its default; those behind `#` have none.
-# A variable in the environment goes before this file (log.level is LATENTD_LOG_LEVEL), and a flag before both.
+const HEAD: &str = "# Configuration of latentd. Every setting is shown with its default value; settings without one are
+# commented out. An environment variable overrides this file, and a flag of `latentd serve` overrides
+# both: log.level is also LATENTD_LOG_LEVEL and --log-level.
 # `latentd serve --print-default-config` prints this text.
 ";
 
@@ -25,7 +26,7 @@ pub fn print_default() -> String {
         }
         entry(&mut out, setting, name, "");
     }
-    out.push_str("\n# Models to load at the start, each with its SAEs. Both may be there many times.\n# [[model]]\n");
+    out.push_str("\n# Models to load when the server starts, each with its SAEs. Repeat the sections for more of them.\n# [[model]]\n");
     for setting in MODEL {
         entry(&mut out, setting, setting.key, "# ");
     }

@@ -47,34 +47,36 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "insecure",
         kind: Kind::Bool,
         default: Some("false"),
-        doc: "Nobody is authenticated. An address that other machines can reach is refused unless this is true.",
+        doc: "Clients are not authenticated and connections are not encrypted. For that reason the server refuses to listen on an \
+              address that other machines can reach, unless this is true.",
     },
     Setting {
         key: "data_dir",
         kind: Kind::Text(not_empty),
         default: None,
-        doc: "Folder of the private database and of the caches. Default: $XDG_DATA_HOME/latentd, else \
+        doc: "Folder for the private database, the caches and what the demo downloads. Default: $XDG_DATA_HOME/latentd, else \
               ~/.local/share/latentd. e.g. \"/var/lib/latentd\"",
     },
     Setting {
         key: "database.url",
         kind: Kind::Text(postgres_url),
         default: None,
-        doc: "Postgres 15 or later; also read from DATABASE_URL. Without it the server starts a private Postgres in its data \
+        doc: "Postgres 15 or later; also read from DATABASE_URL. Without it the server starts its own Postgres in its data \
               folder. e.g. \"postgres://latentd@localhost/latentd\"",
     },
     Setting {
         key: "database.binaries",
         kind: Kind::Text(not_empty),
         default: None,
-        doc: "Folder with the programs of the private Postgres (initdb, postgres). Without it they are searched for. \
+        doc: "Folder with the Postgres programs (initdb, postgres) that the server starts itself. Without it the server looks for \
+              them in the usual places. \
               e.g. \"/usr/lib/postgresql/15/bin\"",
     },
     Setting {
         key: "device.index",
         kind: int(0, 255),
         default: Some("0"),
-        doc: "Which GPU, in a build with CUDA.",
+        doc: "Number of the GPU to use, in a build with CUDA.",
     },
     Setting {
         key: "device.dtype",
@@ -86,26 +88,26 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "device.threads",
         kind: int(0, 1024),
         default: Some("0"),
-        doc: "Threads that the CPU computes with; 0 for one on each core.",
+        doc: "Threads that compute on the CPU; 0 takes one for each core.",
     },
     Setting {
         key: "engine.batch_tokens",
         kind: int(1, 1 << 20),
         default: Some("4096"),
-        doc: "Tokens that one pass over the device computes at most. More memory for more throughput.",
+        doc: "Most tokens that one forward pass computes. A larger value takes more memory and gives more throughput.",
     },
     Setting {
         key: "engine.max_queued",
         kind: int(1, 1 << 20),
         default: Some("1024"),
-        doc: "Requests that may wait for the device; more are refused with reason QUEUE_FULL.",
+        doc: "Most requests that may wait for the device; further ones are refused with reason QUEUE_FULL.",
     },
     Setting {
         key: "engine.past_bytes",
         kind: int(0, 1 << 44),
         default: Some("1073741824"),
-        doc: "Bytes of keys and values that generation keeps: of answers that are being written, and of prompts that others may \
-              begin with. With little of it fewer answers are written at once.",
+        doc: "Most memory for the KV cache of text generation, in bytes. It holds the answers that are being written and the \
+              beginnings of prompts, which later prompts can reuse. With less memory, fewer answers are written at once.",
     },
     Setting {
         key: "limits.max_prompts",
@@ -141,7 +143,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "limits.max_examples",
         kind: int(1, 1 << 20),
         default: Some("1000"),
-        doc: "Examples for each latent in one StreamExamples, and of each sort for an explainer or scorer.",
+        doc: "Examples for each latent in one StreamExamples, and each of the numbers of examples in one ExamplePlan.",
     },
     Setting {
         key: "limits.max_window",
@@ -165,33 +167,33 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "jobs.max_running",
         kind: int(1, 64),
         default: Some("1"),
-        doc: "Jobs at work at the same time; the others wait. They share one device.",
+        doc: "Most jobs that build a cache at the same time; further ones wait. They share one device.",
     },
     Setting {
         key: "jobs.batch_tokens",
         kind: int(0, 1 << 20),
         default: Some("0"),
-        doc: "Tokens that a job sends to the device at once, and so what a prompt may have to wait for; 0 for 1024 on a CPU, \
-              where more is no faster, and engine.batch_tokens on a GPU.",
+        doc: "Tokens that a job sends to the device at once. Prompts of other clients wait until they are computed. 0 takes 1024 \
+              on a CPU, where more is no faster, and engine.batch_tokens on a GPU.",
     },
     Setting {
         key: "interp.max_items",
         kind: int(1, 1 << 16),
         default: Some("512"),
-        doc: "Explanations and scores of latents that this server works on at once. How many calls of a provider that makes is \
-              limited with the provider.",
+        doc: "Explanations and scores that this server works on at the same time. The number of calls to a provider is limited by \
+              the provider's own limits.",
     },
     Setting {
         key: "interp.retry_seconds",
         kind: int(1, 86400),
         default: Some("600"),
-        doc: "Seconds that a call of a provider may take with all its repetitions, before the work goes back into the queue.",
+        doc: "Seconds that a call to a provider may take, repetitions included, before the work goes back into the queue.",
     },
     Setting {
         key: "shutdown.drain_seconds",
         kind: int(0, 86400),
         default: Some("30"),
-        doc: "Seconds that calls in progress are given after the first SIGTERM or Ctrl-C; the second one does not wait.",
+        doc: "Seconds that running calls have to finish after SIGTERM or Ctrl-C. A second signal stops the server at once.",
     },
     Setting {
         key: "log.format",
@@ -203,7 +205,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "log.level",
         kind: Kind::Text(directives),
         default: Some("\"info\""),
-        doc: "A level (error, warn, info, debug, trace), or directives for each target: \"info,latentd=debug\".",
+        doc: "A level (error, warn, info, debug, trace), or levels for single modules: \"info,latentd=debug\".",
     },
 ];
 
@@ -213,7 +215,7 @@ pub(super) const MODEL: &[Setting] = &[
         key: "id",
         kind: Kind::Text(model_id),
         default: Some("\"smollm2-135m\""),
-        doc: "Id that requests name the model by.",
+        doc: "Id of the model in requests.",
     },
     Setting {
         key: "path",
@@ -225,7 +227,7 @@ pub(super) const MODEL: &[Setting] = &[
         key: "dtype",
         kind: Kind::Choice(&["f32", "bf16"]),
         default: None,
-        doc: "Number format on the device; device.dtype if not given. e.g. \"f32\"",
+        doc: "Number format on the device; by default device.dtype. e.g. \"f32\"",
     },
 ];
 
@@ -235,7 +237,7 @@ pub(super) const SAE: &[Setting] = &[
         key: "id",
         kind: Kind::Text(sae_id),
         default: Some("\"l9\""),
-        doc: "Id within the model: requests say smollm2-135m/l9.",
+        doc: "Id of the SAE; requests name it as smollm2-135m/l9.",
     },
     Setting {
         key: "path",
@@ -247,13 +249,13 @@ pub(super) const SAE: &[Setting] = &[
         key: "norm_scaling_factor",
         kind: Kind::Float,
         default: None,
-        doc: "Factor of expected_average_only_in, where the file does not carry it. e.g. 0.25",
+        doc: "Factor of the normalisation expected_average_only_in, if the file does not have it. e.g. 0.25",
     },
     Setting {
         key: "hook_point",
         kind: Kind::Text(hook_point),
         default: None,
-        doc: "Hook point in place of the one in the file. e.g. \"blocks.9.hook_resid_post\"",
+        doc: "Hook point to use instead of the one in the file. e.g. \"blocks.9.hook_resid_post\"",
     },
 ];
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ActivationServiceStub(object):
-    """Activations of prompts, now.
+    """Encodes prompts: which latents of an SAE fire on each token, and how strongly.
     """
 
     def __init__(self, channel):
@@ -53,7 +53,7 @@ class ActivationServiceStub(object):
 
 
 class ActivationServiceServicer(object):
-    """Activations of prompts, now.
+    """Encodes prompts: which latents of an SAE fire on each token, and how strongly.
     """
 
     def Encode(self, request, context):
@@ -64,8 +64,8 @@ class ActivationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def EncodeStream(self, request_iterator, context):
-        """Encodes many batches on one call. Replies come in the order of requests; the server reads on only as replies are taken.
-        A batch that fails is answered with its error, and the stream goes on.
+        """Encodes many batches on one call. Replies come in the order of the requests, and the server stops reading requests while
+        the client does not take replies. A batch that fails is answered with its error, and the stream continues.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +105,7 @@ def add_ActivationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ActivationService(object):
-    """Activations of prompts, now.
+    """Encodes prompts: which latents of an SAE fire on each token, and how strongly.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class CacheServiceStub(object):
-    """Activations of a corpus, stored, and the examples in them.
+    """Caches: the activations of a corpus, stored on disk, and the examples and statistics that are read from them.
     """
 
     def __init__(self, channel):
@@ -69,11 +69,11 @@ class CacheServiceStub(object):
 
 
 class CacheServiceServicer(object):
-    """Activations of a corpus, stored, and the examples in them.
+    """Caches: the activations of a corpus, stored on disk, and the examples and statistics that are read from them.
     """
 
     def BuildCache(self, request, context):
-        """Starts a job that encodes a corpus with one or several SAEs of one model in one pass and stores what fires.
+        """Starts a job that encodes a corpus with one or several SAEs of one model in one pass and stores the activations.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +156,7 @@ def add_CacheServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CacheService(object):
-    """Activations of a corpus, stored, and the examples in them.
+    """Caches: the activations of a corpus, stored on disk, and the examples and statistics that are read from them.
     """
 
     @staticmethod

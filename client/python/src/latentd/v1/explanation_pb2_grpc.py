@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class ExplanationServiceStub(object):
-    """What language models say that latents mean, and how good that is.
+    """Explanations of latents, written by language models or by people, and scores that say how good they are.
     """
 
     def __init__(self, channel):
@@ -89,11 +89,11 @@ class ExplanationServiceStub(object):
 
 
 class ExplanationServiceServicer(object):
-    """What language models say that latents mean, and how good that is.
+    """Explanations of latents, written by language models or by people, and scores that say how good they are.
     """
 
     def ExplainLatents(self, request, context):
-        """Starts a job that explains latents and, where scorers are given, scores the explanations.
+        """Starts a job that explains latents and, if scorers are given, scores the explanations.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,35 +128,36 @@ class ExplanationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateExplanation(self, request, context):
-        """Stores an explanation that somebody wrote.
+        """Stores an explanation that a person wrote.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteExplanation(self, request, context):
-        """Deletes an explanation with its scores. Exchanges with providers stay stored.
+        """Deletes an explanation and its scores. The stored answers of providers are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetScore(self, request, context):
-        """Describes one score, with a row for each example that was shown.
+        """Describes one score, with a row for each example that the scorer was shown.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportExplanations(self, request, context):
-        """Writes explanations and scores out, a line of JSON for each, in the form of another tool.
+        """Exports explanations and scores as lines of JSON, in the format of another tool.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetJobSummary(self, request, context):
-        """What a job of this service has found so far: for each scorer its confusion and means, and latents that were left out.
+        """Results of a job of this service so far: means and counts of right and wrong answers for each scorer, and how many latents
+        were skipped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,7 +225,7 @@ def add_ExplanationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExplanationService(object):
-    """What language models say that latents mean, and how good that is.
+    """Explanations of latents, written by language models or by people, and scores that say how good they are.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class JobServiceStub(object):
-    """Long work. A job survives restarts of the server and goes on from its last commit.
+    """Jobs: long work. A job survives restarts of the server and continues from what it has stored.
     """
 
     def __init__(self, channel):
@@ -68,7 +68,7 @@ class JobServiceStub(object):
 
 
 class JobServiceServicer(object):
-    """Long work. A job survives restarts of the server and goes on from its last commit.
+    """Jobs: long work. A job survives restarts of the server and continues from what it has stored.
     """
 
     def GetJob(self, request, context):
@@ -86,29 +86,29 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Asks a job to stop. A job that has ended fails with reason JOB_ENDED.
+        """Asks a job to stop. Fails with reason JOB_ENDED if the job has ended already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PauseJob(self, request, context):
-        """Asks a job to wait: what is under way is finished, nothing new begins. Only jobs of ExplanationService can be paused; another
-        fails with reason JOB_NOT_PAUSABLE.
+        """Pauses a job: calls that are running finish, and no new ones begin. Only jobs of ExplanationService can be paused; for other
+        jobs the call fails with reason JOB_NOT_PAUSABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeJob(self, request, context):
-        """Lets a paused job go on, with a larger budget where one is given.
+        """Resumes a paused job, with a larger budget if one is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Streams the events of a job until it ends. A client that lost its connection resumes after the last event it saw.
+        """Streams the events of a job until it ends. A client that lost its connection can continue after the last event that it saw.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +156,7 @@ def add_JobServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JobService(object):
-    """Long work. A job survives restarts of the server and goes on from its last commit.
+    """Jobs: long work. A job survives restarts of the server and continues from what it has stored.
     """
 
     @staticmethod

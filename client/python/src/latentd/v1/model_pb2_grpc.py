@@ -95,7 +95,7 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Tokenize(self, request, context):
-        """Turns text into the tokens that Encode would see. Never waits for the device.
+        """Turns text into the tokens that Encode would see. Does not use the device, so it never waits for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ProviderServiceStub(object):
-    """Where language models that explain and score are reached. Keys never travel: a provider names the variable or the file of
-    the server that holds its key.
+    """Providers: the language models that jobs ask to explain and score, and how the server reaches them. API keys are never sent
+    over this API: a provider names an environment variable or a file of the server that holds its key.
     """
 
     def __init__(self, channel):
@@ -64,12 +64,12 @@ class ProviderServiceStub(object):
 
 
 class ProviderServiceServicer(object):
-    """Where language models that explain and score are reached. Keys never travel: a provider names the variable or the file of
-    the server that holds its key.
+    """Providers: the language models that jobs ask to explain and score, and how the server reaches them. API keys are never sent
+    over this API: a provider names an environment variable or a file of the server that holds its key.
     """
 
     def CreateProvider(self, request, context):
-        """Registers a provider, or replaces the one of that id, and finds out once what it can do.
+        """Registers a provider, or replaces the one with the same id. The server asks it a few questions to find out what it can do.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,14 +90,14 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ProbeProvider(self, request, context):
-        """Asks a provider again what it can do, and stores the answer.
+        """Finds out again what a provider can do, and stores that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProvider(self, request, context):
-        """Forgets a provider. Exchanges with it stay stored. Fails with RESOURCE_IN_USE while a job uses it.
+        """Deletes a provider. Its stored answers are kept. Fails with reason RESOURCE_IN_USE while a job uses it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,8 +140,8 @@ def add_ProviderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProviderService(object):
-    """Where language models that explain and score are reached. Keys never travel: a provider names the variable or the file of
-    the server that holds its key.
+    """Providers: the language models that jobs ask to explain and score, and how the server reaches them. API keys are never sent
+    over this API: a provider names an environment variable or a file of the server that holds its key.
     """
 
     @staticmethod

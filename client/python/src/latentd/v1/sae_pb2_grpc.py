@@ -81,7 +81,7 @@ class SaeServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def LoadSae(self, request, context):
-        """Reads an SAE from disk, tests it and makes it resident beside its model.
+        """Reads an SAE from disk, tests it and loads it onto the device of its model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

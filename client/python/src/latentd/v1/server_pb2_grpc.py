@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ServerServiceStub(object):
-    """What this server is, what it runs on, what it accepts.
+    """Describes the server: version, device, limits, and what it supports.
     """
 
     def __init__(self, channel):
@@ -43,7 +43,7 @@ class ServerServiceStub(object):
 
 
 class ServerServiceServicer(object):
-    """What this server is, what it runs on, what it accepts.
+    """Describes the server: version, device, limits, and what it supports.
     """
 
     def GetServerInfo(self, request, context):
@@ -70,7 +70,7 @@ def add_ServerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ServerService(object):
-    """What this server is, what it runs on, what it accepts.
+    """Describes the server: version, device, limits, and what it supports.
     """
 
     @staticmethod

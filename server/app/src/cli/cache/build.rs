@@ -17,28 +17,28 @@ pub(in crate::cli) struct BuildArgs {
     /// Files or folders of text on the server's disk
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
-    /// MODEL/SAE; several of one model run in one pass
+    /// MODEL/SAE; repeat it for several SAEs of one model, which run in one pass
     #[arg(long, required = true, value_name = "MODEL/SAE")]
     sae: Vec<String>,
-    /// Id to give the cache [default: chosen by the server]
+    /// Id of the new cache [default: chosen by the server]
     #[arg(long)]
     id: Option<String>,
     /// How the files are read
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
-    /// Field or column that holds the text, of JSONL and Parquet [default: text]
+    /// Field or column that holds the text, for JSONL and Parquet [default: text]
     #[arg(long)]
     text_field: Option<String>,
     /// Longest row, in tokens, beginning-of-sequence included [default: as the SAE was trained]
     #[arg(long)]
     context_length: Option<u32>,
-    /// Tokens to encode at most [default: the whole corpus]
+    /// Most tokens to encode [default: the whole corpus]
     #[arg(long)]
     max_tokens: Option<u64>,
-    /// Shuffle the documents, unless 0
+    /// Seed to shuffle the documents with; 0 keeps their order
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Put the beginning-of-sequence token in front of each row, or do not [default: as the SAE was trained]
+    /// Whether each row begins with the beginning-of-sequence token [default: as the SAE was trained]
     #[arg(long, value_name = "BOOL")]
     bos: Option<bool>,
     /// Encode special tokens like any other
@@ -47,17 +47,17 @@ pub(in crate::cli) struct BuildArgs {
     /// Number format of stored activations
     #[arg(long, value_enum, default_value_t)]
     dtype: DtypeArg,
-    /// Makes a repeated request the same request
+    /// Repeating the command with the same id returns the job that it started first
     #[arg(long)]
     request_id: Option<String>,
-    /// Start the job and return
+    /// Start the job and return at once
     #[arg(long)]
     detach: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum FormatArg {
-    /// By the ending of each file
+    /// By the extension of each file
     #[default]
     Auto,
     /// Each text file is a document

@@ -18,7 +18,7 @@ use super::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheCommand {
-    /// Encode a corpus and store what fires
+    /// Encode a corpus and store the activations
     Build(Box<build::BuildArgs>),
     /// List caches
     List,
@@ -56,7 +56,7 @@ pub(super) async fn run(command: CacheCommand, session: &Session) -> anyhow::Res
             let freed = client.delete_cache(&name).await?;
             let reply = serde_json::json!({ "freed_bytes": freed });
             out.show(&reply, |_| {
-                format!("deleted {name}: {} given back", bytes(freed))
+                format!("deleted {name}: {} freed", bytes(freed))
             })?;
         }
         CacheCommand::Stats(args) => stats::run(args, &client, out).await?,

@@ -16,7 +16,7 @@ use super::super::{
 pub(in crate::cli) struct StatsArgs {
     /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
     cache: Option<String>,
-    /// MODEL/SAE; not needed if the cache holds one alone
+    /// MODEL/SAE; not needed if the cache holds only one
     #[arg(long, required_unless_present = "cache")]
     sae: Option<String>,
     /// Only these latents: 17,99 or 100..120
@@ -25,7 +25,7 @@ pub(in crate::cli) struct StatsArgs {
     /// Order of the latents shown
     #[arg(long, value_enum, default_value_t)]
     sort: SortArg,
-    /// Latents to show at most
+    /// Most latents to show
     #[arg(long, default_value_t = 20)]
     limit: usize,
 }

@@ -35,19 +35,19 @@ const USUAL_PORT: u16 = 50051;
 
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {
-    /// Tokens of text to encode and keep
+    /// Tokens of text to put into the cache
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     tokens: u64,
-    /// Folder for what is fetched and built [default: as for serve]
+    /// Folder for downloads, database and caches [default: as for serve]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1:50051, or a free port if that is taken]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// SmolLM2-135M-Instruct as a GGUF file or Hugging Face folder, instead of fetching it
+    /// SmolLM2-135M-Instruct as a GGUF file or Hugging Face folder, instead of downloading it
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// Folder of English .txt files, instead of fetching text
+    /// Folder of English .txt files, instead of downloading text
     #[arg(long, value_name = "FOLDER")]
     corpus: Option<PathBuf>,
     /// Leave the server running at the end

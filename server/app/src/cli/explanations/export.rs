@@ -13,7 +13,7 @@ pub(in crate::cli) struct ExportArgs {
     /// Only of this job
     #[arg(long)]
     job: Option<String>,
-    /// Form of the lines
+    /// Format of the lines
     #[arg(long, value_enum, default_value_t)]
     form: FormArg,
 }

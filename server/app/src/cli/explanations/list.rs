@@ -33,7 +33,7 @@ pub(in crate::cli) struct ListArgs {
     /// Only of this job
     #[arg(long)]
     job: Option<String>,
-    /// Explanations to list at most
+    /// Most explanations to list
     #[arg(long, default_value_t = 50)]
     limit: usize,
 }

@@ -1,4 +1,4 @@
-//! `latentd explanations`: what is said of latents, by whom, and how good it is.
+//! `latentd explanations`: explanations of latents, where they come from, and their scores.
 
 mod describe;
 mod export;
@@ -15,22 +15,22 @@ use super::{Session, interp::table};
 pub(super) enum ExplanationsCommand {
     /// List explanations with their scores, by SAE, latent and time
     List(list::ListArgs),
-    /// Describe one: where it comes from, and its scores
+    /// Describe one explanation: where it comes from, and its scores
     Show {
         /// Its name, or its id alone
         name: String,
     },
     /// Find explanations by their words or their meaning, best first
     Search {
-        /// What to search for; by words, in the syntax of web searches: "a phrase", or, -without
+        /// What to search for. A search by words understands "a phrase", or, and -without
         query: String,
         /// Only of this MODEL/SAE
         #[arg(long)]
         sae: Option<String>,
-        /// How to search [default: by meaning where a sentence encoder is resident, else by words]
+        /// How to search [default: by meaning if a sentence encoder is loaded, else by words]
         #[arg(long, value_enum)]
         by: Option<ByArg>,
-        /// Explanations to show at most
+        /// Most explanations to show
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
@@ -51,20 +51,20 @@ pub(super) enum ExplanationsCommand {
         /// Its name, or its id alone
         name: String,
     },
-    /// Describe one score, with each example that was shown
+    /// Describe one score, with each example that the scorer was shown
     Score {
         /// SCORE, or scores/SCORE
         name: String,
     },
-    /// Write explanations and scores out, a line of JSON for each, in the form of another tool
+    /// Export explanations and scores as lines of JSON, in the format of another tool
     Export(export::ExportArgs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum ByArg {
-    /// English full text
+    /// Full-text search in English
     Words,
-    /// Cosine of sentence embeddings
+    /// Similarity of sentence embeddings
     Meaning,
 }
 

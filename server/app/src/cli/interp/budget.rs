@@ -4,15 +4,15 @@ use clap::Args;
 use latentd_client::Budget;
 
 #[derive(Args, Clone, Copy, Debug, Default)]
-#[command(next_help_heading = "Budget (the job pauses when any of it is spent)")]
+#[command(next_help_heading = "Budget (the job pauses when a limit is reached)")]
 pub(in crate::cli) struct BudgetArgs {
-    /// Calls of providers
+    /// Most calls to providers
     #[arg(long = "max-calls", value_name = "N")]
     calls: Option<u64>,
-    /// Tokens of prompts and answers together
+    /// Most tokens, of prompts and answers together
     #[arg(long = "max-tokens", value_name = "N")]
     tokens: Option<u64>,
-    /// US dollars, by the providers' prices
+    /// Most US dollars, by the providers' prices
     #[arg(long = "max-dollars", value_name = "X")]
     dollars: Option<f64>,
 }

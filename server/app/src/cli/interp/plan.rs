@@ -6,7 +6,7 @@ use latentd_client::{ExamplePlan, NonActivating, TrainSampler};
 use super::super::examples::CentringArg;
 
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Examples (what the explainer is shown is never shown to a scorer)")]
+#[command(next_help_heading = "Examples (scorers never see those that the explainer was shown)")]
 pub(in crate::cli) struct PlanArgs {
     /// Examples for the explainer [default: 40]
     #[arg(long, value_name = "N")]
@@ -17,13 +17,13 @@ pub(in crate::cli) struct PlanArgs {
     /// Examples on which it does not fire, for scorers [default: 50]
     #[arg(long, value_name = "N")]
     n_non_activating: Option<u32>,
-    /// Quantiles that examples are drawn from [default: 10]
+    /// Number of quantiles that examples are drawn from [default: 10]
     #[arg(long, value_name = "N")]
     quantiles: Option<u32>,
     /// How the explainer's examples are drawn
     #[arg(long, value_enum, default_value_t)]
     train_sampler: SamplerArg,
-    /// Share of the strongest, with --train-sampler mix [default: 0.2]
+    /// Share of the strongest examples, with --train-sampler mix [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     ratio_top: Option<f64>,
     /// Where examples on which the latent does not fire come from
@@ -45,14 +45,14 @@ pub(in crate::cli) struct PlanArgs {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum SamplerArg {
-    /// The strongest
+    /// The strongest examples
     Top,
-    /// Any on which the latent fires
+    /// Drawn at random from all on which the latent fires
     Random,
-    /// The same number from each quantile
+    /// Equally many from each quantile
     #[default]
     Quantiles,
-    /// Some of the strongest, the others from quantiles
+    /// A share of --ratio-top of the strongest, the others from quantiles
     Mix,
 }
 
@@ -61,11 +61,11 @@ enum NonActivatingArg {
     /// Anywhere in the cache
     #[default]
     Random,
-    /// Latents that fire on the same tokens
+    /// Examples of latents that often fire on the same tokens
     CoOccurrence,
-    /// Latents with the nearest encoder directions
+    /// Examples of latents with the nearest encoder directions
     Encoder,
-    /// Latents with the nearest decoder directions
+    /// Examples of latents with the nearest decoder directions
     Decoder,
     /// Texts most like those of the strongest examples; needs a sentence encoder
     SimilarText,

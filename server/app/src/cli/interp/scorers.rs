@@ -8,8 +8,8 @@ use latentd_client::{Calibration, Scorer, ScorerKind};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Scorers")]
 pub(in crate::cli) struct ScorerArgs {
-    /// Grade with this: detection, fuzzing, fuzzing_active, simulation, simulation_json, surprisal, embedding, example_embedding
-    /// or intruder; @PROVIDER asks another provider. Can be given many times
+    /// Score with this: detection, fuzzing, fuzzing_active, simulation, simulation_json, surprisal, embedding, example_embedding
+    /// or intruder; @PROVIDER asks another provider. Can be repeated
     #[arg(
         long = "scorer",
         value_name = "SCORER[@PROVIDER]",
@@ -19,26 +19,26 @@ pub(in crate::cli) struct ScorerArgs {
     /// Examples in one prompt of detection, fuzzing and intruder [default: 5]
     #[arg(long, value_name = "N")]
     examples_per_prompt: Option<u32>,
-    /// How simulations are brought to the scale of the latent
+    /// How simulated activations are brought to the scale of the latent
     #[arg(long, value_enum, default_value_t)]
     calibration: CalibrationArg,
-    /// Fuzzing marks tokens from this share of the highest activation of their example [default: 0.3]
+    /// Fuzzing marks tokens whose activation is at least this share of the highest in their example [default: 0.3]
     #[arg(long, value_name = "SHARE")]
     scorer_threshold: Option<f64>,
     /// Sampling temperature of the scorers' providers
     #[arg(long, value_name = "T", default_value_t = 0.0)]
     scorer_temperature: f64,
-    /// Resident sentence encoder of embedding and example_embedding [default: the only one]
+    /// Sentence encoder for embedding and example_embedding [default: the only one loaded]
     #[arg(long, value_name = "MODEL")]
     encoder: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum CalibrationArg {
-    /// As they are
+    /// They are used as they are
     #[default]
     Uncalibrated,
-    /// By a line, fitted on half of the examples
+    /// By a straight line that is fitted on half of the examples
     Linear,
     /// By matching percentiles, learned on half of the examples
     Percentile,
