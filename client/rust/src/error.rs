@@ -105,7 +105,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason.as_str() {
-            "" => write!(f, "{:?}", self.code)?,
+            "" => f.write_str(&spelled(self.code))?,
             reason => f.write_str(reason)?,
         }
         write!(f, ": {}", self.message)?;
@@ -155,12 +155,16 @@ impl From<tonic_types::Status> for Error {
     }
 }
 
-/// The code as gRPC spells it: `INVALID_ARGUMENT`.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature that serde asks for"
 )]
 fn code_name<S: Serializer>(code: &Code, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&spelled(*code))
+}
+
+/// The code as gRPC spells it: `INVALID_ARGUMENT`.
+fn spelled(code: Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {
         if letter.is_ascii_uppercase() && !name.is_empty() {
@@ -168,7 +172,7 @@ fn code_name<S: Serializer>(code: &Code, serializer: S) -> std::result::Result<S
         }
         name.push(letter.to_ascii_uppercase());
     }
-    serializer.serialize_str(&name)
+    name
 }
 
 /// The status code, where a broken connection is `Unavailable`.

@@ -119,7 +119,11 @@ impl Mapped {
 
     /// The tensor `name`, which must be of `T`s and of this shape.
     pub(crate) fn column<T: Scalar>(&self, name: &str, shape: &[u64]) -> Result<Column<T>, Error> {
-        let misfit = || self.corrupt(format!("tensor `{name}` is not {} {shape:?}", T::NAME));
+        let misfit = || {
+            let shape: Vec<String> = shape.iter().map(u64::to_string).collect();
+            let shape = shape.join(" × ");
+            self.corrupt(format!("tensor `{name}` is not {} of the shape {shape}", T::NAME))
+        };
         let tensor = self.header.tensors.get(name).ok_or_else(misfit)?;
         if tensor.dtype != T::NAME || tensor.shape != shape {
             return Err(misfit());

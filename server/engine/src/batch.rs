@@ -13,6 +13,7 @@ use tracing::Span;
 use crate::{
     Cost, Error,
     contain::contain,
+    cost::millis,
     group::{self, Stretch},
     health::Reporter,
     work::{Encode, EncodeOutput, Request, Sequence, Work},
@@ -91,7 +92,7 @@ impl<'a> EncodeBatch<'a> {
             self.solve(pass);
         }
         let compute = started.elapsed();
-        tracing::debug!(requests, tokens, ?compute, "computed a batch");
+        tracing::debug!(requests, tokens, compute_ms = millis(compute), "computed a batch");
         drop(entered);
         for member in self.members {
             let cost = Cost {

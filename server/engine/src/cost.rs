@@ -16,3 +16,8 @@ pub struct Cost {
     /// Works of the batch.
     pub batch_requests: usize,
 }
+
+/// Milliseconds, as log lines have them.
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

@@ -198,7 +198,9 @@ fn load_sae(shared: &Shared, name: SaeName, source: SaeSource) -> Result<Arc<Sae
         resident: resident.into(),
     };
     let entry = shared.residency.add_sae(entry, model)?;
-    tracing::info!(sae = %entry.name, path = %entry.info.path, self_test = ?entry.info.self_test, "SAE resident");
+    let test = entry.info.self_test.as_ref();
+    let (l0, fvu) = (test.map(|test| test.l0), test.map(|test| test.fvu));
+    tracing::info!(sae = %entry.name, path = %entry.info.path, l0, fvu, "SAE resident");
     Ok(entry)
 }
 

@@ -6,6 +6,7 @@ use crate::{
     Error,
     batch::{EncodeBatch, Member},
     contain::contain,
+    cost::millis,
     engine::Shared,
     generate::{Running, Turns},
     queue::{Batch, Beside, End},
@@ -51,7 +52,7 @@ pub(crate) fn serve(shared: &Shared) {
 /// Computes a batch and lets sequences in.
 fn take(shared: &Shared, batch: Batch, (running, turns): (&mut Running, &mut Turns)) {
     for work in batch.expired {
-        tracing::debug!(parent: &work.span, waited = ?work.waited(Instant::now()), "expired in the queue");
+        tracing::debug!(parent: &work.span, waited_ms = millis(work.waited(Instant::now())), "expired in the queue");
         work.request.refuse(Error::DeadlineExceeded);
     }
     let mut works = Vec::with_capacity(batch.works.len());

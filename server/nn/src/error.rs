@@ -58,7 +58,7 @@ pub enum LoadError {
         tensors: Vec<String>,
     },
     /// A tensor has another shape than the configuration says.
-    #[error("{path}: {tensor} has the shape {found:?} where {expected:?} is needed", path = .path.display())]
+    #[error("{path}: {tensor} has the shape {} where {} is needed", shape(.found), shape(.expected), path = .path.display())]
     ShapeMismatch {
         /// The folder or file.
         path: PathBuf,
@@ -213,6 +213,15 @@ impl HasReason for ComputeError {
 }
 
 /// The first few names, and how many more there are: a message stays readable when a whole model is missing.
+/// A tensor's shape in words: `576 × 4608`.
+pub(crate) fn shape<N: std::fmt::Display>(dimensions: &[N]) -> String {
+    if dimensions.is_empty() {
+        return "of one number".to_owned();
+    }
+    let dimensions: Vec<String> = dimensions.iter().map(N::to_string).collect();
+    dimensions.join(" × ")
+}
+
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 12;
     let shown = names

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod documentation;
+mod logs;
 mod proto;
 mod sources;
 

@@ -9,7 +9,10 @@ mod progress;
 mod runner;
 mod running;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +37,16 @@ pub(crate) enum Stop {
     LeaseLost,
 }
 
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cancelled => "the job was cancelled",
+            Self::Draining => "the server is shutting down",
+            Self::LeaseLost => "the job has ended, or another server works on it",
+        })
+    }
+}
+
 /// How a job failed to reach its end.
 #[derive(Debug)]
 pub(crate) enum Halt {
@@ -41,6 +54,15 @@ pub(crate) enum Halt {
     Stopped(Stop),
     /// It cannot be done.
     Failed(Error),
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped(stop) => stop.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
 }
 
 macro_rules! fails_with {

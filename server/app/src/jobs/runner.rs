@@ -213,7 +213,7 @@ impl Attempt {
                 }
             }
             Err(Halt::Stopped(stop)) => {
-                tracing::info!(?stop, "the end of the job was not recorded");
+                tracing::info!(%stop, "the end of the job was not recorded");
             }
             Err(Halt::Failed(error)) => {
                 tracing::error!(%error, "the end of the job cannot be recorded");

@@ -83,7 +83,7 @@ pub async fn call(
         };
         match wait.filter(|wait| now + *wait <= until) {
             Some(wait) => {
-                tracing::debug!(reason = %error.reason, detail = error.detail, ?wait, "a call is made again");
+                tracing::debug!(reason = %error.reason, detail = error.detail, wait_seconds = wait.as_secs_f64(), "a call is made again");
                 sleep(wait).await;
             }
             None => return Err(given_up(error, tried)),

@@ -80,14 +80,15 @@ impl ShardBuilder {
             Some(_) => return Err(Error::invalid_build(format!("row {row} came twice"))),
             None => {
                 return Err(Error::invalid_build(format!(
-                    "row {row} is not in {:?}",
-                    self.spec.rows
+                    "row {row} is not one of {} to {}",
+                    self.spec.rows.start, self.spec.rows.end
                 )));
             }
         }
         if tokens.len() > self.spec.context_length || tokens.end > activations.rows() {
             return Err(Error::invalid_build(format!(
-                "row {row} cannot have the tokens {tokens:?}"
+                "row {row} cannot have the tokens {} to {}",
+                tokens.start, tokens.end
             )));
         }
         let row =

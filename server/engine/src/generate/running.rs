@@ -18,6 +18,7 @@ use crate::{
     Cost, Error, Lane,
     catalog::{Catalog, ModelEntry},
     compute::ResidentModel,
+    cost::millis,
     planner::Room,
     work::{Reply, Request, Work},
 };
@@ -253,7 +254,7 @@ impl Running {
             ..
         }) = self.members.remove(&owner)
         {
-            tracing::debug!(parent: &span, sequences = done.len(), tokens = cost.tokens, compute = ?cost.compute, "sequences ended");
+            tracing::debug!(parent: &span, sequences = done.len(), tokens = cost.tokens, compute_ms = millis(cost.compute), "sequences ended");
             let done = done.into_iter().flatten().collect();
             drop(reply.send(Ok((done, cost))));
         }

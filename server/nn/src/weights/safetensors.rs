@@ -12,7 +12,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Layout, Stored, encoding::Encoding, mapped::Mapped};
-use crate::error::LoadError;
+use crate::error::{LoadError, shape};
 
 /// Longest header that is read; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
@@ -113,8 +113,9 @@ fn stored(raw: RawTensor, file: usize, data_start: usize) -> Result<Stored, Stri
             .try_fold(width, |product: usize, &n| product.checked_mul(n));
         if expected != Some(bytes) {
             return Err(format!(
-                "of {} and shape {:?} has {bytes} bytes of data",
-                raw.dtype, raw.shape
+                "of {} and shape {} has {bytes} bytes of data",
+                raw.dtype,
+                shape(&raw.shape)
             ));
         }
     }

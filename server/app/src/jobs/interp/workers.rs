@@ -175,7 +175,7 @@ impl Workers {
             Trouble::Failed(failure) => self.end(claimed, item::failed(failure)).await,
             Trouble::Later(error) => {
                 let after = wait(claimed.attempt, error.again);
-                tracing::debug!(reason = %error.reason, detail = error.detail, ?after, "an item waits");
+                tracing::debug!(reason = %error.reason, detail = error.detail, after_seconds = after.as_secs_f64(), "an item waits");
                 let outcome = Outcome::Again {
                     after,
                     reason: error.reason,
@@ -191,7 +191,7 @@ impl Workers {
         let items = [claimed.clone()];
         let interp = self.app.store.interp();
         if let Err(halt) = persist(&self.app, || interp.give_back(&items, self.owner)).await {
-            tracing::debug!(?halt, "an item was not given back");
+            tracing::debug!(%halt, "an item was not given back");
         }
     }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{cursor::Cursor, metadata::Metadata, quant::Quantization};
-use crate::weights::encoding::Encoding;
+use crate::{error::shape, weights::encoding::Encoding};
 
 /// First bytes of every file.
 const MAGIC: [u8; 4] = *b"GGUF";
@@ -124,7 +124,7 @@ impl RawTensor {
             .iter()
             .try_fold(1u64, |product, &n| product.checked_mul(n));
         let elements = elements
-            .ok_or_else(|| format!("has the impossible dimensions {:?}", self.dimensions))?;
+            .ok_or_else(|| format!("has the impossible dimensions {}", shape(&self.dimensions)))?;
         if !self.offset.is_multiple_of(alignment) {
             return Err(format!(
                 "begins at {}, which is not aligned to {alignment}",
