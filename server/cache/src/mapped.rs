@@ -122,7 +122,10 @@ impl Mapped {
         let misfit = || {
             let shape: Vec<String> = shape.iter().map(u64::to_string).collect();
             let shape = shape.join(" × ");
-            self.corrupt(format!("tensor `{name}` is not {} of the shape {shape}", T::NAME))
+            self.corrupt(format!(
+                "tensor `{name}` is not {} of the shape {shape}",
+                T::NAME
+            ))
         };
         let tensor = self.header.tensors.get(name).ok_or_else(misfit)?;
         if tensor.dtype != T::NAME || tensor.shape != shape {

@@ -92,7 +92,12 @@ impl<'a> EncodeBatch<'a> {
             self.solve(pass);
         }
         let compute = started.elapsed();
-        tracing::debug!(requests, tokens, compute_ms = millis(compute), "computed a batch");
+        tracing::debug!(
+            requests,
+            tokens,
+            compute_ms = millis(compute),
+            "computed a batch"
+        );
         drop(entered);
         for member in self.members {
             let cost = Cost {

@@ -30,6 +30,17 @@ pub(super) enum Method {
     LlamaCpp,
 }
 
+impl Method {
+    /// Its name in the log.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Vllm => "prompt_logprobs",
+            Self::Echo(_) => "echo",
+            Self::LlamaCpp => "grammar",
+        }
+    }
+}
+
 impl OpenAi {
     /// Log-probabilities of a text.
     pub(super) async fn score_text(
@@ -90,7 +101,7 @@ impl OpenAi {
                 Ok(_) => return Ok(Some(method)),
                 Err(error) if says_no(&error) => {
                     tracing::debug!(
-                        ?method,
+                        method = method.as_str(),
                         detail = error.detail,
                         "no log-probabilities this way"
                     );
