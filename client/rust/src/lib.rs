@@ -25,7 +25,7 @@ pub use activations::{
 };
 pub use caches::{
     ActivationDtype, BuildCacheRequest, Cache, CacheState, CachedSae, Corpus, CorpusFormat,
-    LatentStats, LatentStatsRequest,
+    LatentStats, LatentStatsRequest, UploadedCorpus,
 };
 pub use client::{Client, Options};
 pub use csr::{Dense, SparseRows, TopLatent};

@@ -65,6 +65,8 @@ pub struct Limits {
     pub max_queued: u32,
     /// Tokens that one pass over the device computes at most.
     pub batch_tokens: u32,
+    /// Bytes of one corpus that is uploaded.
+    pub max_corpus_bytes: u64,
 }
 
 /// What the server supports, in the words that requests use.
@@ -168,6 +170,7 @@ impl From<proto::Limits> for Limits {
             max_message_bytes: limits.max_message_bytes,
             max_queued: limits.max_queued,
             batch_tokens: limits.batch_tokens,
+            max_corpus_bytes: limits.max_corpus_bytes,
         }
     }
 }

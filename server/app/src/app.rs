@@ -6,8 +6,8 @@ use latentd_engine::Handle;
 use latentd_store::Store;
 
 use crate::{
-    caches::OpenCaches, config::Config, health::Health, jobs::RunningJobs, lifecycle::Lifecycle,
-    providers::Registry,
+    caches::OpenCaches, config::Config, corpora::Corpora, health::Health, jobs::RunningJobs,
+    lifecycle::Lifecycle, providers::Registry,
 };
 
 /// The parts of a running server, shared by everything that works for it.
@@ -23,6 +23,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     /// Caches that are open for reading.
     pub(crate) caches: OpenCaches,
+    /// Corpora that were uploaded.
+    pub(crate) corpora: Corpora,
     /// Providers of language models that were used lately.
     pub(crate) providers: Registry,
     /// Jobs that this process works on.

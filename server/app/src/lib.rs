@@ -8,6 +8,7 @@ mod bench;
 mod caches;
 pub mod cli;
 pub mod config;
+mod corpora;
 pub mod demo;
 pub mod grpc;
 mod health;

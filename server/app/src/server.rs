@@ -21,6 +21,7 @@ use crate::{
     app::{App, Shared},
     caches::OpenCaches,
     config::Config,
+    corpora::{self, Corpora},
     grpc::{self, layers::EdgeLayer},
     health::{self, Health},
     jobs::{self, RunningJobs},
@@ -95,6 +96,7 @@ impl Server {
         let (store, embedded) = database(&config).await?;
         let app = Arc::new(App {
             caches: OpenCaches::new(config.caches_dir()),
+            corpora: Corpora::new(&config),
             providers: Registry::new(store.clone(), handle.clone(), config.keys.clone()),
             jobs: RunningJobs::default(),
             health: Health::new(handle.health()),
@@ -285,6 +287,10 @@ fn work(app: &Shared, embedded: Option<&Embedded>) {
     app.life.spawn_essential("jobs", runner);
     app.life
         .spawn_essential("work items", jobs::Workers::run(Arc::clone(app)));
+    let cleaning = Arc::clone(app);
+    app.life.spawn_essential("uploaded corpora", async move {
+        corpora::run(&cleaning).await;
+    });
     let pinging = Arc::clone(app);
     app.life.spawn_essential("database ping", async move {
         tokio::select! {

@@ -46,6 +46,12 @@ pub enum Error {
         /// Most bytes of one document.
         limit: usize,
     },
+    /// A corpus that is uploaded is over a limit.
+    #[error("{detail}")]
+    UploadTooLarge {
+        /// Which, and the limit.
+        detail: String,
+    },
     /// The corpus holds no text.
     #[error("the corpus holds no text")]
     EmptyCorpus,
@@ -144,6 +150,7 @@ impl HasReason for Error {
             Self::PathNotReadable { .. } => Reason::PathNotReadable,
             Self::MalformedCorpus { .. } | Self::DocumentTooLarge { .. } => Reason::MalformedCorpus,
             Self::CorpusNotUtf8 { .. } => Reason::CorpusNotUtf8,
+            Self::UploadTooLarge { .. } => Reason::BatchTooLarge,
             Self::EmptyCorpus => Reason::EmptyCorpus,
             Self::DiskFull { .. } => Reason::DiskFull,
             Self::Storage { .. } => Reason::StorageFailed,

@@ -37,7 +37,10 @@ mod tests;
 mod tokens;
 
 pub use cache::Cache;
-pub use corpus::{CorpusDigest, Document, Documents, MAX_DOCUMENT_BYTES};
+pub use corpus::{
+    CorpusDigest, CorpusWriter, Document, Documents, Keep, MAX_DOCUMENT_BYTES, STORED_FIELD,
+    StoredCorpus, clean_corpora, corpora_bytes, corpus_path, touch_corpus,
+};
 pub use error::Error;
 pub use examples::{MAX_CANDIDATES, MAX_ENTRIES_READ};
 pub use layout::{manifest_path, sae_dir, shard_path, stats_path, tokens_path};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CacheId, SaeName, SpecialTokens};
+use crate::{CacheId, CorpusId, SaeName, SpecialTokens};
 
 /// How corpus files are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub enum CorpusFormat {
     Auto,
     /// UTF-8 text; each file is one document.
     Text,
-    /// UTF-8 text; each line that is not blank is one document.
+    /// UTF-8 text; each line is one document.
     Lines,
     /// One JSON object on each line; each line is one document.
     Jsonl,
@@ -24,12 +24,15 @@ pub enum CorpusFormat {
 /// Text to encode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Corpus {
-    /// Files or folders.
+    /// Files or folders; none if the corpus was uploaded.
     pub paths: Vec<String>,
     /// How the files are read.
     pub format: CorpusFormat,
     /// Field or column that holds the text, for JSONL and Parquet.
     pub text_field: String,
+    /// The corpus that was uploaded, in place of paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploaded: Option<CorpusId>,
 }
 
 /// Number format of stored activations.

@@ -53,7 +53,7 @@ pub struct ExampleQuery {
 /// A window of text, and how a latent fires in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// Document in the corpus, in the order of the cache.
+    /// Number of the document, in the order in which the corpus was read; blank ones count.
     pub document: u64,
     /// Row of the cache.
     pub row: u64,

@@ -23,7 +23,8 @@ pub use describe::{
 pub use example::{Centring, Example, ExampleMode, ExampleQuery, LatentExamples};
 pub use hook::{HookPoint, HookPointError, Site};
 pub use name::{
-    CacheId, ExplanationId, IdError, JobId, LatentName, ModelId, ProviderId, SaeName, ScoreId,
+    CacheId, CorpusId, ExplanationId, IdError, JobId, LatentName, ModelId, ProviderId, SaeName,
+    ScoreId,
 };
 pub use reason::{HasReason, Reason};
 pub use selection::{Scale, Selection, SpecialTokens};

@@ -98,6 +98,12 @@ simple_name!(
     "caches/{cache}"
 );
 simple_name!(
+    /// Names a corpus that was uploaded: `corpora/{corpus}`.
+    CorpusId,
+    "corpora/",
+    "corpora/{corpus}"
+);
+simple_name!(
     /// Names a job: `jobs/{job}`.
     JobId,
     "jobs/",

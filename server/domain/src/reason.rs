@@ -54,6 +54,8 @@ reasons! {
     UnknownHookPoint = "UNKNOWN_HOOK_POINT",
     /// No such cache.
     UnknownCache = "UNKNOWN_CACHE",
+    /// No such uploaded corpus, or no longer.
+    UnknownCorpus = "UNKNOWN_CORPUS",
     /// No such job.
     UnknownJob = "UNKNOWN_JOB",
     /// The id is taken by something else.

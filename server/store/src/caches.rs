@@ -1,6 +1,8 @@
 //! Caches and their shards: what is on disk, as far as it is complete.
 
-use latentd_domain::{BuildCacheSpec, CacheId, HookPoint, IdError, JobId, ModelId, SaeName};
+use latentd_domain::{
+    BuildCacheSpec, CacheId, CorpusId, HookPoint, IdError, JobId, ModelId, SaeName,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
 use time::OffsetDateTime;
@@ -237,6 +239,22 @@ impl Caches<'_> {
             sqlx::query_scalar("select id from cache where state = 'deleting' order by id")
                 .fetch_all(self.0.pool())
                 .await?;
+        ids.iter()
+            .map(|id| {
+                id.parse()
+                    .map_err(|error: IdError| Error::unreadable(TABLE, error))
+            })
+            .collect()
+    }
+
+    /// Uploaded corpora that caches which are being built are made from.
+    pub async fn corpora_in_use(self) -> Result<Vec<CorpusId>, Error> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "select distinct spec->'corpus'->>'uploaded' from cache
+             where state = 'building' and spec->'corpus'->>'uploaded' is not null",
+        )
+        .fetch_all(self.0.pool())
+        .await?;
         ids.iter()
             .map(|id| {
                 id.parse()

@@ -4,3 +4,4 @@ mod build;
 mod examples;
 mod manage;
 mod stats;
+mod upload;

@@ -47,6 +47,7 @@ from ._types import (
     Spent,
     StreamResult,
     Tokens,
+    UploadedCorpus,
 )
 
 __all__ = [
@@ -97,6 +98,7 @@ __all__ = [
     "TimedOutError",
     "Tokens",
     "UnavailableError",
+    "UploadedCorpus",
     "Violation",
 ]
 

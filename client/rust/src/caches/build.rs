@@ -12,7 +12,7 @@ pub enum CorpusFormat {
     Auto,
     /// Each text file is one document.
     Text,
-    /// Each line that is not blank is one document.
+    /// Each line is one document.
     Lines,
     /// Each line is one JSON object and one document.
     Jsonl,
@@ -42,7 +42,7 @@ pub enum ActivationDtype {
     F32,
 }
 
-/// Text to encode: files or folders on the server's disk.
+/// Text to encode: files or folders on the server's disk, or what was uploaded.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Corpus(proto::Corpus);
@@ -53,6 +53,14 @@ impl Corpus {
         let paths = paths.into_iter().map(Into::into).collect();
         Self(proto::Corpus {
             paths,
+            ..Default::default()
+        })
+    }
+
+    /// What [`Client::upload_corpus`] stored, by its name.
+    pub fn uploaded(name: impl Into<String>) -> Self {
+        Self(proto::Corpus {
+            uploaded: name.into(),
             ..Default::default()
         })
     }

@@ -2,6 +2,7 @@
 
 mod build;
 mod stats;
+mod upload;
 
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 pub use build::{ActivationDtype, BuildCacheRequest, Corpus, CorpusFormat};
 pub use stats::{LatentStats, LatentStatsRequest};
+pub use upload::UploadedCorpus;
 
 use crate::{Client, Pages, Result, client::stub, retry::Repeat, time::system_time};
 

@@ -83,6 +83,7 @@ fn describe(info: &ServerInfo, style: Style, now: SystemTime) -> String {
             ),
         ),
         ("message", bytes(limits.max_message_bytes)),
+        ("upload", bytes(limits.max_corpus_bytes)),
     ];
     rows.extend(info.components.iter().map(|part| {
         let state = if part.serving {

@@ -41,6 +41,8 @@ pub struct Config {
     pub engine: Engine,
     /// Largest sizes that a request may have.
     pub limits: Limits,
+    /// Corpora that are uploaded.
+    pub corpora: Corpora,
     /// Long work.
     pub jobs: Jobs,
     /// Auto-interpretation.
@@ -126,6 +128,25 @@ pub struct Limits {
     pub max_page_size: usize,
     /// Bytes of one message, in either direction.
     pub max_message_bytes: usize,
+    /// Bytes of one corpus that is uploaded.
+    pub max_corpus_bytes: u64,
+}
+
+/// Corpora that are uploaded.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corpora {
+    /// Bytes of all of them together.
+    pub max_bytes: u64,
+    /// Hours that one is kept after it was last used.
+    pub keep_hours: u64,
+}
+
+impl Corpora {
+    /// Time that a corpus is kept after it was last used.
+    pub fn keep(self) -> Duration {
+        Duration::from_secs(self.keep_hours.saturating_mul(3600))
+    }
 }
 
 /// Long work.
@@ -332,6 +353,11 @@ impl Config {
     /// Folder of the caches, one folder for each.
     pub fn caches_dir(&self) -> PathBuf {
         self.data_dir.join("caches")
+    }
+
+    /// Folder of the corpora that were uploaded, one file for each.
+    pub fn corpora_dir(&self) -> PathBuf {
+        self.data_dir.join("corpora")
     }
 }
 

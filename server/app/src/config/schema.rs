@@ -164,6 +164,24 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Bytes of one message, in either direction.",
     },
     Setting {
+        key: "limits.max_corpus_bytes",
+        kind: int(1, 1 << 44),
+        default: Some("8589934592"),
+        doc: "Bytes of one corpus that is uploaded.",
+    },
+    Setting {
+        key: "corpora.max_bytes",
+        kind: int(1, 1 << 50),
+        default: Some("68719476736"),
+        doc: "Bytes of all uploaded corpora together. For a new one those are deleted that were unused the longest.",
+    },
+    Setting {
+        key: "corpora.keep_hours",
+        kind: int(1, 87600),
+        default: Some("168"),
+        doc: "Hours that an uploaded corpus is kept after it was last used. One that a job still has to read is kept longer.",
+    },
+    Setting {
         key: "jobs.max_running",
         kind: int(1, 64),
         default: Some("1"),

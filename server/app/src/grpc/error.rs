@@ -68,6 +68,7 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::UnknownSae
         | Reason::UnknownLatent
         | Reason::UnknownCache
+        | Reason::UnknownCorpus
         | Reason::UnknownJob
         | Reason::UnknownProvider
         | Reason::UnknownExplanation

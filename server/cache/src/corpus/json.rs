@@ -7,7 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::{Texts, lines::Lines};
 use crate::Error;
 
-/// Field `field` of the object on each line of the file, lines of at most `limit` bytes. Blank lines are passed over.
+/// Field `field` of the object on each line of the file, lines of at most `limit` bytes. A null is an empty text;
+/// lines without an object are passed over.
 pub(super) fn each(path: &Path, field: &str, limit: usize) -> Result<Texts, Error> {
     let mut lines = Lines::open(path, limit)?;
     let field = field.to_owned();
@@ -72,7 +73,7 @@ impl<'de> Visitor<'de> for Field<'_> {
         let mut found = None;
         while let Some(key) = map.next_key::<String>()? {
             if key == self.0 {
-                found = Some(map.next_value()?);
+                found = Some(map.next_value::<Option<String>>()?.unwrap_or_default());
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

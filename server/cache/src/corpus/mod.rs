@@ -1,13 +1,15 @@
 //! Reads a corpus document by document, in an order that depends on its files and the seed alone.
 //!
 //! What is held is one document, a page of a Parquet file, a path for each file and, where the corpus is shuffled, a
-//! window of documents: nothing that grows with the length of the corpus. Documents that are blank are passed over.
+//! window of documents: nothing that grows with the length of the corpus. Blank documents are numbered like any other, so that
+//! a number is a place in the corpus; a null is a blank document.
 
 mod files;
 mod json;
 mod lines;
 mod parquet;
 mod shuffle;
+mod stored;
 
 use latentd_domain::Corpus;
 use rand::{SeedableRng, seq::SliceRandom};
@@ -16,6 +18,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::Error;
 use files::{Format, SourceFile};
 use shuffle::Shuffled;
+pub use stored::{
+    CorpusWriter, Keep, STORED_FIELD, StoredCorpus, clean_corpora, corpora_bytes, corpus_path,
+    touch_corpus,
+};
 
 /// Longest document, in bytes of text.
 pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
@@ -28,14 +34,22 @@ type Texts = Box<dyn Iterator<Item = Result<String, Error>> + Send>;
 pub struct Document {
     /// Its place in the order of reading, from 0.
     pub index: u64,
-    /// Its text; never blank.
+    /// Its text; empty where the corpus has a null.
     pub text: String,
+}
+
+impl Document {
+    /// Whether there is nothing in it to encode.
+    pub fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
 }
 
 /// The documents of a corpus. After an error there are no more.
 pub struct Documents {
     texts: Texts,
     read: u64,
+    has_text: bool,
     ended: bool,
 }
 
@@ -44,7 +58,8 @@ impl Documents {
     /// seed shuffles the files, then the documents within a window.
     ///
     /// Fails with `PathNotReadable` if a path cannot be read, `MalformedCorpus` if the format of a file cannot be told,
-    /// and `EmptyCorpus` if there are no files. Reading fails with these and `CorpusNotUtf8`.
+    /// and `EmptyCorpus` if there are no files. Reading fails with these and `CorpusNotUtf8`, and at the end with
+    /// `EmptyCorpus` if every document was blank.
     pub fn open(corpus: &Corpus, seed: u64) -> Result<Self, Error> {
         let mut files = files::find(corpus)?;
         if files.is_empty() {
@@ -63,6 +78,7 @@ impl Documents {
         Ok(Self {
             texts,
             read: 0,
+            has_text: false,
             ended: false,
         })
     }
@@ -75,20 +91,18 @@ impl Iterator for Documents {
         if self.ended {
             return None;
         }
-        let next = self
-            .texts
-            .find(|text| text.as_ref().map_or(true, |text| !text.trim().is_empty()));
-        let next = match next {
+        let next = match self.texts.next() {
             Some(Ok(text)) => {
                 let document = Document {
                     index: self.read,
                     text,
                 };
                 self.read += 1;
+                self.has_text |= !document.is_blank();
                 return Some(Ok(document));
             }
             Some(Err(error)) => Some(Err(error)),
-            None if self.read == 0 => Some(Err(Error::EmptyCorpus)),
+            None if !self.has_text => Some(Err(Error::EmptyCorpus)),
             None => None,
         };
         self.ended = true;

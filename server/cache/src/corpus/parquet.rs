@@ -20,7 +20,7 @@ use crate::Error;
 /// Rows that are decoded together.
 const BATCH: usize = 64;
 
-/// Column `column` of the file, values of at most `limit` bytes. Nulls are passed over.
+/// Column `column` of the file, values of at most `limit` bytes. A null is an empty text.
 pub(super) fn each(path: &Path, column: &str, limit: usize) -> Result<Texts, Error> {
     let rows = Rows::open(path, column, limit)?;
     Ok(Box::new(rows))
@@ -130,7 +130,9 @@ impl Rows {
                 return Ok(None);
             };
             self.row += 1;
-            let Some(value) = value else { continue };
+            let Some(value) = value else {
+                return Ok(Some(String::new()));
+            };
             if value.len() > self.limit {
                 let (path, line) = (self.path.clone(), Some(self.row));
                 return Err(Error::DocumentTooLarge {

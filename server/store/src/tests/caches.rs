@@ -24,6 +24,7 @@ fn spec(id: &str) -> BuildCacheSpec {
             paths: vec!["/text".into()],
             format: CorpusFormat::Auto,
             text_field: "text".into(),
+            uploaded: None,
         },
         context_length: 256,
         max_tokens: None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import grpc
 from numpy.typing import ArrayLike
@@ -17,11 +17,25 @@ from .connection import AsyncConnection
 class AsyncCacheCalls(AsyncConnection):
     """Activations of a corpus."""
 
+    async def upload_corpus(self, documents: Iterable[str]) -> t.UploadedCorpus:
+        """Stores texts on the server, in their order, for `build_cache(..., uploaded=...)`.
+
+        `documents` may be a list, a generator or a column of texts. The same documents are stored once. They are kept
+        for a week after their last use, unless the server is configured otherwise.
+        """
+        upload = calls.Upload(documents)
+        stub = cache_pb2_grpc.CacheServiceStub(self._channel)
+        try:
+            return t.UploadedCorpus._from_pb(await stub.UploadCorpus(iter(upload)))
+        except calls.UPLOAD_FAILURES as error:
+            raise upload.failure(error) from None
+
     async def build_cache(
         self,
         saes: str | Sequence[str],
-        paths: str | Sequence[str],
+        paths: str | Sequence[str] = (),
         *,
+        uploaded: str = "",
         cache_id: str = "",
         format: calls.CorpusFormat = "auto",
         text_field: str = "",
@@ -32,7 +46,10 @@ class AsyncCacheCalls(AsyncConnection):
         special_tokens: calls.SpecialTokens = "mask",
         activation_dtype: str = "f16",
     ) -> t.Job:
-        """Starts a job that encodes the text at `paths`, on the server's disk, and stores what fires."""
+        """Starts a job that encodes the text at `paths`, on the server's disk, and stores what fires.
+
+        `uploaded` names what `upload_corpus` stored, in place of `paths`.
+        """
         options = calls.CacheOptions(
             cache_id,
             format,
@@ -46,7 +63,7 @@ class AsyncCacheCalls(AsyncConnection):
         )
         saes = [saes] if isinstance(saes, str) else saes
         paths = [paths] if isinstance(paths, str) else paths
-        return await self._call(calls.build_cache(saes, paths, options))
+        return await self._call(calls.build_cache(saes, uploaded or paths, options))
 
     def caches(self) -> AsyncIterator[t.Cache]:
         """All caches, by name."""

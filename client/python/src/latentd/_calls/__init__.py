@@ -43,9 +43,11 @@ from .providers import (
 )
 from .saes import get_latent, get_sae, list_saes, load_sae, unload_sae
 from .server import server_info
+from .upload import UPLOAD_FAILURES, Upload
 
 __all__ = [
     "CHANNEL_OPTIONS",
+    "UPLOAD_FAILURES",
     "CacheOptions",
     "Call",
     "Centring",
@@ -63,6 +65,7 @@ __all__ = [
     "ScorerLike",
     "SearchMode",
     "SpecialTokens",
+    "Upload",
     "build_cache",
     "cancel_job",
     "create_explanation",

@@ -34,14 +34,15 @@ class CacheOptions:
     activation_dtype: str
 
 
-def build_cache(saes: Sequence[str], paths: Sequence[str], options: CacheOptions) -> Call[t.Job]:
-    """BuildCache. The request id makes a repeated call the same call."""
+def build_cache(saes: Sequence[str], corpus: Sequence[str] | str, options: CacheOptions) -> Call[t.Job]:
+    """BuildCache of paths, or of an uploaded corpus by its name. The request id makes a repeated call the same call."""
     format: Any = cache_pb2.Corpus.Format
+    where: dict[str, Any] = {"uploaded": corpus} if isinstance(corpus, str) else {"paths": corpus}
     request = cache_pb2.BuildCacheRequest(
         cache_id=options.cache_id,
         saes=saes,
         corpus=cache_pb2.Corpus(
-            paths=paths, format=enum(format, options.format, unset="auto"), text_field=options.text_field
+            format=enum(format, options.format, unset="auto"), text_field=options.text_field, **where
         ),
         context_length=options.context_length,
         max_tokens=options.max_tokens,

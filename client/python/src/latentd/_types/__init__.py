@@ -1,6 +1,6 @@
 """What the calls return: frozen dataclasses with numpy arrays, one idea a file."""
 
-from .cache import Cache, CachedSae
+from .cache import Cache, CachedSae, UploadedCorpus
 from .encoded import Cost, Encoded, Row, Scale, StreamResult
 from .example import Example, Examples
 from .explanation import Explanation, Explanations, Provenance
@@ -45,5 +45,6 @@ __all__ = [
     "Spent",
     "StreamResult",
     "Tokens",
+    "UploadedCorpus",
     "name_of",
 ]

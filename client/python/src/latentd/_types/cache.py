@@ -22,6 +22,25 @@ class CachedSae(Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class UploadedCorpus(Record):
+    """A corpus that is stored on the server, named by its documents: the same documents, the same name."""
+
+    name: str
+    documents: int
+    """Documents, blank ones included."""
+    size_bytes: int
+    expire_time: datetime | None
+    """When it may be deleted, unless it is used before."""
+
+    @classmethod
+    def _from_pb(cls, pb: cache_pb2.UploadedCorpus) -> UploadedCorpus:
+        return cls(pb.name, pb.documents, pb.size_bytes, time_of(pb.expire_time))
+
+    def __repr__(self) -> str:
+        return f"<UploadedCorpus {self.name}: {count(self.documents, 'document')}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Cache(Record):
     """Stored activations of a corpus. `state` is `building`, `ready` or `failed`."""
 

@@ -94,8 +94,26 @@ class CachedSae(_message.Message):
     firing_latents: int
     def __init__(self, sae: _Optional[str] = ..., hook_point: _Optional[str] = ..., d_sae: _Optional[int] = ..., digest: _Optional[str] = ..., activations: _Optional[int] = ..., firing_latents: _Optional[int] = ...) -> None: ...
 
+class UploadCorpusRequest(_message.Message):
+    __slots__ = ("documents",)
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    documents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, documents: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UploadedCorpus(_message.Message):
+    __slots__ = ("name", "documents", "size_bytes", "expire_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    documents: int
+    size_bytes: int
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., documents: _Optional[int] = ..., size_bytes: _Optional[int] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class Corpus(_message.Message):
-    __slots__ = ("paths", "format", "text_field")
+    __slots__ = ("paths", "format", "text_field", "uploaded")
     class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         FORMAT_UNSPECIFIED: _ClassVar[Corpus.Format]
@@ -111,10 +129,12 @@ class Corpus(_message.Message):
     PATHS_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_FIELD_NUMBER: _ClassVar[int]
+    UPLOADED_FIELD_NUMBER: _ClassVar[int]
     paths: _containers.RepeatedScalarFieldContainer[str]
     format: Corpus.Format
     text_field: str
-    def __init__(self, paths: _Optional[_Iterable[str]] = ..., format: _Optional[_Union[Corpus.Format, str]] = ..., text_field: _Optional[str] = ...) -> None: ...
+    uploaded: str
+    def __init__(self, paths: _Optional[_Iterable[str]] = ..., format: _Optional[_Union[Corpus.Format, str]] = ..., text_field: _Optional[str] = ..., uploaded: _Optional[str] = ...) -> None: ...
 
 class BuildCacheRequest(_message.Message):
     __slots__ = ("cache_id", "saes", "corpus", "context_length", "max_tokens", "seed", "prepend_bos", "special_tokens", "activation_dtype", "request_id")

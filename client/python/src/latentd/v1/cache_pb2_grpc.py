@@ -36,6 +36,11 @@ class CacheServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
+        self.UploadCorpus = channel.stream_unary(
+                '/latentd.v1.CacheService/UploadCorpus',
+                request_serializer=latentd_dot_v1_dot_cache__pb2.UploadCorpusRequest.SerializeToString,
+                response_deserializer=latentd_dot_v1_dot_cache__pb2.UploadedCorpus.FromString,
+                _registered_method=True)
         self.BuildCache = channel.unary_unary(
                 '/latentd.v1.CacheService/BuildCache',
                 request_serializer=latentd_dot_v1_dot_cache__pb2.BuildCacheRequest.SerializeToString,
@@ -71,6 +76,15 @@ class CacheServiceStub(object):
 class CacheServiceServicer(object):
     """Caches: the activations of a corpus, stored on disk, and the examples and statistics that are read from them.
     """
+
+    def UploadCorpus(self, request_iterator, context):
+        """Stores texts of the caller on the server's disk, for BuildCache to read: a stream of messages, each with some documents, in
+        order. The same documents give the same corpus, however they are cut into messages, and are stored once. A stream that ends
+        early leaves nothing behind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def BuildCache(self, request, context):
         """Starts a job that encodes a corpus with one or several SAEs of one model in one pass and stores the activations.
@@ -117,6 +131,11 @@ class CacheServiceServicer(object):
 
 def add_CacheServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'UploadCorpus': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadCorpus,
+                    request_deserializer=latentd_dot_v1_dot_cache__pb2.UploadCorpusRequest.FromString,
+                    response_serializer=latentd_dot_v1_dot_cache__pb2.UploadedCorpus.SerializeToString,
+            ),
             'BuildCache': grpc.unary_unary_rpc_method_handler(
                     servicer.BuildCache,
                     request_deserializer=latentd_dot_v1_dot_cache__pb2.BuildCacheRequest.FromString,
@@ -158,6 +177,33 @@ def add_CacheServiceServicer_to_server(servicer, server):
 class CacheService(object):
     """Caches: the activations of a corpus, stored on disk, and the examples and statistics that are read from them.
     """
+
+    @staticmethod
+    def UploadCorpus(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/latentd.v1.CacheService/UploadCorpus',
+            latentd_dot_v1_dot_cache__pb2.UploadCorpusRequest.SerializeToString,
+            latentd_dot_v1_dot_cache__pb2.UploadedCorpus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def BuildCache(request,

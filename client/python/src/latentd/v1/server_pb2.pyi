@@ -41,7 +41,7 @@ class Device(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., threads: _Optional[int] = ..., resident_bytes: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_prompts", "max_tokens", "max_saes", "max_top_k", "max_latents", "max_examples", "max_window", "max_page_size", "max_message_bytes", "max_queued", "batch_tokens")
+    __slots__ = ("max_prompts", "max_tokens", "max_saes", "max_top_k", "max_latents", "max_examples", "max_window", "max_page_size", "max_message_bytes", "max_queued", "batch_tokens", "max_corpus_bytes")
     MAX_PROMPTS_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_SAES_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,7 @@ class Limits(_message.Message):
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUED_FIELD_NUMBER: _ClassVar[int]
     BATCH_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CORPUS_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_prompts: int
     max_tokens: int
     max_saes: int
@@ -64,7 +65,8 @@ class Limits(_message.Message):
     max_message_bytes: int
     max_queued: int
     batch_tokens: int
-    def __init__(self, max_prompts: _Optional[int] = ..., max_tokens: _Optional[int] = ..., max_saes: _Optional[int] = ..., max_top_k: _Optional[int] = ..., max_latents: _Optional[int] = ..., max_examples: _Optional[int] = ..., max_window: _Optional[int] = ..., max_page_size: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., max_queued: _Optional[int] = ..., batch_tokens: _Optional[int] = ...) -> None: ...
+    max_corpus_bytes: int
+    def __init__(self, max_prompts: _Optional[int] = ..., max_tokens: _Optional[int] = ..., max_saes: _Optional[int] = ..., max_top_k: _Optional[int] = ..., max_latents: _Optional[int] = ..., max_examples: _Optional[int] = ..., max_window: _Optional[int] = ..., max_page_size: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., max_queued: _Optional[int] = ..., batch_tokens: _Optional[int] = ..., max_corpus_bytes: _Optional[int] = ...) -> None: ...
 
 class Capabilities(_message.Message):
     __slots__ = ("model_families", "model_formats", "sae_architectures", "sae_formats", "sites", "corpus_formats", "explainers", "scorers", "provider_kinds", "export_forms")

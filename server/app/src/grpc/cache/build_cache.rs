@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use latentd_domain::{
-    ActivationDtype, BuildCacheSpec, CacheId, Corpus, CorpusFormat, Reason, SaeName, SpecialTokens,
+    ActivationDtype, BuildCacheSpec, CacheId, Corpus, CorpusFormat, CorpusId, Reason, SaeName,
+    SpecialTokens,
 };
 use latentd_proto::v1 as pb;
 use latentd_store::jobs::{NewJob, RequestKey};
@@ -39,7 +40,10 @@ pub(super) async fn handle(
         }
     }
     let spec = complete(&app, parsed)?;
-    check_paths(spec.corpus.paths.clone()).await?;
+    match &spec.corpus.uploaded {
+        Some(id) => app.corpora.touch(id).await?,
+        None => check_paths(spec.corpus.paths.clone()).await?,
+    }
     let model = spec.saes.first().map(|sae| sae.model().clone());
     let model = model.ok_or_else(|| Error::internal("a cache without an SAE"))?;
     let job = NewJob {
@@ -125,12 +129,24 @@ fn corpus(violations: &mut Violations, corpus: Option<pb::Corpus>) -> Option<Cor
         paths: given,
         format,
         text_field,
+        uploaded,
     }) = corpus
     else {
         violations.invalid("corpus", "must be set");
         return None;
     };
-    if given.is_empty() {
+    let uploaded = violations.optional::<CorpusId>("corpus.uploaded", &uploaded);
+    if uploaded.is_some() {
+        for (field, is_set) in [
+            ("corpus.paths", !given.is_empty()),
+            ("corpus.format", format != 0),
+            ("corpus.text_field", !text_field.is_empty()),
+        ] {
+            if is_set {
+                violations.invalid(field, "must not be set beside corpus.uploaded");
+            }
+        }
+    } else if given.is_empty() {
         violations.invalid("corpus.paths", "at least one file or folder is needed");
     }
     let mut paths = Vec::with_capacity(given.len());
@@ -157,6 +173,7 @@ fn corpus(violations: &mut Violations, corpus: Option<pb::Corpus>) -> Option<Cor
         } else {
             text_field
         },
+        uploaded,
     })
 }
 
@@ -228,7 +245,7 @@ mod tests {
             corpus: Some(pb::Corpus {
                 paths: vec![],
                 format: 77,
-                text_field: String::new(),
+                ..pb::Corpus::default()
             }),
             special_tokens: 5,
             activation_dtype: "f8".to_owned(),

@@ -8,6 +8,9 @@ mod list_caches;
 mod list_latent_stats;
 mod source;
 mod stream_examples;
+mod upload_corpus;
+
+use std::sync::Arc;
 
 use latentd_proto::v1 as pb;
 use tonic::{Request, Response, Status, async_trait};
@@ -22,6 +25,14 @@ pub(super) struct Service(pub(super) Shared);
 #[async_trait]
 impl pb::cache_service_server::CacheService for Service {
     type StreamExamplesStream = Streaming<pb::StreamExamplesResponse>;
+
+    async fn upload_corpus(
+        &self,
+        request: Request<tonic::Streaming<pb::UploadCorpusRequest>>,
+    ) -> Result<Response<pb::UploadedCorpus>, Status> {
+        let stored = upload_corpus::handle(Arc::clone(&self.0), request.into_inner()).await?;
+        Ok(Response::new(stored))
+    }
 
     async fn build_cache(
         &self,

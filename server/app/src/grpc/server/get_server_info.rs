@@ -49,6 +49,7 @@ fn limits(app: &App) -> pb::Limits {
         max_window,
         max_page_size,
         max_message_bytes,
+        max_corpus_bytes,
     } = app.config.limits;
     pb::Limits {
         max_prompts: max_prompts as u32,
@@ -62,6 +63,7 @@ fn limits(app: &App) -> pb::Limits {
         max_message_bytes: max_message_bytes as u64,
         max_queued: app.config.engine.max_queued as u32,
         batch_tokens: app.config.engine.batch_tokens as u32,
+        max_corpus_bytes,
     }
 }
 

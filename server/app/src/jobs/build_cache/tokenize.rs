@@ -44,15 +44,19 @@ fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<
         max_tokens: spec.max_tokens,
     };
     let mut writer = TokenWriter::create(dir, rows)?;
-    let mut documents = Documents::open(&spec.corpus, spec.seed)?;
+    let corpus = build.app.corpora.resolve(&spec.corpus)?;
+    let mut documents = Documents::open(&corpus, spec.seed)?;
     let mut digest = latentd_cache::CorpusDigest::new();
     for document in &mut documents {
         build.stopper.check()?;
         let document = document?;
         digest.add(&document.text);
-        let ids = tokenizer
-            .encode_ids(&document.text, false)
-            .map_err(|error| Error::from_reason(&error))?;
+        let ids = if document.is_blank() {
+            Vec::new()
+        } else {
+            let ids = tokenizer.encode_ids(&document.text, false);
+            ids.map_err(|error| Error::from_reason(&error))?
+        };
         let room = writer.push_document(&ids)?;
         build.tracker.set(writer.tokens());
         if !room {
