@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
-from latentd import Client, InvalidRequestError, NotFoundError, PreconditionError, UnavailableError
+from latentd import Client, Encoded, InvalidRequestError, NotFoundError, PreconditionError, UnavailableError
+from latentd.v1 import activation_pb2, activation_pb2_grpc
 
 from .conftest import SAE
 
@@ -130,6 +132,43 @@ def test_cache_job_examples_and_statistics(client: Client, tmp_path: Path) -> No
     with pytest.raises(Exception, match="JOB_ENDED"):
         client.cancel_job(job.name)
     assert client.delete_cache(cache.name) > 0
+
+
+def test_windows_are_what_examples_showed(client: Client) -> None:
+    cache = next(cache.name for cache in client.caches() if cache.name.startswith("caches/demo-"))
+    stats = client.latent_stats(SAE, cache=cache)
+    latent = stats.latents[stats.counts.argmax()]
+    found = list(client.examples(SAE, [latent], cache=cache, count=3, window=8))
+    windows = client.windows(cache, [example.window for example in found], sae=SAE, latent=int(latent))
+    for example, window in zip(found, windows, strict=True):
+        assert (window.id, window.tokens, window.document) == (example.window, example.tokens, example.document)
+        np.testing.assert_array_equal(window.activations, example.activations)
+    assert client.window(cache, found[0].window).text == found[0].text
+    with pytest.raises(InvalidRequestError, match="INVALID_REQUEST"):
+        client.window(cache, "9999999:0+4")
+
+
+def test_handles(client: Client) -> None:
+    cache = next(cache.name for cache in client.caches() if cache.name.startswith("caches/demo-"))
+    sae = client.sae(SAE)
+    result = sae.encode(PROMPTS)
+    assert result == client.encode(PROMPTS, SAE)
+    assert sae.decode(result).shape == (len(result), 576)
+    assert sae.latent(1847) == client.latent(SAE, 1847)
+    assert sae.latent_stats([7, 9], cache=cache).latents.tolist() == [7, 9]
+    assert len(sae.examples(result.top(3)[1:], cache=cache, count=2)) > 0
+
+
+def test_clients_that_know_no_packed_fields_are_served(address: str) -> None:
+    with grpc.insecure_channel(address) as channel:
+        stub = activation_pb2_grpc.ActivationServiceStub(channel)
+        request = activation_pb2.EncodeRequest(prompts=[activation_pb2.Prompt(text=PROMPTS[0])], saes=[SAE])
+        plain = stub.Encode(request)
+        request.packed = True
+        packed = stub.Encode(request)
+    assert plain.activations[0].latents and not plain.activations[0].packed_latents
+    assert packed.activations[0].packed_latents and not packed.activations[0].latents
+    assert Encoded._from_pb(plain) == Encoded._from_pb(packed)
 
 
 def test_explanations_by_hand(client: Client) -> None:

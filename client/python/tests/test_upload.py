@@ -5,6 +5,8 @@ from concurrent import futures
 from typing import Any
 
 import grpc
+import numpy as np
+import pandas as pd
 import pytest
 
 from latentd import AsyncClient, Client, ResourceExhaustedError
@@ -55,6 +57,26 @@ def test_documents_are_sent_in_order_and_the_corpus_is_named(server: tuple[Cache
     assert caches.build.corpus == cache_pb2.Corpus(uploaded="corpora/abc")
 
 
+def test_texts_are_uploaded_and_built_in_one_call(server: tuple[Caches, str]) -> None:
+    caches, address = server
+    column = pd.DataFrame({"text": ["a", "b", "c"], "n": [1, 2, 3]})["text"]
+    with Client(address) as client:
+        for texts in (["a", "b", "c"], (t for t in "abc"), np.array(["a", "b", "c"]), column):
+            caches.messages.clear()
+            client.build_cache("m/s", texts=texts)
+            assert caches.messages == [["a", "b", "c"]] and caches.build.corpus.uploaded == "corpora/abc"
+        client.build_cache("m/s", "/disk/folder")
+        assert caches.build.corpus == cache_pb2.Corpus(paths=["/disk/folder"])
+        client.build_cache("m/s", uploaded=client.upload_corpus(["a"]))
+        assert caches.build.corpus.uploaded == "corpora/abc"
+        with pytest.raises(ValueError, match="not paths and texts"):
+            client.build_cache("m/s", "/disk/folder", texts=["a"])
+        with pytest.raises(ValueError, match="not none"):
+            client.build_cache("m/s")
+        with pytest.raises(TypeError, match="document 1 is NoneType"):
+            client.build_cache("m/s", texts=["a", None])  # type: ignore[list-item]
+
+
 def test_what_fails_in_the_documents_is_raised_and_nothing_is_stored(server: tuple[Caches, str]) -> None:
     caches, address = server
 
@@ -67,7 +89,7 @@ def test_what_fails_in_the_documents_is_raised_and_nothing_is_stored(server: tup
             client.upload_corpus(broken())
         with pytest.raises(TypeError, match="a list of documents"):
             client.upload_corpus("one text")
-        with pytest.raises(TypeError, match="not int"):
+        with pytest.raises(TypeError, match="document 1 is int, not str"):
             client.upload_corpus(["a", 1])  # type: ignore[list-item]
         with pytest.raises(ResourceExhaustedError, match="disk is full"):
             client.upload_corpus(["too much"])

@@ -5,6 +5,7 @@ mod csr;
 mod error;
 #[cfg(test)]
 mod fake;
+mod packed;
 mod page;
 mod retry;
 mod time;
@@ -25,7 +26,7 @@ pub use activations::{
 };
 pub use caches::{
     ActivationDtype, BuildCacheRequest, Cache, CacheState, CachedSae, Corpus, CorpusFormat,
-    LatentStats, LatentStatsRequest, UploadedCorpus,
+    LatentStats, LatentStatsRequest, UploadedCorpus, Window, WindowsRequest,
 };
 pub use client::{Client, Options};
 pub use csr::{Dense, SparseRows, TopLatent};

@@ -4,7 +4,7 @@ use latentd_domain::{Example, ExampleMode, ExampleQuery, SaeName, autointerp::Ex
 
 use crate::{
     Cache, Error,
-    examples::{self, Limits, Source, Window},
+    examples::{self, Limits, Source, Taken, Window},
 };
 
 impl Cache {
@@ -19,6 +19,13 @@ impl Cache {
     ) -> Result<Vec<Example>, Error> {
         let (_, source) = self.source(sae, latent)?;
         Ok(examples::given(&source, &self.placed(ids)?))
+    }
+
+    /// The windows `ids`, in their order, with activations of 0.
+    ///
+    /// Fails with `UnknownWindow` if the cache has no such window.
+    pub fn texts(&self, ids: &[ExampleId]) -> Result<Vec<Example>, Error> {
+        Ok(examples::given(&self.silent_source(), &self.placed(ids)?))
     }
 
     /// Whether `latent` fires in each of the windows `ids`.
@@ -38,21 +45,28 @@ impl Cache {
     /// `query` says, none with a token of `exclude`. No two overlap or have the same text; activations are 0. They are what
     /// texts of all latents can be compared with, and so embedded once.
     pub fn pool(&self, query: &ExampleQuery, exclude: &[ExampleId]) -> Result<Vec<Example>, Error> {
-        // A latent without shards fires nowhere, so every window is one of those in which it is silent.
         let source = Source {
-            tokens: self.tokens(),
-            shards: &[],
-            dir: self.dir(),
-            latent: 0,
-            max_activation: 0.0,
-            limits: Limits::default(),
             excluded: self.tokens_of(exclude),
+            ..self.silent_source()
         };
         let query = ExampleQuery {
             mode: ExampleMode::NonActivating,
             ..*query
         };
         examples::read(&source, &query)
+    }
+
+    /// A latent without shards fires nowhere, so every window is one of those in which it is silent.
+    fn silent_source(&self) -> Source<'_> {
+        Source {
+            tokens: self.tokens(),
+            shards: &[],
+            dir: self.dir(),
+            latent: 0,
+            max_activation: 0.0,
+            limits: Limits::default(),
+            excluded: Taken::default(),
+        }
     }
 
     fn placed(&self, ids: &[ExampleId]) -> Result<Vec<Window>, Error> {

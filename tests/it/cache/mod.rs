@@ -5,3 +5,4 @@ mod examples;
 mod manage;
 mod stats;
 mod upload;
+mod windows;

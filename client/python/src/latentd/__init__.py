@@ -48,6 +48,8 @@ from ._types import (
     StreamResult,
     Tokens,
     UploadedCorpus,
+    Window,
+    Windows,
 )
 
 __all__ = [
@@ -100,6 +102,8 @@ __all__ = [
     "UnavailableError",
     "UploadedCorpus",
     "Violation",
+    "Window",
+    "Windows",
 ]
 
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ use latentd_proto::v1 as proto;
 use serde::Serialize;
 
 use super::Scale;
-use crate::{Dense, Error, Result, SparseRows, TopLatent};
+use crate::{Dense, Error, Result, SparseRows, TopLatent, packed};
 
 /// Encoded prompts.
 ///
@@ -162,10 +162,19 @@ impl TryFrom<proto::SaeActivations> for SaeActivations {
 
     fn try_from(activations: proto::SaeActivations) -> Result<Self> {
         let scale = activations.scale().into();
-        let rows = SparseRows {
-            row_offsets: activations.row_offsets,
-            latents: activations.latents,
-            activations: activations.activations,
+        // Servers that do not know `packed` send the repeated fields.
+        let rows = if activations.packed_row_offsets.is_empty() {
+            SparseRows {
+                row_offsets: activations.row_offsets,
+                latents: activations.latents,
+                activations: activations.activations,
+            }
+        } else {
+            SparseRows {
+                row_offsets: packed::u32s(&activations.packed_row_offsets)?,
+                latents: packed::u32s(&activations.packed_latents)?,
+                activations: packed::f32s(&activations.packed_activations)?,
+            }
         };
         Ok(Self {
             sae: activations.sae,
@@ -212,6 +221,22 @@ mod tests {
         assert!(encoded.tokens(9).is_empty());
         assert_eq!(encoded.top(1)[0].latent, 3);
         assert_eq!(encoded.to_dense().row(2), [1.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn packed_columns_are_those_of_the_repeated_fields() {
+        let mut packed = reply();
+        let sae = &mut packed.activations[0];
+        let bytes = |values: Vec<u32>| values.into_iter().flat_map(u32::to_le_bytes).collect();
+        sae.packed_row_offsets = bytes(std::mem::take(&mut sae.row_offsets));
+        sae.packed_latents = bytes(std::mem::take(&mut sae.latents));
+        let activations = std::mem::take(&mut sae.activations).into_iter();
+        sae.packed_activations = activations.flat_map(f32::to_le_bytes).collect();
+        let mut torn = packed.clone();
+        torn.activations[0].packed_latents.pop();
+        let plain = Encoded::try_from(reply()).unwrap();
+        assert_eq!(Encoded::try_from(packed).unwrap(), plain);
+        assert!(Encoded::try_from(torn).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub use encoded::{Cost, Encoded, EncodedPrompt, SaeActivations};
 pub use request::{DecodeRequest, EncodeRequest, Prompt, Scale, SpecialTokens};
 pub use stream::{EncodeStream, EncodedBatch, StreamSummary};
 
-use crate::{Client, Dense, Error, Result, client::stub, retry::Repeat};
+use crate::{Client, Dense, Error, Result, client::stub, packed, retry::Repeat};
 
 impl Client {
     /// Encodes prompts with one or several SAEs of one model, in one pass.
@@ -37,7 +37,11 @@ impl Client {
         let dense = Dense {
             rows: reply.rows as usize,
             width: reply.width as usize,
-            values: reply.values,
+            values: if reply.packed_values.is_empty() {
+                reply.values
+            } else {
+                packed::f32s(&reply.packed_values)?
+            },
         };
         if dense.rows.checked_mul(dense.width) == Some(dense.values.len()) {
             Ok(dense)

@@ -106,6 +106,7 @@ impl EncodeRequest {
         Self(proto::EncodeRequest {
             prompts: prompts.collect(),
             saes: vec![sae.into()],
+            packed: true,
             ..Default::default()
         })
     }
@@ -165,6 +166,7 @@ impl DecodeRequest {
             row_offsets: rows.row_offsets,
             latents: rows.latents,
             activations: rows.activations,
+            packed: true,
             ..Default::default()
         })
     }

@@ -3,6 +3,7 @@
 mod build;
 mod stats;
 mod upload;
+mod windows;
 
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 pub use build::{ActivationDtype, BuildCacheRequest, Corpus, CorpusFormat};
 pub use stats::{LatentStats, LatentStatsRequest};
 pub use upload::UploadedCorpus;
+pub use windows::{Window, WindowsRequest};
 
 use crate::{Client, Pages, Result, client::stub, retry::Repeat, time::system_time};
 

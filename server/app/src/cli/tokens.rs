@@ -51,6 +51,14 @@ pub(super) fn warm(
     text
 }
 
+/// The token with the highest activation, the first if there are several, and how high it is; none if nothing fires.
+pub(super) fn strongest(activations: &[f32]) -> Option<(usize, f32)> {
+    let firing = activations.iter().copied().enumerate();
+    firing
+        .filter(|&(_, activation)| activation > 0.0)
+        .reduce(|best, next| if next.1 > best.1 { next } else { best })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

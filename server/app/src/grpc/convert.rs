@@ -117,6 +117,22 @@ pub(super) fn sae(entry: &SaeEntry) -> pb::Sae {
     }
 }
 
+/// Numbers as bytes, little-endian, as the `packed_` fields hold them.
+pub(super) fn bytes_of_u32(values: &[u32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+/// Numbers as bytes, little-endian, as the `packed_` fields hold them.
+pub(super) fn bytes_of_f32(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
 /// The text of each token, in order.
 pub(super) fn token_texts(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<String> {
     ids.iter()

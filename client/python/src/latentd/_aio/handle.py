@@ -102,3 +102,7 @@ class AsyncSaeHandle(t.Sae):
         """Explanations of the SAE's latents; the options are those of `client.explanations`."""
         found = self._client.explanations(self.name, latents, **options)
         return t.Explanations([explanation async for explanation in found])
+
+    async def build_cache(self, paths: str | Sequence[str] = (), **options: Any) -> t.Job:
+        """Starts a job that encodes a corpus with this SAE; the options are those of `client.build_cache`."""
+        return await self._client.build_cache(self.name, paths, **options)

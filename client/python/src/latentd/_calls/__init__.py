@@ -13,7 +13,9 @@ from .caches import (
     get_cache,
     latent_stats,
     list_caches,
+    one_corpus,
     read_examples,
+    windows,
 )
 from .call import Call, Pages
 from .channel import CHANNEL_OPTIONS, target
@@ -97,6 +99,7 @@ __all__ = [
     "list_saes",
     "load_model",
     "load_sae",
+    "one_corpus",
     "pause_job",
     "probe_provider",
     "read_examples",
@@ -109,4 +112,5 @@ __all__ = [
     "unload_model",
     "unload_sae",
     "watch_job",
+    "windows",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _types as t
-from .._types.record import array
+from .._types.record import unpacked
 from ..v1 import activation_pb2, activation_pb2_grpc
 from .call import Call, enum, given, ids
 
@@ -55,6 +55,7 @@ class EncodeOptions:
             saes=self.saes,
             special_tokens=special(self.special_tokens),
             scale=_scale(self.scale),
+            packed=True,
             **given(prepend_bos=self.prepend_bos, top_k=self.top_k, latents=latents),
         )
 
@@ -104,9 +105,10 @@ def decode(sae: str, rows: Rows, scale: t.Scale) -> Call[t.Float32]:
         latents=rows.latents.tolist(),
         activations=rows.activations.tolist(),
         scale=_scale(scale),
+        packed=True,
     )
 
     def read(reply: activation_pb2.DecodeResponse) -> t.Float32:
-        return array(reply.values, np.float32).reshape(reply.rows, reply.width)
+        return unpacked(reply.values, reply.packed_values, np.float32).reshape(reply.rows, reply.width)
 
     return Call(activation_pb2_grpc.ActivationServiceStub, "Decode", request, read)

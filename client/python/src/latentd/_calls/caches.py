@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,10 +34,20 @@ class CacheOptions:
     activation_dtype: str
 
 
-def build_cache(saes: Sequence[str], corpus: Sequence[str] | str, options: CacheOptions) -> Call[t.Job]:
+def one_corpus(paths: str | Sequence[str], texts: Iterable[str] | None, uploaded: str | t.UploadedCorpus) -> None:
+    """Refuses a BuildCache that names no corpus, or several."""
+    given = [name for name, there in (("paths", paths), ("texts", texts is not None), ("uploaded", uploaded)) if there]
+    if len(given) != 1:
+        raise ValueError(f"give one of paths, texts and uploaded, not {' and '.join(given) or 'none'}")
+
+
+def build_cache(
+    saes: Sequence[str], paths: str | Sequence[str], uploaded: str | t.UploadedCorpus, options: CacheOptions
+) -> Call[t.Job]:
     """BuildCache of paths, or of an uploaded corpus by its name. The request id makes a repeated call the same call."""
     format: Any = cache_pb2.Corpus.Format
-    where: dict[str, Any] = {"uploaded": corpus} if isinstance(corpus, str) else {"paths": corpus}
+    name = uploaded if isinstance(uploaded, str) else uploaded.name
+    where: dict[str, Any] = {"uploaded": name} if name else {"paths": [paths] if isinstance(paths, str) else paths}
     request = cache_pb2.BuildCacheRequest(
         cache_id=options.cache_id,
         saes=saes,
@@ -109,6 +119,16 @@ def read_examples(reply: cache_pb2.StreamExamplesResponse) -> list[t.Example]:
     if reply.WhichOneof("event") != "latent":
         return []
     return [t.Example._from_pb(reply.latent.latent, example) for example in reply.latent.examples]
+
+
+def windows(cache: str | t.Cache, ids: Sequence[str], sae: str, latent: int | None) -> Call[t.Windows]:
+    """GetWindows."""
+    if isinstance(ids, str):
+        raise TypeError("windows is a sequence of ids; wrap a single one in a list")
+    name = cache if isinstance(cache, str) else cache.name
+    request = cache_pb2.GetWindowsRequest(cache=name, windows=list(ids), sae=sae, **given(latent=latent))
+    stub = cache_pb2_grpc.CacheServiceStub
+    return Call(stub, "GetWindows", request, lambda reply: t.Windows(map(t.Window._from_pb, reply.windows)))
 
 
 def latent_stats(sae: str, cache: str, latents: ArrayLike | None) -> Pages[cache_pb2.LatentStats]:

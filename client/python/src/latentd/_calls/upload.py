@@ -45,9 +45,9 @@ class Upload:
     def _messages(self) -> Iterator[Any]:
         batch: list[str] = []
         size = 0
-        for document in self._documents:
+        for number, document in enumerate(self._documents):
             if not isinstance(document, str):
-                raise TypeError(f"a document is a str, not {type(document).__name__}")
+                raise TypeError(f"document {number} is {type(document).__name__}, not str")
             batch.append(document)
             size += len(document) + 16
             if size >= MESSAGE_CHARACTERS:

@@ -35,7 +35,8 @@ class CacheCalls(Connection):
         saes: str | Sequence[str],
         paths: str | Sequence[str] = (),
         *,
-        uploaded: str = "",
+        texts: Iterable[str] | None = None,
+        uploaded: str | t.UploadedCorpus = "",
         cache_id: str = "",
         format: calls.CorpusFormat = "auto",
         text_field: str = "",
@@ -46,9 +47,10 @@ class CacheCalls(Connection):
         special_tokens: calls.SpecialTokens = "mask",
         activation_dtype: str = "f16",
     ) -> t.Job:
-        """Starts a job that encodes the text at `paths`, on the server's disk, and stores what fires.
+        """Starts a job that encodes a corpus and stores what fires.
 
-        `uploaded` names what `upload_corpus` stored, in place of `paths`.
+        The corpus is one of three: `paths`, files or folders on the server's disk; `texts`, which are uploaded and may be
+        a list, a generator or a column of pandas or `datasets`; or `uploaded`, what `upload_corpus` has stored.
         """
         options = calls.CacheOptions(
             cache_id,
@@ -62,8 +64,10 @@ class CacheCalls(Connection):
             activation_dtype,
         )
         saes = [saes] if isinstance(saes, str) else saes
-        paths = [paths] if isinstance(paths, str) else paths
-        return self._call(calls.build_cache(saes, uploaded or paths, options))
+        calls.one_corpus(paths, texts, uploaded)
+        if texts is not None:
+            uploaded = self.upload_corpus(texts)
+        return self._call(calls.build_cache(saes, paths, uploaded, options))
 
     def caches(self) -> Iterator[t.Cache]:
         """All caches, by name."""
@@ -102,3 +106,14 @@ class CacheCalls(Connection):
     def latent_stats(self, sae: str, latents: ArrayLike | None = None, *, cache: str = "") -> t.LatentStats:
         """Statistics of latents, of all by default, over `cache` or else the newest one that holds the SAE."""
         return t.LatentStats._from_pb([s for s in self._pages(calls.latent_stats(sae, cache, latents))])
+
+    def window(self, cache: str | t.Cache, window: str, *, sae: str = "", latent: int | None = None) -> t.Window:
+        """What a window of a cache shows, by its id such as `38:2+32`; with `latent`, where that latent fires in it."""
+        found = self._call(calls.windows(cache, [window], sae, latent))
+        return found[0]
+
+    def windows(
+        self, cache: str | t.Cache, windows: Sequence[str], *, sae: str = "", latent: int | None = None
+    ) -> t.Windows:
+        """What windows of a cache show, by their ids, such as those of the examples behind a score."""
+        return self._call(calls.windows(cache, windows, sae, latent))

@@ -13,6 +13,7 @@ from .score import Score, ScoreExamples
 from .server import ServerInfo
 from .stats import LatentStats
 from .summary import JobSummary, ScorerSummary
+from .window import Window, Windows
 
 __all__ = [
     "Cache",
@@ -46,5 +47,7 @@ __all__ = [
     "StreamResult",
     "Tokens",
     "UploadedCorpus",
+    "Window",
+    "Windows",
     "name_of",
 ]

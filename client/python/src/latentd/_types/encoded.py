@@ -14,7 +14,7 @@ from .. import _html as html
 from .._extras import frame, needed
 from ..v1 import activation_pb2
 from .model import Tokens
-from .record import Float32, Int32, Record, array, count, cut
+from .record import Float32, Int32, Record, count, cut, unpacked
 
 Scale = Literal["raw", "decoder_norm"]
 
@@ -96,9 +96,9 @@ class Encoded(Record):
                 d_sae=a.d_sae,
                 prompts=prompts,
                 prompt_offsets=offsets,
-                row_offsets=array(a.row_offsets, np.int32),
-                latents=array(a.latents, np.int32),
-                activations=array(a.activations, np.float32),
+                row_offsets=unpacked(a.row_offsets, a.packed_row_offsets, np.int32),
+                latents=unpacked(a.latents, a.packed_latents, np.int32),
+                activations=unpacked(a.activations, a.packed_activations, np.float32),
                 scale="decoder_norm" if a.scale == activation_pb2.ACTIVATION_SCALE_DECODER_NORM else "raw",
                 model_digest=pb.model_digest,
                 sae_digest=a.sae_digest,
@@ -190,7 +190,7 @@ class Encoded(Record):
         order = np.lexsort((self.latents, self._rows()))
         parts = (self.row_offsets, self.latents[order], self.activations[order])
         tensors = [torch.from_numpy(np.array(part)) for part in parts]
-        return torch.sparse_csr_tensor(*tensors, size=(len(self), self.d_sae))
+        return torch.sparse_csr_tensor(*tensors, size=(len(self), self.d_sae), check_invariants=True)
 
     def heat(self, latents: ArrayLike, prompt: int = 0) -> html.Fragment:
         """One prompt with the tokens warm where a latent fires, a line for each latent, to look at in a notebook."""

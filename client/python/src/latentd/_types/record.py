@@ -148,6 +148,14 @@ def array(values: Sequence[Any], dtype: Any) -> NDArray[Any]:
     return np.fromiter(values, dtype=dtype, count=len(values))
 
 
+def unpacked(values: Sequence[Any], packed: bytes, dtype: Any) -> NDArray[Any]:
+    """Numbers that a reply holds as bytes, or in a repeated field where the server does not know the other."""
+    if not packed:
+        return array(values, dtype)
+    little: NDArray[Any] = np.frombuffer(packed, dtype=np.dtype(dtype).newbyteorder("<"))
+    return little.astype(dtype)
+
+
 def optional(pb: Any, name: str) -> Any:
     """The field, or None if it is not set."""
     return getattr(pb, name) if pb.HasField(name) else None

@@ -50,7 +50,7 @@ class AllFiring(_message.Message):
     def __init__(self) -> None: ...
 
 class EncodeRequest(_message.Message):
-    __slots__ = ("prompts", "saes", "prepend_bos", "special_tokens", "all_firing", "top_k", "latents", "scale")
+    __slots__ = ("prompts", "saes", "prepend_bos", "special_tokens", "all_firing", "top_k", "latents", "scale", "packed")
     PROMPTS_FIELD_NUMBER: _ClassVar[int]
     SAES_FIELD_NUMBER: _ClassVar[int]
     PREPEND_BOS_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +59,7 @@ class EncodeRequest(_message.Message):
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    PACKED_FIELD_NUMBER: _ClassVar[int]
     prompts: _containers.RepeatedCompositeFieldContainer[Prompt]
     saes: _containers.RepeatedScalarFieldContainer[str]
     prepend_bos: bool
@@ -67,7 +68,8 @@ class EncodeRequest(_message.Message):
     top_k: int
     latents: LatentSet
     scale: ActivationScale
-    def __init__(self, prompts: _Optional[_Iterable[_Union[Prompt, _Mapping]]] = ..., saes: _Optional[_Iterable[str]] = ..., prepend_bos: bool = ..., special_tokens: _Optional[_Union[SpecialTokens, str]] = ..., all_firing: _Optional[_Union[AllFiring, _Mapping]] = ..., top_k: _Optional[int] = ..., latents: _Optional[_Union[LatentSet, _Mapping]] = ..., scale: _Optional[_Union[ActivationScale, str]] = ...) -> None: ...
+    packed: bool
+    def __init__(self, prompts: _Optional[_Iterable[_Union[Prompt, _Mapping]]] = ..., saes: _Optional[_Iterable[str]] = ..., prepend_bos: bool = ..., special_tokens: _Optional[_Union[SpecialTokens, str]] = ..., all_firing: _Optional[_Union[AllFiring, _Mapping]] = ..., top_k: _Optional[int] = ..., latents: _Optional[_Union[LatentSet, _Mapping]] = ..., scale: _Optional[_Union[ActivationScale, str]] = ..., packed: bool = ...) -> None: ...
 
 class EncodeResponse(_message.Message):
     __slots__ = ("prompts", "activations", "model_digest", "cost")
@@ -96,7 +98,7 @@ class EncodedPrompt(_message.Message):
     def __init__(self, ids: _Optional[_Iterable[int]] = ..., tokens: _Optional[_Iterable[str]] = ..., byte_starts: _Optional[_Iterable[int]] = ..., byte_ends: _Optional[_Iterable[int]] = ..., special: _Optional[_Iterable[bool]] = ...) -> None: ...
 
 class SaeActivations(_message.Message):
-    __slots__ = ("sae", "hook_point", "sae_digest", "d_sae", "row_offsets", "latents", "activations", "scale")
+    __slots__ = ("sae", "hook_point", "sae_digest", "d_sae", "row_offsets", "latents", "activations", "scale", "packed_row_offsets", "packed_latents", "packed_activations")
     SAE_FIELD_NUMBER: _ClassVar[int]
     HOOK_POINT_FIELD_NUMBER: _ClassVar[int]
     SAE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +107,9 @@ class SaeActivations(_message.Message):
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    PACKED_ROW_OFFSETS_FIELD_NUMBER: _ClassVar[int]
+    PACKED_LATENTS_FIELD_NUMBER: _ClassVar[int]
+    PACKED_ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
     sae: str
     hook_point: str
     sae_digest: str
@@ -113,7 +118,10 @@ class SaeActivations(_message.Message):
     latents: _containers.RepeatedScalarFieldContainer[int]
     activations: _containers.RepeatedScalarFieldContainer[float]
     scale: ActivationScale
-    def __init__(self, sae: _Optional[str] = ..., hook_point: _Optional[str] = ..., sae_digest: _Optional[str] = ..., d_sae: _Optional[int] = ..., row_offsets: _Optional[_Iterable[int]] = ..., latents: _Optional[_Iterable[int]] = ..., activations: _Optional[_Iterable[float]] = ..., scale: _Optional[_Union[ActivationScale, str]] = ...) -> None: ...
+    packed_row_offsets: bytes
+    packed_latents: bytes
+    packed_activations: bytes
+    def __init__(self, sae: _Optional[str] = ..., hook_point: _Optional[str] = ..., sae_digest: _Optional[str] = ..., d_sae: _Optional[int] = ..., row_offsets: _Optional[_Iterable[int]] = ..., latents: _Optional[_Iterable[int]] = ..., activations: _Optional[_Iterable[float]] = ..., scale: _Optional[_Union[ActivationScale, str]] = ..., packed_row_offsets: _Optional[bytes] = ..., packed_latents: _Optional[bytes] = ..., packed_activations: _Optional[bytes] = ...) -> None: ...
 
 class Cost(_message.Message):
     __slots__ = ("queue_micros", "compute_micros", "tokens", "batch_tokens", "batch_requests")
@@ -166,27 +174,31 @@ class EncodeStreamSummary(_message.Message):
     def __init__(self, succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., tokens: _Optional[int] = ...) -> None: ...
 
 class DecodeRequest(_message.Message):
-    __slots__ = ("sae", "row_offsets", "latents", "activations", "scale")
+    __slots__ = ("sae", "row_offsets", "latents", "activations", "scale", "packed")
     SAE_FIELD_NUMBER: _ClassVar[int]
     ROW_OFFSETS_FIELD_NUMBER: _ClassVar[int]
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    PACKED_FIELD_NUMBER: _ClassVar[int]
     sae: str
     row_offsets: _containers.RepeatedScalarFieldContainer[int]
     latents: _containers.RepeatedScalarFieldContainer[int]
     activations: _containers.RepeatedScalarFieldContainer[float]
     scale: ActivationScale
-    def __init__(self, sae: _Optional[str] = ..., row_offsets: _Optional[_Iterable[int]] = ..., latents: _Optional[_Iterable[int]] = ..., activations: _Optional[_Iterable[float]] = ..., scale: _Optional[_Union[ActivationScale, str]] = ...) -> None: ...
+    packed: bool
+    def __init__(self, sae: _Optional[str] = ..., row_offsets: _Optional[_Iterable[int]] = ..., latents: _Optional[_Iterable[int]] = ..., activations: _Optional[_Iterable[float]] = ..., scale: _Optional[_Union[ActivationScale, str]] = ..., packed: bool = ...) -> None: ...
 
 class DecodeResponse(_message.Message):
-    __slots__ = ("hook_point", "rows", "width", "values")
+    __slots__ = ("hook_point", "rows", "width", "values", "packed_values")
     HOOK_POINT_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    PACKED_VALUES_FIELD_NUMBER: _ClassVar[int]
     hook_point: str
     rows: int
     width: int
     values: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, hook_point: _Optional[str] = ..., rows: _Optional[int] = ..., width: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
+    packed_values: bytes
+    def __init__(self, hook_point: _Optional[str] = ..., rows: _Optional[int] = ..., width: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ..., packed_values: _Optional[bytes] = ...) -> None: ...

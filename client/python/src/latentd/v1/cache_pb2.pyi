@@ -284,6 +284,42 @@ class ExamplesSummary(_message.Message):
     silent_latents: int
     def __init__(self, latents: _Optional[int] = ..., examples: _Optional[int] = ..., silent_latents: _Optional[int] = ...) -> None: ...
 
+class GetWindowsRequest(_message.Message):
+    __slots__ = ("cache", "windows", "sae", "latent")
+    CACHE_FIELD_NUMBER: _ClassVar[int]
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    SAE_FIELD_NUMBER: _ClassVar[int]
+    LATENT_FIELD_NUMBER: _ClassVar[int]
+    cache: str
+    windows: _containers.RepeatedScalarFieldContainer[str]
+    sae: str
+    latent: int
+    def __init__(self, cache: _Optional[str] = ..., windows: _Optional[_Iterable[str]] = ..., sae: _Optional[str] = ..., latent: _Optional[int] = ...) -> None: ...
+
+class GetWindowsResponse(_message.Message):
+    __slots__ = ("windows",)
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    windows: _containers.RepeatedCompositeFieldContainer[Window]
+    def __init__(self, windows: _Optional[_Iterable[_Union[Window, _Mapping]]] = ...) -> None: ...
+
+class Window(_message.Message):
+    __slots__ = ("id", "document", "row", "start", "ids", "tokens", "activations")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    document: int
+    row: int
+    start: int
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    tokens: _containers.RepeatedScalarFieldContainer[str]
+    activations: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, id: _Optional[str] = ..., document: _Optional[int] = ..., row: _Optional[int] = ..., start: _Optional[int] = ..., ids: _Optional[_Iterable[int]] = ..., tokens: _Optional[_Iterable[str]] = ..., activations: _Optional[_Iterable[float]] = ...) -> None: ...
+
 class ListLatentStatsRequest(_message.Message):
     __slots__ = ("cache", "sae", "page_size", "page_token", "latents", "omit_histogram")
     CACHE_FIELD_NUMBER: _ClassVar[int]

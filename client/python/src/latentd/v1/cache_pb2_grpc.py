@@ -66,6 +66,11 @@ class CacheServiceStub(object):
                 request_serializer=latentd_dot_v1_dot_cache__pb2.StreamExamplesRequest.SerializeToString,
                 response_deserializer=latentd_dot_v1_dot_cache__pb2.StreamExamplesResponse.FromString,
                 _registered_method=True)
+        self.GetWindows = channel.unary_unary(
+                '/latentd.v1.CacheService/GetWindows',
+                request_serializer=latentd_dot_v1_dot_cache__pb2.GetWindowsRequest.SerializeToString,
+                response_deserializer=latentd_dot_v1_dot_cache__pb2.GetWindowsResponse.FromString,
+                _registered_method=True)
         self.ListLatentStats = channel.unary_unary(
                 '/latentd.v1.CacheService/ListLatentStats',
                 request_serializer=latentd_dot_v1_dot_cache__pb2.ListLatentStatsRequest.SerializeToString,
@@ -121,6 +126,13 @@ class CacheServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWindows(self, request, context):
+        """Reads windows of a cache by their ids, such as those of the examples behind a score.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLatentStats(self, request, context):
         """Lists statistics of latents over the cache.
         """
@@ -160,6 +172,11 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     servicer.StreamExamples,
                     request_deserializer=latentd_dot_v1_dot_cache__pb2.StreamExamplesRequest.FromString,
                     response_serializer=latentd_dot_v1_dot_cache__pb2.StreamExamplesResponse.SerializeToString,
+            ),
+            'GetWindows': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWindows,
+                    request_deserializer=latentd_dot_v1_dot_cache__pb2.GetWindowsRequest.FromString,
+                    response_serializer=latentd_dot_v1_dot_cache__pb2.GetWindowsResponse.SerializeToString,
             ),
             'ListLatentStats': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLatentStats,
@@ -330,6 +347,33 @@ class CacheService(object):
             '/latentd.v1.CacheService/StreamExamples',
             latentd_dot_v1_dot_cache__pb2.StreamExamplesRequest.SerializeToString,
             latentd_dot_v1_dot_cache__pb2.StreamExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWindows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentd.v1.CacheService/GetWindows',
+            latentd_dot_v1_dot_cache__pb2.GetWindowsRequest.SerializeToString,
+            latentd_dot_v1_dot_cache__pb2.GetWindowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

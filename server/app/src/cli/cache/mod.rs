@@ -2,6 +2,7 @@
 
 mod build;
 mod stats;
+mod window;
 
 use std::time::SystemTime;
 
@@ -34,6 +35,8 @@ pub(super) enum CacheCommand {
     },
     /// Statistics of latents over a cache
     Stats(stats::StatsArgs),
+    /// Show the text of windows, by the ids that the examples of a score have
+    Window(window::WindowArgs),
 }
 
 /// Carries out one of the commands.
@@ -60,6 +63,7 @@ pub(super) async fn run(command: CacheCommand, session: &Session) -> anyhow::Res
             })?;
         }
         CacheCommand::Stats(args) => stats::run(args, &client, out).await?,
+        CacheCommand::Window(args) => window::run(args, &client, out).await?,
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ use super::super::{
     interp::table::number,
     output::Output,
     table::{Table, pairs},
-    tokens::visible,
+    tokens::{strongest, visible, warm},
 };
+use super::texts::Texts;
 
 /// An explanation, where it comes from, and its scores.
 pub(super) fn explanation(explanation: &Explanation, out: &Output, now: SystemTime) -> String {
@@ -128,7 +129,7 @@ fn metrics(score: &Score) -> String {
 }
 
 /// A score, and each example that it was judged by.
-pub(super) fn score(score: &Score, out: &Output, now: SystemTime) -> String {
+pub(super) fn score(score: &Score, texts: &Texts, out: &Output, now: SystemTime) -> String {
     let mut rows = vec![
         ("score", out.style.bold(&score.name)),
         ("scorer", score.scorer.clone()),
@@ -157,13 +158,13 @@ pub(super) fn score(score: &Score, out: &Output, now: SystemTime) -> String {
     let mut text = pairs(rows, out.style);
     if !score.examples.is_empty() {
         text.push('\n');
-        text.push_str(&examples(&score.examples, out));
+        text.push_str(&examples(&score.examples, texts, out));
     }
     text
 }
 
-fn examples(examples: &[ScoreExample], out: &Output) -> String {
-    let mut table = Table::new([
+fn examples(examples: &[ScoreExample], texts: &Texts, out: &Output) -> String {
+    let columns = [
         "example",
         ">quantile",
         "label",
@@ -172,13 +173,20 @@ fn examples(examples: &[ScoreExample], out: &Output) -> String {
         ">value",
         ">choice",
         "failure",
-    ]);
+    ];
+    let with_text = (!texts.is_empty()).then_some("text");
+    let mut table = Table::new(columns.into_iter().chain(with_text));
     for example in examples {
         let choice = match (example.choice, example.chosen) {
             (None, None) => "-".to_owned(),
             (truth, said) => format!("{} of {}", index(said), index(truth)),
         };
-        table.row([
+        let text = texts.get(&example.example).map(|window| {
+            let max = strongest(&window.activations).map_or(0.0, |(_, max)| max);
+            let peak = strongest(&window.activations).map(|(peak, _)| peak);
+            warm(&window.tokens, &window.activations, max, peak, out.style)
+        });
+        let row = [
             example.example.clone(),
             index(example.quantile),
             yes_or_no(example.label),
@@ -187,7 +195,8 @@ fn examples(examples: &[ScoreExample], out: &Output) -> String {
             number(example.value),
             choice,
             out.style.bad(&example.failure),
-        ]);
+        ];
+        table.row(row.into_iter().chain(text));
     }
     table.render(out.style, out.width)
 }
@@ -209,7 +218,7 @@ fn yes_or_no(answer: Option<bool>) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use latentd_client::Provenance;
+    use latentd_client::{Provenance, Window};
 
     use super::{super::super::style::Style, *};
 
@@ -297,7 +306,12 @@ detection  0.750  0.500 to 0.900         1       1  scores/a  f1 0.800, true_pos
     #[test]
     fn a_score_shows_its_examples() {
         assert_eq!(
-            score(&detection(), &output(), SystemTime::UNIX_EPOCH),
+            score(
+                &detection(),
+                &Texts::new(),
+                &output(),
+                SystemTime::UNIX_EPOCH
+            ),
             "\
 score           scores/a
 scorer          detection
@@ -317,5 +331,24 @@ example  quantile  label  said  probability  value  choice  failure
 7:3+32          -  no     -               -      -       -  ANSWER_NOT_PARSED
 "
         );
+    }
+
+    #[test]
+    fn a_score_shows_the_text_of_its_examples() {
+        let window = Window {
+            id: "7:3+32".into(),
+            document: 4,
+            row: 7,
+            start: 3,
+            ids: vec![1, 2],
+            tokens: vec!["a".into(), " tax\n".into()],
+            activations: vec![0.0, 2.0],
+        };
+        let texts = Texts::from([(window.id.clone(), window)]);
+        let text = score(&detection(), &texts, &output(), SystemTime::UNIX_EPOCH);
+        let lines: Vec<&str> = text.lines().rev().take(3).collect();
+        assert!(lines[2].ends_with("failure            text"), "{text}");
+        assert!(lines[1].ends_with("a« tax↵»"), "{text}");
+        assert!(lines[0].ends_with("ANSWER_NOT_PARSED  a« tax↵»"), "{text}");
     }
 }

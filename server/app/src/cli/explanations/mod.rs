@@ -3,6 +3,7 @@
 mod describe;
 mod export;
 mod list;
+mod texts;
 
 use std::time::SystemTime;
 
@@ -122,8 +123,9 @@ pub(super) async fn run(command: ExplanationsCommand, session: &Session) -> anyh
         }
         ExplanationsCommand::Score { name } => {
             let score = client.score_details(&name).await?;
+            let texts = texts::of(&score, &client, out).await;
             out.show(&score, |score| {
-                describe::score(score, out, SystemTime::now())
+                describe::score(score, &texts, out, SystemTime::now())
             })?;
         }
         ExplanationsCommand::Export(args) => export::run(args, &client, out).await?,

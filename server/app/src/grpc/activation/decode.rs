@@ -6,7 +6,7 @@ use latentd_proto::v1 as pb;
 use crate::{
     app::Shared,
     config::Limits,
-    grpc::{error::Error, latents::check_known, layers::Context, parse::Violations},
+    grpc::{convert, error::Error, latents::check_known, layers::Context, parse::Violations},
     residency,
 };
 
@@ -20,6 +20,7 @@ pub(super) async fn handle(
         sae,
         activations,
         scale,
+        packed,
     } = parse(request, limits)?;
     let entry = residency::sae(&app, &sae)?;
     check_known("latents", &activations.latents, &sae, entry.info.d_sae)?;
@@ -29,11 +30,17 @@ pub(super) async fn handle(
         limits.max_message_bytes,
     )?;
     let dense = app.engine.decode(sae, activations, scale).await?;
+    let (values, packed_values) = if packed {
+        (Vec::new(), convert::bytes_of_f32(&dense.values))
+    } else {
+        (dense.values, Vec::new())
+    };
     Ok(pb::DecodeResponse {
         hook_point: entry.info.hook_point.to_string(),
         rows: dense.rows as u32,
         width: dense.width as u32,
-        values: dense.values,
+        values,
+        packed_values,
     })
 }
 
@@ -42,6 +49,7 @@ struct Parsed {
     sae: SaeName,
     activations: SparseActivations,
     scale: Scale,
+    packed: bool,
 }
 
 fn parse(request: pb::DecodeRequest, limits: &Limits) -> Result<Parsed, Error> {
@@ -52,6 +60,7 @@ fn parse(request: pb::DecodeRequest, limits: &Limits) -> Result<Parsed, Error> {
         row_offsets,
         latents,
         activations,
+        packed,
         ..
     } = request;
     let csr = SparseActivations {
@@ -80,6 +89,7 @@ fn parse(request: pb::DecodeRequest, limits: &Limits) -> Result<Parsed, Error> {
         sae,
         activations: csr,
         scale,
+        packed,
     }))
 }
 
@@ -115,6 +125,7 @@ mod tests {
             latents: vec![1],
             activations: vec![f32::INFINITY],
             scale: 7,
+            ..pb::DecodeRequest::default()
         };
         let status = tonic::Status::from(parse(request, &limits()).unwrap_err());
         let fields = status.get_details_bad_request().unwrap().field_violations;

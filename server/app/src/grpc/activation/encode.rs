@@ -19,7 +19,7 @@ pub(super) async fn handle(
 ) -> Result<pb::EncodeResponse, Error> {
     let limits = app.config.limits;
     let parsed = Parsed::of(request, &limits)?;
-    let scale = parsed.scale;
+    let (scale, packed) = (parsed.scale, parsed.packed);
     let residents = Arc::new(parsed.residents(&app)?);
     let prepared = {
         let residents = Arc::clone(&residents);
@@ -29,22 +29,13 @@ pub(super) async fn handle(
     check_size(&output, limits.max_message_bytes)?;
     let EncodeOutput { activations, cost } = output;
     let activations = activations.into_iter().zip(&residents.saes);
-    let activations = activations.map(|(rows, sae)| {
-        let SparseActivations {
-            row_offsets,
-            latents,
-            activations,
-        } = rows;
-        pb::SaeActivations {
-            sae: sae.name.to_string(),
-            hook_point: sae.info.hook_point.to_string(),
-            sae_digest: sae.info.digest.clone(),
-            d_sae: sae.info.d_sae as u32,
-            row_offsets,
-            latents,
-            activations,
-            scale: convert::scale(scale).into(),
-        }
+    let activations = activations.map(|(rows, sae)| pb::SaeActivations {
+        sae: sae.name.to_string(),
+        hook_point: sae.info.hook_point.to_string(),
+        sae_digest: sae.info.digest.clone(),
+        d_sae: sae.info.d_sae as u32,
+        scale: convert::scale(scale).into(),
+        ..columns(rows, packed)
     });
     Ok(pb::EncodeResponse {
         activations: activations.collect(),
@@ -52,6 +43,24 @@ pub(super) async fn handle(
         model_digest: residents.model.info.digest.clone(),
         cost: Some(convert::cost(cost)),
     })
+}
+
+/// The three columns, as bytes or as repeated fields.
+fn columns(rows: SparseActivations, packed: bool) -> pb::SaeActivations {
+    if packed {
+        return pb::SaeActivations {
+            packed_row_offsets: convert::bytes_of_u32(&rows.row_offsets),
+            packed_latents: convert::bytes_of_u32(&rows.latents),
+            packed_activations: convert::bytes_of_f32(&rows.activations),
+            ..pb::SaeActivations::default()
+        };
+    }
+    pb::SaeActivations {
+        row_offsets: rows.row_offsets,
+        latents: rows.latents,
+        activations: rows.activations,
+        ..pb::SaeActivations::default()
+    }
 }
 
 /// Refuses a reply that would be over the message limit, with a reason instead of the transport's bare error. An index takes
@@ -74,4 +83,31 @@ fn check_size(output: &EncodeOutput, max: usize) -> Result<(), Error> {
          send fewer tokens, or ask for less with top_k"
     );
     Err(Error::new(Reason::BatchTooLarge, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_columns_are_the_numbers_as_bytes() {
+        let rows = SparseActivations {
+            row_offsets: vec![0, 0, 2],
+            latents: vec![3, 70_000],
+            activations: vec![0.5, -2.0],
+        };
+        let plain = columns(rows.clone(), false);
+        let packed = columns(rows.clone(), true);
+        assert_eq!(
+            (plain.row_offsets, plain.latents, plain.activations),
+            (rows.row_offsets, rows.latents, rows.activations)
+        );
+        assert_eq!(
+            packed.packed_row_offsets,
+            [0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]
+        );
+        assert_eq!(packed.packed_latents, [3, 0, 0, 0, 0x70, 0x11, 1, 0]);
+        assert_eq!(packed.packed_activations, [0, 0, 0, 0x3F, 0, 0, 0, 0xC0]);
+        assert!(plain.packed_latents.is_empty() && packed.latents.is_empty());
+    }
 }

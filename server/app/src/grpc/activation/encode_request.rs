@@ -32,6 +32,8 @@ pub(super) struct Parsed {
     special_tokens: SpecialTokens,
     selection: Selection,
     pub(super) scale: Scale,
+    /// Whether the arrays of the reply are wanted as bytes.
+    pub(super) packed: bool,
 }
 
 /// An Encode that is ready for the device, with the part of the reply that is known before.
@@ -81,6 +83,7 @@ impl Parsed {
             special_tokens,
             selection,
             scale,
+            packed: request.packed,
         }))
     }
 

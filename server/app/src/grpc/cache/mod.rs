@@ -4,6 +4,7 @@ mod build_cache;
 mod delete_cache;
 mod examples_request;
 mod get_cache;
+mod get_windows;
 mod list_caches;
 mod list_latent_stats;
 mod source;
@@ -67,6 +68,13 @@ impl pb::cache_service_server::CacheService for Service {
         request: Request<pb::StreamExamplesRequest>,
     ) -> Result<Response<Self::StreamExamplesStream>, Status> {
         streaming(&self.0, request, stream_examples::handle).await
+    }
+
+    async fn get_windows(
+        &self,
+        request: Request<pb::GetWindowsRequest>,
+    ) -> Result<Response<pb::GetWindowsResponse>, Status> {
+        unary(&self.0, request, get_windows::handle).await
     }
 
     async fn list_latent_stats(

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use latentd_cache::Cache;
 use latentd_domain::{CacheId, Reason, SaeName};
+use latentd_engine::Tokenizer;
 use latentd_store::{caches::CacheState, page::Page};
 
 use crate::{
     app::App,
+    caches,
     grpc::{convert, error::Error, parse::Violations},
 };
 
@@ -68,6 +70,18 @@ impl Named {
             d_sae,
         })
     }
+}
+
+/// The tokenizer that the cache was made with, for the text of tokens; `or` says what else can be done.
+pub(super) fn tokenizer(app: &App, cache: &Cache, or: &str) -> Result<Arc<Tokenizer>, Error> {
+    caches::tokenizer(app, cache).ok_or_else(|| {
+        let message = format!(
+            "the text of tokens needs the tokenizer of {}, which is not resident as it was when the cache was built; \
+             load it{or}",
+            cache.manifest().model.name
+        );
+        Error::new(Reason::UnknownModel, message)
+    })
 }
 
 fn only_sae(id: &CacheId, cache: &Cache) -> Result<SaeName, Error> {

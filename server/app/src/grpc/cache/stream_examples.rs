@@ -6,18 +6,17 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use latentd_domain::{ExampleQuery, Reason};
+use latentd_domain::ExampleQuery;
 use latentd_engine::Tokenizer;
 use latentd_proto::v1::{self as pb, stream_examples_response::Event};
 use tonic::Status;
 
 use super::{
     examples_request::{Parsed, chunks, parse},
-    source::Source,
+    source::{Source, tokenizer},
 };
 use crate::{
-    app::{App, Shared},
-    caches,
+    app::Shared,
     grpc::{blocking, convert, error::Error, layers::Context, shutting_down},
 };
 
@@ -42,7 +41,8 @@ pub(super) async fn handle(
     let tokenizer = if omit_token_text {
         None
     } else {
-        Some(tokenizer(&app, &source)?)
+        let or = ", or ask with omit_token_text";
+        Some(tokenizer(&app, &source.cache, or)?)
     };
     let reader = Arc::new(Reader {
         source,
@@ -77,18 +77,6 @@ impl Reader {
         })
         .await
     }
-}
-
-/// The tokenizer that the cache was made with, for the text of tokens.
-fn tokenizer(app: &App, source: &Source) -> Result<Arc<Tokenizer>, Error> {
-    caches::tokenizer(app, &source.cache).ok_or_else(|| {
-        let message = format!(
-            "the text of tokens needs the tokenizer of {}, which is not resident as it was when the cache was built; \
-             load it, or ask with omit_token_text",
-            source.cache.manifest().model.name
-        );
-        Error::new(Reason::UnknownModel, message)
-    })
 }
 
 /// Passes chunks on latent by latent, counts them, and ends with the totals. An error, or the server's shutdown, ends the

@@ -60,11 +60,11 @@ fn what_is_left_out_has_its_default() {
         Some(pb::ExamplePlan::default()),
         &limits(),
     );
-    let default = ExamplePlan {
-        seed: 0,
-        ..ExamplePlan::default()
-    };
-    assert_eq!(plan, default);
+    assert_eq!(
+        plan,
+        ExamplePlan::default(),
+        "a plan that says nothing is no plan"
+    );
 }
 
 #[test]
