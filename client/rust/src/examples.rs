@@ -107,6 +107,8 @@ pub struct LatentExamples {
     pub latent: u32,
     /// Tokens of the cache on which it fires.
     pub firing_tokens: u64,
+    /// Share of the cache's tokens on which it fires.
+    pub density: f64,
     /// Highest activation in the cache.
     pub max_activation: f32,
     /// The examples; windows of one latent never overlap.
@@ -307,6 +309,7 @@ impl TryFrom<proto::LatentExamples> for LatentExamples {
         Ok(Self {
             latent: latent.latent,
             firing_tokens: latent.firing_tokens,
+            density: latent.density,
             max_activation: latent.max_activation,
             examples: examples?,
         })

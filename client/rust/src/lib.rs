@@ -21,8 +21,8 @@ mod saes;
 mod server;
 
 pub use activations::{
-    Cost, DecodeRequest, EncodeRequest, EncodeStream, Encoded, EncodedBatch, EncodedPrompt, Prompt,
-    SaeActivations, Scale, SpecialTokens, StreamSummary,
+    Cost, DecodeRequest, EncodeRequest, EncodeStream, Encoded, EncodedBatch, EncodedPrompt,
+    MAX_DENSITY, Prompt, SaeActivations, Scale, SpecialTokens, StreamSummary,
 };
 pub use caches::{
     ActivationDtype, BuildCacheRequest, Cache, CacheState, CachedSae, Corpus, CorpusFormat,

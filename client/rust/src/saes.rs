@@ -1,6 +1,6 @@
 //! SaeService: sparse autoencoders resident on the device, and their latents.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use latentd_proto::v1 as proto;
 use serde::Serialize;
@@ -68,8 +68,10 @@ pub struct SelfTest {
     pub fvu: f64,
     /// L0 that the file declares, if it does.
     pub declared_l0: Option<f64>,
-    /// Findings that do not forbid the use of the SAE.
+    /// Warnings, in words. The SAE can be used all the same.
     pub warnings: Vec<String>,
+    /// Latents that fired on more than 2 % of the tokens, with the share on which each fired.
+    pub dense_latents: BTreeMap<u32, f64>,
 }
 
 /// One direction of an SAE.
@@ -269,6 +271,7 @@ impl From<proto::SelfTest> for SelfTest {
             fvu,
             declared_l0,
             warnings,
+            dense_latents,
         } = test;
         Self {
             tokens,
@@ -276,8 +279,17 @@ impl From<proto::SelfTest> for SelfTest {
             fvu,
             declared_l0,
             warnings,
+            dense_latents: densities(dense_latents),
         }
     }
+}
+
+/// Densities by latent.
+pub(crate) fn densities(dense: Vec<proto::LatentDensity>) -> BTreeMap<u32, f64> {
+    dense
+        .into_iter()
+        .map(|dense| (dense.latent, dense.density))
+        .collect()
 }
 
 impl From<proto::Latent> for Latent {

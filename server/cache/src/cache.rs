@@ -16,7 +16,7 @@ use crate::{
     manifest::SaeRecord,
     plan,
     shard::Shard,
-    stats::StatsTable,
+    stats::{StatsTable, density},
 };
 
 /// A cache on disk, open for reading.
@@ -126,6 +126,7 @@ impl Cache {
         Ok(LatentExamples {
             latent,
             firing_tokens,
+            density: density(firing_tokens, self.manifest.tokens.encoded_tokens),
             max_activation: source.max_activation,
             examples,
         })

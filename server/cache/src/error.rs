@@ -80,13 +80,13 @@ pub enum Error {
         detail: String,
     },
     /// The cache holds no activations of this SAE.
-    #[error("the cache holds no activations of {sae}")]
+    #[error("the cache holds no activations of `{sae:#}`")]
     UnknownSae {
         /// The SAE asked for.
         sae: SaeName,
     },
     /// The SAE has no such latent.
-    #[error("{sae} has {d_sae} latents, and {latent} is not one of them")]
+    #[error("`{sae:#}` has {d_sae} latents, and {latent} is not one of them")]
     UnknownLatent {
         /// The SAE asked.
         sae: SaeName,

@@ -149,11 +149,7 @@ impl StatsTable {
         Some(LatentStats {
             latent,
             count,
-            density: if tokens == 0 {
-                0.0
-            } else {
-                count as f64 / tokens as f64
-            },
+            density: density(count, tokens),
             max,
             mean: over(&self.sum, count)?,
             mean_square: over(&self.sum_square, count)?,
@@ -170,4 +166,12 @@ impl StatsTable {
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }
+}
+
+/// Share of tokens on which a latent fires.
+pub(crate) fn density(count: u64, tokens: u64) -> f64 {
+    if tokens == 0 {
+        return 0.0;
+    }
+    count as f64 / tokens as f64
 }

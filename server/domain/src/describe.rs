@@ -201,6 +201,15 @@ pub struct SelfTest {
     pub l0: f64,
     /// `Σ‖x−x̂‖² / Σ‖x−mean(x)‖²` over the tokens.
     pub fvu: f64,
+    /// The latents that fire on more than [`SelfTest::DENSE`] of the tokens, by index, with the share on which each fires.
+    pub dense: Vec<(u32, f64)>,
     /// Findings that do not forbid the use of the SAE.
     pub warnings: Vec<String>,
+}
+
+impl SelfTest {
+    /// Latents that fire on a larger share of the tokens are listed.
+    pub const DENSE: f64 = 0.02;
+    /// Most latents that are listed: the densest.
+    pub const MAX_DENSE: usize = 1024;
 }

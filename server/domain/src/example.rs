@@ -91,6 +91,8 @@ pub struct LatentExamples {
     pub latent: u32,
     /// Tokens of the cache on which it fires.
     pub firing_tokens: u64,
+    /// `firing_tokens` over the tokens that were encoded.
+    pub density: f64,
     /// Highest activation in the cache; 0 if it never fires.
     pub max_activation: f32,
     /// The examples; windows of one latent never overlap.

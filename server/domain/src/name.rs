@@ -65,6 +65,9 @@ macro_rules! simple_name {
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                if f.alternate() {
+                    return f.write_str(&self.0);
+                }
                 write!(f, "{}{}", $collection, self.0)
             }
         }
@@ -129,7 +132,7 @@ simple_name!(
     "explanations/{explanation}"
 );
 
-/// Names an SAE: `models/{model}/saes/{sae}`, or in short `{model}/{sae}`.
+/// Names an SAE: `models/{model}/saes/{sae}`, or in short `{model}/{sae}`, which `{:#}` writes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SaeName {
@@ -176,6 +179,9 @@ impl FromStr for SaeName {
 
 impl fmt::Display for SaeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return write!(f, "{:#}/{}", self.model, self.sae);
+        }
         write!(f, "{}/saes/{}", self.model, self.sae)
     }
 }

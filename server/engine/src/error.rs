@@ -28,19 +28,19 @@ pub enum Error {
         tokens: usize,
     },
     /// No such model is resident.
-    #[error("no model `{model}` is loaded")]
+    #[error("no model `{model:#}` is loaded")]
     UnknownModel {
         /// The model.
         model: ModelId,
     },
     /// No such SAE is resident.
-    #[error("no SAE `{sae}` is loaded")]
+    #[error("no SAE `{sae:#}` is loaded")]
     UnknownSae {
         /// The SAE.
         sae: SaeName,
     },
     /// The SAE belongs to another model than the one that is to run.
-    #[error("`{sae}` is not an SAE of `{model}`")]
+    #[error("`{sae:#}` is not an SAE of `{model:#}`")]
     OtherModel {
         /// The SAE.
         sae: SaeName,
@@ -48,7 +48,7 @@ pub enum Error {
         model: ModelId,
     },
     /// The model is not for what it is asked to do.
-    #[error("`{model}` is not a {}", .needed.as_str())]
+    #[error("`{model:#}` is not a {}", .needed.as_str())]
     WrongModelKind {
         /// The model.
         model: ModelId,
@@ -62,7 +62,7 @@ pub enum Error {
         name: String,
     },
     /// SAEs of the model are resident.
-    #[error("`{model}` is in use by {saes} resident SAEs")]
+    #[error("`{model:#}` is in use: {saes} of its SAEs are loaded")]
     ResourceInUse {
         /// The model.
         model: ModelId,

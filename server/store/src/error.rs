@@ -37,16 +37,16 @@ pub enum Error {
         resource: String,
     },
     /// No such model.
-    #[error("{0} is not resident")]
+    #[error("no model `{0:#}` is loaded")]
     UnknownModel(ModelId),
     /// No such SAE.
-    #[error("{0} is not resident")]
+    #[error("no SAE `{0:#}` is loaded")]
     UnknownSae(SaeName),
     /// No such cache.
-    #[error("there is no {0}")]
+    #[error("there is no cache `{0:#}`")]
     UnknownCache(CacheId),
     /// No such job.
-    #[error("there is no {0}")]
+    #[error("there is no job `{0:#}`")]
     UnknownJob(JobId),
     /// The job has ended.
     #[error("{0} has ended")]
@@ -58,13 +58,13 @@ pub enum Error {
     #[error("{0} is not paused")]
     JobNotPaused(JobId),
     /// No such provider.
-    #[error("there is no {0}")]
+    #[error("there is no provider `{0:#}`")]
     UnknownProvider(ProviderId),
     /// No such explanation.
-    #[error("there is no {0}")]
+    #[error("there is no explanation `{0:#}`")]
     UnknownExplanation(ExplanationId),
     /// No such score.
-    #[error("there is no {0}")]
+    #[error("there is no score `{0:#}`")]
     UnknownScore(ScoreId),
     /// The request id was used with another request.
     #[error("the request id `{request_id}` was used before with another request")]

@@ -1,12 +1,12 @@
 //! Encoded prompts: tokens, and under each SAE the latents that fire on them.
 
-use std::{ops::Range, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use latentd_proto::v1 as proto;
 use serde::Serialize;
 
 use super::Scale;
-use crate::{Dense, Error, Result, SparseRows, TopLatent, packed};
+use crate::{Dense, Error, Result, SparseRows, TopLatent, packed, saes::densities};
 
 /// Encoded prompts.
 ///
@@ -42,6 +42,24 @@ pub struct SaeActivations {
     pub rows: SparseRows,
     /// Unit of the activations.
     pub scale: Scale,
+    /// Latents that fired on more than 2 % of the tokens of the SAE's self-test, with the share on which each fired.
+    pub dense_latents: BTreeMap<u32, f64>,
+}
+
+/// Latents that fire on more than this share of tokens are left out of lists of the strongest ones, unless asked for.
+pub const MAX_DENSITY: f64 = 0.1;
+
+impl SaeActivations {
+    /// Share of tokens on which a latent fires, measured by the SAE's self-test; `None` if that is at most 2 %.
+    pub fn density(&self, latent: u32) -> Option<f64> {
+        self.dense_latents.get(&latent).copied()
+    }
+
+    /// Whether a latent fires on more than this share of tokens.
+    pub fn is_denser(&self, latent: u32, max_density: f64) -> bool {
+        self.density(latent)
+            .is_some_and(|density| density > max_density)
+    }
 }
 
 /// What a call cost.
@@ -100,9 +118,20 @@ impl Encoded {
         &self.first().rows.activations
     }
 
-    /// The latents with the highest activation on any token, strongest first, at most `count`.
+    /// The latents with the highest activation on any token, strongest first, at most `count`. Latents that fire on more than
+    /// [`MAX_DENSITY`] of tokens are left out: they would head every list.
     pub fn top(&self, count: usize) -> Vec<TopLatent> {
-        self.first().rows.top(count)
+        self.top_within(count, MAX_DENSITY)
+    }
+
+    /// As [`Encoded::top`], without the latents that fire on more than `max_density` of tokens; 1 leaves none out. Densities are
+    /// those of the SAE's self-test, which tells those above 2 %.
+    pub fn top_within(&self, count: usize, max_density: f64) -> Vec<TopLatent> {
+        let sae = self.first();
+        let mut top = sae.rows.top(usize::MAX);
+        top.retain(|top| !sae.is_denser(top.latent, max_density));
+        top.truncate(count);
+        top
     }
 
     /// Everything written out: `[tokens, d_sae]`.
@@ -183,6 +212,7 @@ impl TryFrom<proto::SaeActivations> for SaeActivations {
             d_sae: activations.d_sae as usize,
             rows: rows.checked()?,
             scale,
+            dense_latents: densities(activations.dense_latents),
         })
     }
 }
@@ -237,6 +267,18 @@ mod tests {
         let plain = Encoded::try_from(reply()).unwrap();
         assert_eq!(Encoded::try_from(packed).unwrap(), plain);
         assert!(Encoded::try_from(torn).is_err());
+    }
+
+    #[test]
+    fn latents_that_are_always_on_do_not_head_the_list() {
+        let mut reply = reply();
+        let dense = |latent, density| proto::LatentDensity { latent, density };
+        reply.activations[0].dense_latents = vec![dense(0, 0.05), dense(3, 1.0)];
+        let encoded = Encoded::try_from(reply).unwrap();
+        let latents = |top: Vec<TopLatent>| top.iter().map(|top| top.latent).collect::<Vec<_>>();
+        assert_eq!(latents(encoded.top(1)), [0]);
+        assert_eq!(latents(encoded.top_within(9, 1.0)), [3, 0, 1]);
+        assert_eq!(latents(encoded.top_within(9, 0.02)), [1]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod encoded;
 mod request;
 mod stream;
 
-pub use encoded::{Cost, Encoded, EncodedPrompt, SaeActivations};
+pub use encoded::{Cost, Encoded, EncodedPrompt, MAX_DENSITY, SaeActivations};
 pub use request::{DecodeRequest, EncodeRequest, Prompt, Scale, SpecialTokens};
 pub use stream::{EncodeStream, EncodedBatch, StreamSummary};
 

@@ -12,6 +12,7 @@ use latentd_client::{
 
 use super::{
     Session,
+    density::{DensityArgs, hidden},
     failure::Usage,
     format::{duration, plural},
     latents::{Chosen, Selection, choose},
@@ -46,6 +47,8 @@ pub(super) struct EncodeArgs {
     /// Whether prompts begin with the beginning-of-sequence token [default: as the SAE was trained]
     #[arg(long, value_name = "BOOL")]
     bos: Option<bool>,
+    #[command(flatten)]
+    density: DensityArgs,
     /// Number of latents to show for each prompt
     #[arg(long, default_value_t = 10, value_name = "COUNT")]
     show: usize,
@@ -60,15 +63,27 @@ enum ScaleArg {
     DecoderNorm,
 }
 
+/// What is shown of a prompt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    /// Latents in the table.
+    pub(super) show: usize,
+    /// Latents that fire on a larger share of tokens are hidden.
+    pub(super) max_density: f64,
+}
+
 /// Encodes and shows.
 pub(super) async fn run(args: EncodeArgs, session: &Session) -> anyhow::Result<()> {
-    let show = args.show;
+    let view = View {
+        show: args.show,
+        max_density: args.density.limit(args.latents.is_none()),
+    };
     let request = request(args)?;
     let encoded = session.client().await?.encode(request).await?;
     if session.out.json {
         session.out.json(&encoded)?;
     } else {
-        session.out.text(&describe(&encoded, show, &session.out))?;
+        session.out.text(&describe(&encoded, view, &session.out))?;
     }
     Ok(())
 }
@@ -127,7 +142,7 @@ fn read_prompts() -> anyhow::Result<Vec<String>> {
 }
 
 /// Each prompt under each SAE: its tokens, then its strongest latents.
-pub(super) fn describe(encoded: &Encoded, show: usize, out: &Output) -> String {
+pub(super) fn describe(encoded: &Encoded, view: View, out: &Output) -> String {
     let mut text = String::new();
     for prompt in 0..encoded.prompts.len() {
         for sae in &encoded.saes {
@@ -137,7 +152,7 @@ pub(super) fn describe(encoded: &Encoded, show: usize, out: &Output) -> String {
                         .dim(&format!("{} at {}\n", sae.sae, sae.hook_point)),
                 );
             }
-            text.push_str(&describe_prompt(encoded, prompt, sae, show, out));
+            text.push_str(&describe_prompt((encoded, prompt), sae, view, out));
             text.push('\n');
         }
     }
@@ -147,24 +162,28 @@ pub(super) fn describe(encoded: &Encoded, show: usize, out: &Output) -> String {
 }
 
 fn describe_prompt(
-    encoded: &Encoded,
-    prompt: usize,
+    (encoded, prompt): (&Encoded, usize),
     sae: &SaeActivations,
-    show: usize,
+    view: View,
     out: &Output,
 ) -> String {
     let tokens = encoded.tokens(prompt);
     let rows = sae.rows.slice(encoded.rows_of(prompt));
-    let strongest = strengths(&rows);
+    let dense = |latent: u32| sae.is_denser(latent, view.max_density);
+    let strongest = strengths(&rows, &dense);
     let max = strongest.iter().copied().fold(0.0, f32::max);
     let mut text = warm(tokens, &strongest, max, None, out.style);
     text.push_str("\n\n");
-    let top = rows.top(show);
-    if top.is_empty() {
+    let mut top = rows.top(usize::MAX);
+    let all = top.len();
+    top.retain(|top| !dense(top.latent));
+    let hidden = hidden(all - top.len(), view.max_density);
+    top.truncate(view.show);
+    if all == 0 {
         text.push_str(&out.style.dim("no latent fires\n"));
         return text;
     }
-    let mut table = Table::new([">latent", ">peak", ">tokens", "token", "context"]);
+    let mut table = Table::new([">latent", ">peak", "?>tokens", "token", "context"]);
     for latent in &top {
         let along: Vec<f32> = (0..rows.rows())
             .map(|row| {
@@ -182,22 +201,26 @@ fn describe_prompt(
         ]);
     }
     text.push_str(&table.render(out.style, out.width));
+    if let Some(hidden) = hidden {
+        text.push_str(&out.style.dim(&hidden));
+        text.push('\n');
+    }
     text
 }
 
-/// The strongest activation on each token, of latents that fire on no more than half of the tokens; of all if there are none.
+/// The strongest activation on each token, of latents that are not dense and fire on no more than half of the tokens; of all if
+/// there are none.
 ///
 /// Latents that are always on are often the strongest by far, and would paint the prompt in one colour.
-fn strengths(rows: &SparseRows) -> Vec<f32> {
+fn strengths(rows: &SparseRows, dense: &dyn Fn(u32) -> bool) -> Vec<f32> {
     let firing: HashMap<u32, usize> = rows
         .top(usize::MAX)
         .into_iter()
         .map(|top| (top.latent, top.count))
         .collect();
     let particular = |latent: u32| {
-        firing
-            .get(&latent)
-            .is_some_and(|count| count * 2 <= rows.rows())
+        let count = firing.get(&latent);
+        !dense(latent) && count.is_some_and(|count| count * 2 <= rows.rows())
     };
     let strongest = |keep: &dyn Fn(u32) -> bool| -> Vec<f32> {
         let row = |row| {
@@ -254,6 +277,8 @@ fn cost(cost: &Cost) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use latentd_client::EncodedPrompt;
 
     use super::*;
@@ -277,6 +302,7 @@ mod tests {
                 d_sae: 16,
                 rows,
                 scale: Scale::Raw,
+                dense_latents: BTreeMap::new(),
             }],
             model_digest: String::new(),
             cost: Cost {
@@ -297,10 +323,38 @@ mod tests {
         }
     }
 
+    fn view(show: usize) -> View {
+        View {
+            show,
+            max_density: 0.1,
+        }
+    }
+
+    #[test]
+    fn latents_that_are_always_on_are_hidden() {
+        let mut encoded = encoded();
+        encoded.saes[0].dense_latents = BTreeMap::from([(9, 1.0)]);
+        let text = describe(&encoded, view(5), &output(false));
+        assert!(!text.contains("\n     9 "), "{text}");
+        assert!(
+            text.contains("1 latent that fires on more than 10 % of tokens is hidden"),
+            "{text}"
+        );
+        let all = View {
+            max_density: 1.0,
+            ..view(5)
+        };
+        let text = describe(&encoded, all, &output(false));
+        assert!(
+            text.contains("     9 ") && !text.contains("hidden"),
+            "{text}"
+        );
+    }
+
     #[test]
     fn plain_output_names_the_strongest_latents() {
         assert_eq!(
-            describe(&encoded(), 5, &output(false)),
+            describe(&encoded(), view(5), &output(false)),
             "<s>Hello↵\n\n\
              latent  peak  tokens  token    context\n     \
              9  4.00       1  ‘Hello’  <s>«Hello»↵\n     \
@@ -311,7 +365,7 @@ mod tests {
 
     #[test]
     fn colours_show_the_strength_of_tokens() {
-        let text = describe(&encoded(), 1, &output(true));
+        let text = describe(&encoded(), view(1), &output(true));
         let first = text.lines().next().unwrap();
         assert!(first.starts_with("<s>\x1b["), "{first:?}");
         // Latent 7 fires on two of three tokens: the last one is as if nothing fired there.

@@ -6,16 +6,17 @@ use clap::{Args, ValueEnum};
 use futures::TryStreamExt as _;
 use latentd_client::{
     Centring, Client, Example, ExampleMode, ExamplesRequest, LatentExamples, LatentStats,
-    LatentStatsRequest,
+    LatentStatsRequest, MAX_DENSITY,
 };
 
 use super::{
     Session,
+    density::{DensityArgs, hidden},
     failure::Usage,
     format::{percent, plural, sparkline},
     latents::{Chosen, Selection, choose},
     output::Output,
-    tokens::warm,
+    tokens::around,
 };
 
 /// Latents whose statistics are asked for beside their examples.
@@ -32,6 +33,8 @@ pub(super) struct ExamplesArgs {
     /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
     #[arg(long)]
     cache: Option<String>,
+    #[command(flatten)]
+    density: DensityArgs,
     /// How examples are chosen
     #[arg(long, value_enum, default_value_t)]
     mode: ModeArg,
@@ -93,7 +96,10 @@ pub(super) async fn run(args: ExamplesArgs, session: &Session) -> anyhow::Result
     let client = session.client().await?;
     let sae = args.sae.clone().unwrap_or_default();
     let cache = args.cache.clone().unwrap_or_default();
-    let (request, listed) = match choose(&args.latents).map_err(Usage)? {
+    let chosen = choose(&args.latents).map_err(Usage)?;
+    // Latents that are named one by one are shown whatever they are.
+    let named = matches!(chosen, Chosen::List(_));
+    let (request, listed) = match chosen {
         Chosen::Range(start, end) => {
             let listed = (start..end).take(MAX_STATS + 1).collect();
             (ExamplesRequest::range(&sae, start..end), listed)
@@ -101,10 +107,13 @@ pub(super) async fn run(args: ExamplesArgs, session: &Session) -> anyhow::Result
         Chosen::List(latents) => (ExamplesRequest::new(&sae, latents.clone()), latents),
     };
     let request = options(request.cache(&cache), &args);
+    let limit = args.density.limit(!session.out.json && !named);
     if session.out.json {
         let mut examples = client.examples(request).await?;
         while let Some(latent) = examples.try_next().await? {
-            session.out.json(&latent)?;
+            if latent.density <= limit {
+                session.out.json(&latent)?;
+            }
         }
         return Ok(());
     }
@@ -120,7 +129,7 @@ pub(super) async fn run(args: ExamplesArgs, session: &Session) -> anyhow::Result
         )
         .await?
     };
-    show(&client, request, &stats, &session.out).await
+    show(&client, request, (&stats, limit), &session.out).await
 }
 
 fn options(request: ExamplesRequest, args: &ExamplesArgs) -> ExamplesRequest {
@@ -157,16 +166,25 @@ pub(super) async fn statistics(
         .collect())
 }
 
-/// Streams examples and prints each latent as it comes.
+/// Streams examples and prints each latent as it comes, but those that fire on more than a share of the tokens.
 pub(super) async fn show(
     client: &Client,
     request: ExamplesRequest,
-    stats: &HashMap<u32, LatentStats>,
+    (stats, limit): (&HashMap<u32, LatentStats>, f64),
     out: &Output,
 ) -> anyhow::Result<()> {
     let mut examples = client.examples(request).await?;
+    let mut dense = 0;
+    out.line(out.style.dim(&legend(!stats.is_empty(), out)))?;
     while let Some(latent) = examples.try_next().await? {
+        if latent.density > limit {
+            dense += 1;
+            continue;
+        }
         out.text(&describe(&latent, stats.get(&latent.latent), out))?;
+    }
+    if let Some(hidden) = hidden(dense, limit) {
+        out.line(out.style.dim(&hidden))?;
     }
     if let Some(summary) = examples.summary() {
         let silent = match summary.silent_latents {
@@ -183,6 +201,25 @@ pub(super) async fn show(
     Ok(())
 }
 
+/// What the signs mean.
+fn legend(sparklines: bool, out: &Output) -> String {
+    let peak = if out.style.is_on() {
+        "underlined"
+    } else {
+        "«token»"
+    };
+    let mut text = format!(
+        "{peak}: where the latent is strongest, with the activation in front\n\
+         #4: the text is from document 4 of the corpus\n"
+    );
+    if sparklines {
+        text.push_str(
+            "▃█▅▂: on how many tokens the latent fires weakly (left) to strongly (right)\n",
+        );
+    }
+    text
+}
+
 fn describe(latent: &LatentExamples, stats: Option<&LatentStats>, out: &Output) -> String {
     let style = out.style;
     let mut text = style.bold(&format!("latent {}", latent.latent));
@@ -190,19 +227,21 @@ fn describe(latent: &LatentExamples, stats: Option<&LatentStats>, out: &Output) 
         _ if latent.firing_tokens == 0 => "  never fires".to_owned(),
         None => format!(
             "  fires on {}, max {:.2}",
-            plural(latent.firing_tokens, "token"),
+            tokens_of(latent),
             latent.max_activation
         ),
         Some(stats) => format!(
-            "  fires on {} ({}), mean {:.2}, max {:.2}  {}",
-            plural(stats.count, "token"),
-            percent(stats.density),
+            "  fires on {}, mean {:.2}, max {:.2}  {}",
+            tokens_of(latent),
             stats.mean,
             stats.max,
             sparkline(&stats.histogram)
         ),
     };
     text.push_str(&style.dim(&facts));
+    if latent.density > MAX_DENSITY {
+        text.push_str("  (almost always on)");
+    }
     text.push('\n');
     for example in &latent.examples {
         text.push_str(&line(example, latent.max_activation, out));
@@ -212,42 +251,47 @@ fn describe(latent: &LatentExamples, stats: Option<&LatentStats>, out: &Output) 
     text
 }
 
+/// `1 200 tokens (0.600 %)`
+fn tokens_of(latent: &LatentExamples) -> String {
+    format!(
+        "{} ({})",
+        plural(latent.firing_tokens, "token"),
+        percent(latent.density)
+    )
+}
+
 fn line(example: &Example, max: f32, out: &Output) -> String {
-    let window = warm(
-        &example.tokens,
-        &example.activations,
-        max,
-        example.peak_index,
-        out.style,
-    );
     let group = match (example.quantile, example.bin) {
         (Some(group), Some((low, high))) => format!("  {group} [{low:.2}, {high:.2}]"),
         (Some(group), None) => format!("  {group}"),
         (None, _) => String::new(),
     };
-    let place = format!("  {:>3}{group}", format!("#{}", example.document));
-    format!("{:>8.2}{}  {window}", example.peak, out.style.dim(&place))
+    let place = format!("  {:>4}{group}", format!("#{}", example.document));
+    let peak = format!("{:>8.2}", example.peak);
+    let used = peak.len() + console::measure_text_width(&place) + 2;
+    let window = around(
+        &example.tokens,
+        &example.activations,
+        max,
+        example.peak_index,
+        (out.style, out.width.saturating_sub(used)),
+    );
+    format!("{peak}{}  {window}", out.style.dim(&place))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::style::Style, *};
+    use super::*;
 
     fn output() -> Output {
-        let style = Style::new(false);
-        Output {
-            json: false,
-            style,
-            remarks: style,
-            width: 80,
-            interactive: false,
-        }
+        Output::plain(80)
     }
 
     fn latent() -> LatentExamples {
         LatentExamples {
             latent: 7,
             firing_tokens: 1200,
+            density: 0.006,
             max_activation: 3.5,
             examples: vec![Example {
                 document: 4,
@@ -268,7 +312,7 @@ mod tests {
     fn examples_mark_their_peak() {
         assert_eq!(
             describe(&latent(), None, &output()),
-            "latent 7  fires on 1 200 tokens, max 3.50\n    3.50   #4  0 [3.00, 3.50]   in« Paris»\n\n"
+            "latent 7  fires on 1 200 tokens (0.600 %), max 3.50\n    3.50    #4  0 [3.00, 3.50]   in« Paris»\n\n"
         );
     }
 
@@ -298,6 +342,19 @@ mod tests {
         assert_eq!(
             describe(&silent, Some(&stats), &output()),
             "latent 7  never fires\n\n"
+        );
+    }
+
+    #[test]
+    fn latents_that_are_always_on_are_marked() {
+        let dense = LatentExamples {
+            density: 0.9,
+            ..latent()
+        };
+        let text = describe(&dense, None, &output());
+        assert!(
+            text.contains("(90.000 %), max 3.50  (almost always on)"),
+            "{text}"
         );
     }
 }

@@ -12,6 +12,14 @@ use crate::config;
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
+/// Somebody stopped the command with Ctrl-C. That is not an error, and what it says tells how to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Stopped(pub(super) String);
+
+/// The exit code of a program that Ctrl-C stopped, as shells have it.
+const INTERRUPTED: u8 = 130;
+
 /// Tells about the failure and returns the exit code.
 pub(super) fn report(out: &Output, error: &anyhow::Error) -> ExitCode {
     // The reader of a pipe has seen enough.
@@ -22,6 +30,10 @@ pub(super) fn report(out: &Output, error: &anyhow::Error) -> ExitCode {
     };
     if error.chain().any(broken_pipe) {
         return ExitCode::SUCCESS;
+    }
+    if let Some(stopped) = error.downcast_ref::<Stopped>() {
+        out.remark(stopped);
+        return ExitCode::from(INTERRUPTED);
     }
     let client = error.downcast_ref::<Error>();
     match client {
@@ -75,15 +87,15 @@ pub(super) fn describe(error: &Error, style: Style) -> String {
     for (name, value) in error
         .metadata
         .iter()
-        .filter(|(name, _)| name.as_str() != "page")
+        .filter(|(name, _)| !matches!(name.as_str(), "page" | "known"))
     {
         let _ = write!(text, "\n  {} {value}", style.dim(&format!("{name}:")));
     }
-    if let Some(page) = error.page() {
-        let _ = write!(text, "\n  {} {page}", style.dim("see"));
+    if !error.reason.is_empty() {
+        let _ = write!(text, "\n  `latentd errors {}` says more", error.reason);
     }
     if error.is_connection() {
-        text.push_str("\n  Is the server up? `latentd serve` starts one; --address or LATENTD_ADDRESS names it.");
+        text.push_str("\n  Is the server running? `latentd serve` starts one; --address or LATENTD_ADDRESS says where it is.");
     }
     text
 }
@@ -101,6 +113,7 @@ mod tests {
             message: "two things are wrong".into(),
             metadata: BTreeMap::from([
                 ("page".into(), "proto/errors/INVALID_REQUEST.md".into()),
+                ("known".into(), "a, b".into()),
                 ("request_id".into(), "abc".into()),
             ]),
             violations: vec![
@@ -122,7 +135,7 @@ mod tests {
         assert_eq!(
             describe(&refused(), Style::new(false)),
             "error: INVALID_REQUEST: two things are wrong\n  saes: is empty\n  top_k: must be positive\n  \
-             request_id: abc\n  see proto/errors/INVALID_REQUEST.md"
+             request_id: abc\n  `latentd errors INVALID_REQUEST` says more"
         );
     }
 

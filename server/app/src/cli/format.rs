@@ -15,6 +15,19 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// A resource name as commands take it: `smollm2-135m/l9` for `models/smollm2-135m/saes/l9`, and ids alone.
+pub(super) fn short(name: &str) -> String {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        ["models", model, "saes", sae] => format!("{model}/{sae}"),
+        ["models", model, "saes", sae, "latents", latent] => format!("{model}/{sae}/{latent}"),
+        ["models" | "caches" | "jobs" | "providers" | "scores", id] | [.., "explanations", id] => {
+            (*id).to_owned()
+        }
+        _ => name.to_owned(),
+    }
+}
+
 /// `1 latent`, `2 latents`
 pub(super) fn plural(number: u64, thing: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
@@ -113,6 +126,20 @@ mod tests {
             [0, 999, 1000, 1_234_567].map(count),
             ["0", "999", "1 000", "1 234 567"]
         );
+    }
+
+    #[test]
+    fn names_are_as_commands_take_them() {
+        let names = [
+            "models/m",
+            "models/m/saes/s",
+            "models/m/saes/s/latents/7",
+            "models/m/saes/s/latents/7/explanations/e",
+            "caches/c",
+            "jobs/j",
+            "s",
+        ];
+        assert_eq!(names.map(short), ["m", "m/s", "m/s/7", "e", "c", "j", "s"]);
     }
 
     #[test]

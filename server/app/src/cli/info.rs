@@ -7,20 +7,20 @@ use latentd_client::ServerInfo;
 use super::{
     Session,
     format::{ago, bytes, count},
-    style::Style,
+    output::Output,
     table::pairs,
 };
 
 /// Describes the server.
 pub(super) async fn run(session: &Session) -> anyhow::Result<()> {
     let info = session.client().await?.server_info().await?;
-    let style = session.out.style;
-    Ok(session
-        .out
-        .show(&info, |info| describe(info, style, SystemTime::now()))?)
+    Ok(session.out.show(&info, |info| {
+        describe(info, &session.out, SystemTime::now())
+    })?)
 }
 
-fn describe(info: &ServerInfo, style: Style, now: SystemTime) -> String {
+fn describe(info: &ServerInfo, out: &Output, now: SystemTime) -> String {
+    let style = out.style;
     let device = match info.device.threads {
         0 => info.device.name.clone(),
         threads => format!("{}, {threads} threads", info.device.name),
@@ -98,5 +98,5 @@ fn describe(info: &ServerInfo, style: Style, now: SystemTime) -> String {
         };
         (part.component.as_str(), format!("{state}{detail}"))
     }));
-    pairs(rows, style)
+    pairs(rows, out)
 }

@@ -8,7 +8,7 @@ use latentd_client::{Job, JobFilter, JobState};
 
 use super::{
     Session, failure,
-    format::{ago, duration},
+    format::{ago, duration, short},
     interp::{budget::BudgetArgs, summary},
     output::Output,
     progress,
@@ -101,31 +101,31 @@ pub(super) async fn run(command: JobCommand, session: &Session) -> anyhow::Resul
                 filter = filter.kind(kind);
             }
             let jobs: Vec<Job> = client.jobs(filter).take(limit).try_collect().await?;
-            out.show(&jobs, |jobs| list(jobs, out, SystemTime::now()))?;
+            out.list(&jobs, |jobs| list(jobs, out, SystemTime::now()))?;
         }
         JobCommand::Get { name } => {
             let job = client.job(&name).await?;
-            out.show(&job, |job| describe(job, out.style, SystemTime::now()))?;
+            out.show(&job, |job| describe(job, out, SystemTime::now()))?;
         }
         JobCommand::Cancel { name } => {
             let job = client.cancel_job(&name).await?;
             out.show(&job, |job| match job.state {
-                JobState::Cancelled => format!("{} is cancelled", job.name),
-                _ => format!("{} was asked to stop", job.name),
+                JobState::Cancelled => format!("{} is cancelled", short(&job.name)),
+                _ => format!("{} was asked to stop", short(&job.name)),
             })?;
         }
         JobCommand::Pause { name } => {
             let job = client.pause_job(&name).await?;
-            out.show(&job, |job| format!("{} is {}", job.name, state(job.state)))?;
+            out.show(&job, |job| {
+                format!("{} is {}", short(&job.name), state(job.state))
+            })?;
         }
         JobCommand::Resume { name, budget } => {
             let budget = budget.budget().unwrap_or_default();
             let job = client.resume_job(&name, budget).await?;
             out.show(&job, |job| {
-                format!(
-                    "{} continues\nwatch it with `latentd job watch {}`",
-                    job.name, job.name
-                )
+                let id = short(&job.name);
+                format!("{id} continues\nwatch it with `latentd job watch {id}`")
             })?;
         }
         JobCommand::Summary { name } => {
@@ -135,7 +135,7 @@ pub(super) async fn run(command: JobCommand, session: &Session) -> anyhow::Resul
         JobCommand::Watch { name } => {
             let job = progress::follow(&client, &name, out).await?;
             if !out.json {
-                out.text(&describe(&job, out.style, SystemTime::now()))?;
+                out.text(&describe(&job, out, SystemTime::now()))?;
             }
         }
     }
@@ -172,26 +172,27 @@ fn list(jobs: &[Job], out: &Output, now: SystemTime) -> String {
     if jobs.is_empty() {
         return out.style.dim("no jobs");
     }
-    let mut table = Table::new(["job", "kind", "state", "created", "result", "progress"]);
+    let mut table = Table::new(["job", "?kind", "state", "?created", "?result", "progress"]);
     for job in jobs {
         table.row([
-            job.name.clone(),
+            short(&job.name),
             job.kind.clone(),
             coloured(job, out.style),
             ago(job.created, now),
-            job.result.clone(),
+            short(&job.result),
             progress::of(job),
         ]);
     }
     table.render(out.style, out.width)
 }
 
-fn describe(job: &Job, style: Style, now: SystemTime) -> String {
+fn describe(job: &Job, out: &Output, now: SystemTime) -> String {
+    let style = out.style;
     let mut rows = vec![
-        ("job", style.bold(&job.name)),
+        ("job", style.bold(&short(&job.name))),
         ("kind", job.kind.clone()),
         ("state", coloured(job, style)),
-        ("result", job.result.clone()),
+        ("result", short(&job.result)),
         ("progress", progress::of(job)),
         ("created", ago(job.created, now)),
     ];
@@ -199,7 +200,7 @@ fn describe(job: &Job, style: Style, now: SystemTime) -> String {
         "" => {}
         "budget" => rows.push(("paused", "its budget is spent".to_owned())),
         "provider" => rows.push(("paused", "a provider refuses every call".to_owned())),
-        "requested" => rows.push(("paused", "somebody asked for it".to_owned())),
+        "requested" => rows.push(("paused", "on request".to_owned())),
         reason => rows.push(("paused", reason.to_owned())),
     }
     if let Some((start, end)) = job.started.zip(job.ended) {
@@ -215,7 +216,7 @@ fn describe(job: &Job, style: Style, now: SystemTime) -> String {
         rows.push(("asked to stop", "yes".to_owned()));
     }
     rows.push(("request", job.spec_json.clone()));
-    let mut text = pairs(rows, style);
+    let mut text = pairs(rows, out);
     if let Some(error) = &job.error {
         text.push_str(&failure::describe(error, style));
         text.push('\n');

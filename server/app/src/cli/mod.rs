@@ -1,12 +1,14 @@
 //! The command line: `serve` and `demo` run a server in this process, the other commands speak gRPC to a running one.
 //!
 //! A command is a file. It gets what was asked and a [`Session`], and returns an error or nothing; only `output` writes to the
-//! terminal. Exit codes: 0 done, 1 failed, 2 not understood.
+//! terminal. Exit codes: 0 done, 1 failed, 2 not understood, 130 stopped by Ctrl-C.
 
 mod cache;
 mod decode;
 mod demo;
+mod density;
 mod encode;
+mod errors;
 mod examples;
 mod explain;
 mod explanations;
@@ -23,11 +25,12 @@ mod provider;
 mod sae;
 mod score;
 mod serve;
+mod shell;
 mod style;
 mod table;
 mod tokens;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use latentd_client::Client;
@@ -114,6 +117,19 @@ enum Command {
     /// List, watch, pause, resume and cancel jobs
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Explain an error by its reason, or list all reasons
+    Errors(errors::ErrorsArgs),
+    /// Print a script that makes your shell complete these commands
+    ///
+    /// bash: latentd completions bash > ~/.local/share/bash-completion/completions/latentd
+    ///
+    /// zsh: latentd completions zsh > ~/.zfunc/_latentd (a folder of your fpath)
+    ///
+    /// fish: latentd completions fish > ~/.config/fish/completions/latentd.fish
+    #[command(verbatim_doc_comment)]
+    Completions(shell::CompletionsArgs),
+    /// Write manual pages into a folder
+    Man(shell::ManArgs),
     /// Measure how fast the server is
     Bench(bench::BenchArgs),
 }
@@ -132,7 +148,12 @@ impl Session {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    main_of(std::env::args_os())
+}
+
+/// Runs a command line, the program's name first.
+pub fn main_of(line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(line) {
         Ok(cli) => cli,
         // Help and version are such errors too, and have the code 0.
         Err(error) => {
@@ -178,6 +199,9 @@ async fn run(command: Command, session: &Session, environment: &Environment) -> 
         Command::Explanations(command) => explanations::run(command, session).await,
         Command::Provider(command) => provider::run(command, session).await,
         Command::Job(command) => job::run(command, session).await,
+        Command::Errors(args) => errors::run(args, session),
+        Command::Completions(args) => Ok(shell::completions(&args, session)?),
+        Command::Man(args) => Ok(shell::man(&args, session)?),
         Command::Bench(args) => bench::bench(args, &session.address, session.out.json).await,
     }
 }

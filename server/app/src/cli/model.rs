@@ -7,7 +7,8 @@ use latentd_client::{Model, TokenSequence};
 
 use super::{
     Session, absolute,
-    format::{ago, bytes, count},
+    format::{ago, bytes, count, short},
+    output::Output,
     style::Style,
     table::{Table, pairs},
     tokens::quoted,
@@ -60,15 +61,15 @@ pub(super) async fn run(command: ModelCommand, session: &Session) -> anyhow::Res
     match command {
         ModelCommand::List => {
             let models = client.models().to_vec().await?;
-            out.show(&models, |models| list(models, out.style, out.width))?;
+            out.list(&models, |models| list(models, out))?;
         }
         ModelCommand::Get { name } => {
             let model = client.model(&name).await?;
-            out.show(&model, |model| describe(model, out.style))?;
+            out.show(&model, |model| describe(model, out))?;
         }
         ModelCommand::Load { id, path, dtype } => {
             let model = client.load_model_as(&id, &absolute(&path)?, &dtype).await?;
-            out.show(&model, |model| describe(model, out.style))?;
+            out.show(&model, |model| describe(model, out))?;
         }
         ModelCommand::Unload { name, force } => {
             let freed = client.unload_model(&name, force).await?;
@@ -84,7 +85,7 @@ pub(super) async fn run(command: ModelCommand, session: &Session) -> anyhow::Res
         } => {
             let prepend = no_bos.then_some(false);
             let sequences = client.tokenize(&name, texts, prepend).await?;
-            out.show(&sequences, |sequences| {
+            out.list(&sequences, |sequences| {
                 sequences
                     .iter()
                     .map(|sequence| tokens(sequence, out.style))
@@ -96,22 +97,24 @@ pub(super) async fn run(command: ModelCommand, session: &Session) -> anyhow::Res
     Ok(())
 }
 
-fn list(models: &[Model], style: Style, width: usize) -> String {
+fn list(models: &[Model], out: &Output) -> String {
     if models.is_empty() {
-        return style.dim("no model is loaded; `latentd model load ID PATH` loads one");
+        return out
+            .style
+            .dim("no model is loaded; `latentd model load ID PATH` loads one");
     }
     let mut table = Table::new([
         "model",
         "family",
-        ">layers",
-        ">d_model",
+        "?>layers",
+        "?>d_model",
         ">parameters",
         ">resident",
-        "path",
+        "?path",
     ]);
     for model in models {
         table.row([
-            model.name.clone(),
+            short(&model.name),
             model.family.clone(),
             model.n_layers.to_string(),
             model.d_model.to_string(),
@@ -120,16 +123,16 @@ fn list(models: &[Model], style: Style, width: usize) -> String {
             model.path.clone(),
         ]);
     }
-    table.render(style, width)
+    table.render(out.style, out.width)
 }
 
-fn describe(model: &Model, style: Style) -> String {
+fn describe(model: &Model, out: &Output) -> String {
     let hooks = match (model.hook_points.first(), model.hook_points.last()) {
         (Some(first), Some(last)) => format!("{}, from {first} to {last}", model.hook_points.len()),
         _ => "none".to_owned(),
     };
     let mut rows = vec![
-        ("model", style.bold(&model.name)),
+        ("model", out.style.bold(&short(&model.name))),
         ("family", format!("{} ({})", model.family, model.format)),
         ("path", model.path.clone()),
         (
@@ -161,7 +164,7 @@ fn describe(model: &Model, style: Style) -> String {
     if !model.unused_tensors.is_empty() {
         rows.push(("unused tensors", model.unused_tensors.join(", ")));
     }
-    pairs(rows, style)
+    pairs(rows, out)
 }
 
 fn tokens(sequence: &TokenSequence, style: Style) -> String {

@@ -56,17 +56,33 @@ impl Output {
             Colour::Always => true,
             Colour::Never => false,
         };
-        // What is read by a program is not cut.
-        let width = match console::Term::stdout().size_checked() {
-            Some((_, columns)) if result_terminal => usize::from(columns).max(NARROWEST),
+        // What is read by a program is not cut, unless COLUMNS says how wide it shall be.
+        let asked = environment.get("COLUMNS").and_then(|n| n.parse().ok());
+        let width = match (asked, console::Term::stdout().size_checked()) {
+            (Some(columns), _) => columns,
+            (None, Some((_, columns))) if result_terminal => usize::from(columns),
             _ => usize::MAX,
         };
+        let width = width.max(NARROWEST);
         Self {
             json,
             style: Style::new(coloured(result_terminal) && !json),
             remarks: Style::new(coloured(remark_terminal)),
             width,
             interactive: remark_terminal && !plain,
+        }
+    }
+
+    /// Plain text of this width, for tests.
+    #[cfg(test)]
+    pub(super) fn plain(width: usize) -> Self {
+        let style = Style::new(false);
+        Self {
+            json: false,
+            style,
+            remarks: style,
+            width,
+            interactive: false,
         }
     }
 
@@ -102,6 +118,18 @@ impl Output {
         } else {
             self.line(text)
         }
+    }
+
+    /// Prints a list as JSON, one object a line, or as `human` says.
+    pub(super) fn list<T: Serialize>(
+        &self,
+        items: &[T],
+        human: impl FnOnce(&[T]) -> String,
+    ) -> io::Result<()> {
+        if self.json {
+            return items.iter().try_for_each(|item| self.json(item));
+        }
+        self.show(&items, |items| human(items))
     }
 
     /// Prints a remark, which is no part of the result.

@@ -10,9 +10,8 @@ use latentd_client::{
 
 use super::{
     Session,
-    format::{ago, count, dollars},
+    format::{ago, count, dollars, short},
     output::Output,
-    style::Style,
     table::{Table, pairs},
 };
 
@@ -104,7 +103,7 @@ pub(super) struct AddArgs {
 pub(super) async fn run(command: ProviderCommand, session: &Session) -> anyhow::Result<()> {
     let client = session.client().await?;
     let out = &session.out;
-    let show = |provider: &Provider| describe(provider, out.style, SystemTime::now());
+    let show = |provider: &Provider| describe(provider, out, SystemTime::now());
     match command {
         ProviderCommand::Add(args) => {
             let provider = client.create_provider(request(args)).await?;
@@ -112,7 +111,7 @@ pub(super) async fn run(command: ProviderCommand, session: &Session) -> anyhow::
         }
         ProviderCommand::List => {
             let providers = client.providers().to_vec().await?;
-            out.show(&providers, |providers| list(providers, out))?;
+            out.list(&providers, |providers| list(providers, out))?;
         }
         ProviderCommand::Get { name } => {
             let provider = client.provider(&name).await?;
@@ -165,10 +164,17 @@ fn list(providers: &[Provider], out: &Output) -> String {
             .style
             .dim("no providers; `latentd provider add` registers one");
     }
-    let mut table = Table::new(["provider", "where", "model", "can", ">at once", "prices"]);
+    let mut table = Table::new([
+        "provider",
+        "where",
+        "?model",
+        "?can",
+        "?>at once",
+        "?prices",
+    ]);
     for provider in providers {
         table.row([
-            provider.name.clone(),
+            short(&provider.name),
             place(provider),
             provider.model.clone(),
             can(provider.capabilities),
@@ -214,7 +220,7 @@ fn prices(prices: ProviderPrices) -> String {
     )
 }
 
-fn describe(provider: &Provider, style: Style, now: SystemTime) -> String {
+fn describe(provider: &Provider, out: &Output, now: SystemTime) -> String {
     let limits = &provider.limits;
     let mut bounds = vec![format!("{} calls at once", limits.max_in_flight)];
     if limits.requests_per_minute > 0 {
@@ -239,7 +245,7 @@ fn describe(provider: &Provider, style: Style, now: SystemTime) -> String {
         time => ago(time, now),
     };
     let mut rows = vec![
-        ("provider", style.bold(&provider.name)),
+        ("provider", out.style.bold(&short(&provider.name))),
         ("where", place(provider)),
         ("model", provider.model.clone()),
         ("can", can(provider.capabilities)),
@@ -256,7 +262,7 @@ fn describe(provider: &Provider, style: Style, now: SystemTime) -> String {
             rows.push((name, value));
         }
     }
-    pairs(rows, style)
+    pairs(rows, out)
 }
 
 #[cfg(test)]
@@ -328,9 +334,9 @@ mod tests {
             probed: None,
         };
         assert_eq!(
-            describe(&provider, Style::new(false), SystemTime::UNIX_EPOCH),
+            describe(&provider, &Output::plain(100), SystemTime::UNIX_EPOCH),
             "\
-provider  providers/p
+provider  p
 where     http://h/v1
 model     m
 can       text, prompt logprobs

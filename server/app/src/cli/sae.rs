@@ -3,16 +3,19 @@
 use std::{fmt::Write as _, path::PathBuf, time::SystemTime};
 
 use clap::Subcommand;
-use latentd_client::{Latent, LoadSaeRequest, Sae, SelfTest};
+use latentd_client::{Latent, LoadSaeRequest, MAX_DENSITY, Sae, SelfTest};
 
 use super::{
     Session, absolute,
     failure::Usage,
-    format::{ago, bytes, count},
-    style::Style,
+    format::{ago, bytes, count, percent, short},
+    output::Output,
     table::{Table, pairs},
     tokens::quoted,
 };
+
+/// Latents that are always on which are named.
+const ALWAYS_ON_SHOWN: usize = 5;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SaeCommand {
@@ -62,11 +65,11 @@ pub(super) async fn run(command: SaeCommand, session: &Session) -> anyhow::Resul
     match command {
         SaeCommand::List { model } => {
             let saes = client.saes(model.as_deref()).to_vec().await?;
-            out.show(&saes, |saes| list(saes, out.style, out.width))?;
+            out.list(&saes, |saes| list(saes, out))?;
         }
         SaeCommand::Get { name } => {
             let sae = client.sae(&name).await?;
-            out.show(&sae, |sae| describe(sae, out.style))?;
+            out.show(&sae, |sae| describe(sae, out))?;
         }
         SaeCommand::Load {
             name,
@@ -83,7 +86,7 @@ pub(super) async fn run(command: SaeCommand, session: &Session) -> anyhow::Resul
                 request = request.hook_point(hook_point);
             }
             let sae = client.load_sae(request).await?;
-            out.show(&sae, |sae| describe(sae, out.style))?;
+            out.show(&sae, |sae| describe(sae, out))?;
         }
         SaeCommand::Unload { name } => {
             let freed = client.unload_sae(&name).await?;
@@ -94,9 +97,7 @@ pub(super) async fn run(command: SaeCommand, session: &Session) -> anyhow::Resul
         }
         SaeCommand::Latent { name, count } => {
             let latent = client.latent(&name, count).await?;
-            out.show(&latent, |latent| {
-                describe_latent(latent, out.style, out.width)
-            })?;
+            out.show(&latent, |latent| describe_latent(latent, out))?;
         }
     }
     Ok(())
@@ -111,24 +112,26 @@ fn split(name: &str) -> Result<(&str, &str), Usage> {
     }
 }
 
-fn list(saes: &[Sae], style: Style, width: usize) -> String {
+fn list(saes: &[Sae], out: &Output) -> String {
     if saes.is_empty() {
-        return style.dim("no SAE is loaded; `latentd sae load MODEL/SAE PATH` loads one");
+        return out
+            .style
+            .dim("no SAE is loaded; `latentd sae load MODEL/SAE PATH` loads one");
     }
     let mut table = Table::new([
         "SAE",
-        "architecture",
+        "?architecture",
         "hook point",
         ">d_sae",
         ">L0",
         ">FVU",
-        ">resident",
+        "?>resident",
     ]);
     for sae in saes {
         let measured =
             |value: fn(&SelfTest) -> String| sae.self_test.as_ref().map_or("-".to_owned(), value);
         table.row([
-            sae.name.clone(),
+            short(&sae.name),
             sae.architecture.clone(),
             sae.hook_point.clone(),
             sae.d_sae.to_string(),
@@ -137,10 +140,11 @@ fn list(saes: &[Sae], style: Style, width: usize) -> String {
             bytes(sae.resident_bytes),
         ]);
     }
-    table.render(style, width)
+    table.render(out.style, out.width)
 }
 
-fn describe(sae: &Sae, style: Style) -> String {
+fn describe(sae: &Sae, out: &Output) -> String {
+    let style = out.style;
     let mut hook_point = sae.hook_point.clone();
     if sae.declared_hook_point != sae.hook_point {
         let _ = write!(hook_point, " (declared as {})", sae.declared_hook_point);
@@ -148,7 +152,7 @@ fn describe(sae: &Sae, style: Style) -> String {
     let k = sae.k.map_or(String::new(), |k| format!(", k {k}"));
     let bos = if sae.prepend_bos { "with" } else { "without" };
     let mut rows = vec![
-        ("SAE", style.bold(&sae.name)),
+        ("SAE", style.bold(&short(&sae.name))),
         ("architecture", format!("{}{k}", sae.architecture)),
         ("hook point", hook_point),
         (
@@ -186,16 +190,35 @@ fn describe(sae: &Sae, style: Style) -> String {
                 test.tokens, test.l0, test.fvu
             ),
         ));
+        rows.extend(always_on(test).map(|text| ("always on", text)));
         rows.extend(
             test.warnings
                 .iter()
                 .map(|warning| ("warning", style.bad(warning))),
         );
     }
-    pairs(rows, style)
+    pairs(rows, out)
 }
 
-fn describe_latent(latent: &Latent, style: Style, width: usize) -> String {
+/// Latents that fire on so many tokens that they tell little: `1386 (100.000 % of tokens)`.
+fn always_on(test: &SelfTest) -> Option<String> {
+    let mut dense: Vec<(u32, f64)> = test.dense_latents.iter().map(|(&l, &d)| (l, d)).collect();
+    dense.retain(|&(_, density)| density > MAX_DENSITY);
+    dense.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let shown: Vec<String> = dense
+        .iter()
+        .take(ALWAYS_ON_SHOWN)
+        .map(|&(latent, density)| format!("{latent} ({})", percent(density)))
+        .collect();
+    let more = match dense.len().saturating_sub(ALWAYS_ON_SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!dense.is_empty()).then(|| format!("{}{more}", shown.join(", ")))
+}
+
+fn describe_latent(latent: &Latent, out: &Output) -> String {
+    let (style, width) = (out.style, out.width);
     let mut rows = vec![
         ("latent", style.bold(&latent.name)),
         ("encoder norm", format!("{:.4}", latent.encoder_norm)),
@@ -209,7 +232,7 @@ fn describe_latent(latent: &Latent, style: Style, width: usize) -> String {
     if let Some(threshold) = latent.threshold {
         rows.push(("threshold", format!("{threshold:.4}")));
     }
-    let mut text = pairs(rows, style);
+    let mut text = pairs(rows, out);
     let lines = latent
         .top_logits
         .len()

@@ -12,6 +12,10 @@ use crate::{
 
 /// Flags of `serve`. Those with a setting's name go before the environment and the file.
 #[derive(Args, Debug, Default)]
+#[command(
+    after_help = "Every setting of the configuration can be given as an environment variable too: LATENTD_ and its name, such as \
+                  LATENTD_LIMITS_MAX_TOKENS for max_tokens in [limits]. --print-default-config lists all settings."
+)]
 pub(super) struct ServeArgs {
     /// TOML file with settings [env: LATENTD_CONFIG]
     #[arg(long, value_name = "FILE")]
@@ -19,43 +23,43 @@ pub(super) struct ServeArgs {
     /// Print every setting with its default and meaning, as TOML, and exit
     #[arg(long)]
     print_default_config: bool,
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 takes a free one [env: LATENTD_LISTEN]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Allow an address that other machines can reach, although clients are not authenticated
+    /// Allow an address that other machines can reach, although clients are not authenticated [env: LATENTD_INSECURE]
     #[arg(long)]
     insecure: bool,
-    /// Folder for the private database, the caches and what the demo downloads
+    /// Folder for the private database, the caches and what the demo downloads [env: LATENTD_DATA_DIR]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
-    /// Postgres to use instead of starting one [env: DATABASE_URL]
+    /// Postgres to use instead of starting one [env: LATENTD_DATABASE_URL, DATABASE_URL]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Folder with the Postgres programs to start, if no URL is given
+    /// Folder with the Postgres programs to start, if no URL is given [env: LATENTD_DATABASE_BINARIES]
     #[arg(long, value_name = "FOLDER")]
     database_binaries: Option<PathBuf>,
-    /// Number of the GPU to use, in a build with CUDA
+    /// Number of the GPU to use, in a build with CUDA [env: LATENTD_DEVICE_INDEX]
     #[arg(long, alias = "device", value_name = "INDEX")]
     device_index: Option<String>,
-    /// Number format of models: f32, or on a GPU bf16
+    /// Number format of models: f32, or on a GPU bf16 [env: LATENTD_DEVICE_DTYPE]
     #[arg(long, value_name = "DTYPE")]
     device_dtype: Option<String>,
-    /// Threads that compute on the CPU; 0 takes one for each core
+    /// Threads that compute on the CPU; 0 takes one for each core [env: LATENTD_DEVICE_THREADS]
     #[arg(long, value_name = "COUNT")]
     device_threads: Option<String>,
-    /// Most tokens that one forward pass computes
+    /// Most tokens that one forward pass computes [env: LATENTD_ENGINE_BATCH_TOKENS]
     #[arg(long, value_name = "COUNT")]
     engine_batch_tokens: Option<String>,
-    /// Most requests that may wait for the device
+    /// Most requests that may wait for the device [env: LATENTD_ENGINE_MAX_QUEUED]
     #[arg(long, value_name = "COUNT")]
     engine_max_queued: Option<String>,
-    /// Seconds that running calls have to finish when the server stops
+    /// Seconds that running calls have to finish when the server stops [env: LATENTD_SHUTDOWN_DRAIN_SECONDS]
     #[arg(long, value_name = "SECONDS")]
     shutdown_drain_seconds: Option<String>,
-    /// Log lines: human, json, or auto
+    /// Log lines: human, json, or auto [env: LATENTD_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// Log level, or levels for single modules, such as info,latentd=debug
+    /// Log level, or levels for single modules, such as info,latentd=debug [env: LATENTD_LOG_LEVEL]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
 }
@@ -106,7 +110,7 @@ pub(super) async fn run(
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::{super::Cli, super::Command, *};
 
@@ -140,6 +144,33 @@ mod tests {
         let config = Config::load(&flags, &Environment::default()).unwrap();
         assert_eq!(config.listen.port(), 7);
         assert_eq!(config.engine.max_queued, 8);
+    }
+
+    #[test]
+    fn help_names_the_variables() {
+        let mut command = Cli::command();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        let help = serve.render_long_help().to_string();
+        for flag in [
+            "config",
+            "listen",
+            "insecure",
+            "data-dir",
+            "database-url",
+            "database-binaries",
+            "device-index",
+            "device-dtype",
+            "device-threads",
+            "engine-batch-tokens",
+            "engine-max-queued",
+            "shutdown-drain-seconds",
+            "log-format",
+            "log-level",
+        ] {
+            let variable = format!("LATENTD_{}", flag.replace('-', "_").to_uppercase());
+            assert!(help.contains(&format!("--{flag}")), "no --{flag} in {help}");
+            assert!(help.contains(&variable), "no {variable} in {help}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Tokens on a terminal: visible, harmless, coloured by activation.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use super::style::Style;
 
@@ -59,6 +59,71 @@ pub(super) fn strongest(activations: &[f32]) -> Option<(usize, f32)> {
         .reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
+/// As [`warm`], cut to the tokens around the peak that fit into `width` columns; `…` stands for what is left out.
+pub(super) fn around(
+    tokens: &[String],
+    activations: &[f32],
+    max: f32,
+    peak: Option<usize>,
+    (style, width): (Style, usize),
+) -> String {
+    let marks = if style.is_on() || peak.is_none() {
+        0
+    } else {
+        2
+    };
+    let widths: Vec<usize> = tokens
+        .iter()
+        .map(|token| console::measure_text_width(&visible(token)))
+        .collect();
+    let range = if widths.iter().sum::<usize>() + marks <= width {
+        0..tokens.len()
+    } else {
+        near(&widths, peak.unwrap_or(0), width.saturating_sub(marks + 2))
+    };
+    let (start, end) = (range.start, range.end);
+    let text = warm(
+        tokens.get(start..end).unwrap_or_default(),
+        activations.get(start..end).unwrap_or_default(),
+        max,
+        peak.and_then(|peak| peak.checked_sub(start)),
+        style,
+    );
+    let before = if start > 0 { "…" } else { "" };
+    let after = if end < tokens.len() { "…" } else { "" };
+    format!("{before}{text}{after}")
+}
+
+/// As many neighbours of `peak` as fit into `room` columns, two thirds of them before it.
+fn near(widths: &[usize], peak: usize, room: usize) -> Range<usize> {
+    let width = |index: usize| widths.get(index).copied();
+    let (mut start, mut end) = (peak, peak + 1);
+    let (mut before, mut after) = (0, 0);
+    let mut left = room.saturating_sub(width(peak).unwrap_or_default());
+    loop {
+        let previous = start.checked_sub(1).and_then(width).filter(|&w| w <= left);
+        let next = width(end).filter(|&w| w <= left);
+        match (previous, next) {
+            (Some(wide), None) => {
+                start -= 1;
+                before += wide;
+                left -= wide;
+            }
+            (Some(wide), Some(_)) if before <= 2 * after => {
+                start -= 1;
+                before += wide;
+                left -= wide;
+            }
+            (_, Some(wide)) => {
+                end += 1;
+                after += wide;
+                left -= wide;
+            }
+            (None, None) => return start..end.min(widths.len()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +139,26 @@ mod tests {
             "a\u{FFFD}[2Jb\u{FFFD}c↵d⇥e"
         );
         assert_eq!(quoted(" x"), "‘ x’");
+    }
+
+    #[test]
+    fn long_text_is_cut_around_its_peak() {
+        let tokens: Vec<String> = (0..30).map(|n| format!(" w{n:02}")).collect();
+        let activations = vec![1.0; 30];
+        let cut = |width| {
+            around(
+                &tokens,
+                &activations,
+                1.0,
+                Some(20),
+                (Style::new(false), width),
+            )
+        };
+        assert_eq!(cut(30), "… w17 w18 w19« w20» w21 w22…");
+        assert!(console::measure_text_width(&cut(80)) <= 80);
+        assert!(!cut(200).contains('…'), "it fits");
+        let plain = around(&tokens, &activations, 1.0, None, (Style::new(false), 20));
+        assert_eq!(plain, " w00 w01 w02 w03…");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use latentd_cache::Cache as OpenCache;
 use latentd_domain::{
-    Dtype, Example, HookPoint, LatentExamples, LatentStats, ModelInfo, ModelKind, Scale,
+    Dtype, Example, HookPoint, LatentExamples, LatentStats, ModelInfo, ModelKind, SaeInfo, Scale,
     TokenSequence,
 };
 use latentd_engine::{Cost, ModelEntry, SaeEntry, Tokenizer};
@@ -77,6 +77,14 @@ fn hook_points(info: &ModelInfo) -> Vec<String> {
     }
 }
 
+/// The latents that the self-test found to fire often.
+pub(super) fn dense_latents(info: &SaeInfo) -> Vec<pb::LatentDensity> {
+    let dense = info.self_test.iter().flat_map(|test| &test.dense);
+    dense
+        .map(|&(latent, density)| pb::LatentDensity { latent, density })
+        .collect()
+}
+
 pub(super) fn sae(entry: &SaeEntry) -> pb::Sae {
     let info = &entry.info;
     let self_test = info.self_test.as_ref().map(|test| pb::SelfTest {
@@ -85,6 +93,7 @@ pub(super) fn sae(entry: &SaeEntry) -> pb::Sae {
         fvu: test.fvu,
         declared_l0: info.declared_l0,
         warnings: test.warnings.clone(),
+        dense_latents: dense_latents(info),
     });
     pb::Sae {
         name: entry.name.to_string(),
@@ -298,6 +307,7 @@ pub(super) fn latent_examples(
     let LatentExamples {
         latent,
         firing_tokens,
+        density,
         max_activation,
         examples,
     } = examples;
@@ -308,6 +318,7 @@ pub(super) fn latent_examples(
     pb::LatentExamples {
         latent,
         firing_tokens,
+        density,
         max_activation,
         examples,
     }

@@ -201,6 +201,17 @@ impl Error {
         self
     }
 
+    /// Whether the metadata holds the key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.metadata.contains_key(key)
+    }
+
+    /// Adds a remark to the message.
+    pub(super) fn noting(mut self, remark: &str) -> Self {
+        self.message = format!("{} ({remark})", self.message);
+        self
+    }
+
     /// Why.
     pub fn reason(&self) -> Reason {
         self.reason

@@ -45,7 +45,7 @@ pub(super) fn check_known(
     }
     let mut violations = Violations::default();
     let which = listed(&beyond);
-    let description = format!("{sae} has {d_sae} latents, numbered from 0; not {which}");
+    let description = format!("{sae:#} has {d_sae} latents, numbered from 0; not {which}");
     violations.add(field, Reason::UnknownLatent, description);
     violations
         .check()

@@ -9,6 +9,7 @@ mod convert;
 pub mod error;
 mod explanation;
 mod job;
+mod known;
 mod latents;
 pub(crate) mod layers;
 mod model;
@@ -104,8 +105,10 @@ where
     F: Future<Output = Result<R, Error>>,
 {
     let context = Context::take(&mut request);
-    let reply = handle(Arc::clone(app), context, request.into_inner()).await?;
-    Ok(Response::new(reply))
+    match handle(Arc::clone(app), context, request.into_inner()).await {
+        Ok(reply) => Ok(Response::new(reply)),
+        Err(error) => Err(known::listed(app, error).await.into()),
+    }
 }
 
 /// Runs the handler of a call whose reply is a stream; what it refuses is refused before the stream begins.
@@ -119,8 +122,10 @@ where
     F: Future<Output = Result<S, Error>>,
 {
     let context = Context::take(&mut request);
-    let replies = handle(Arc::clone(app), context, request.into_inner()).await?;
-    Ok(Response::new(Box::pin(replies)))
+    match handle(Arc::clone(app), context, request.into_inner()).await {
+        Ok(replies) => Ok(Response::new(Box::pin(replies))),
+        Err(error) => Err(known::listed(app, error).await.into()),
+    }
 }
 
 /// Runs work that blocks on a thread where it may, within the current span. A panic there is a defect like any other.

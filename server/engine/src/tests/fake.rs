@@ -360,6 +360,7 @@ impl ResidentSae for FakeSae {
             tokens: 1,
             l0: 1.0,
             fvu: 0.0,
+            dense: Vec::new(),
             warnings: Vec::new(),
         });
         Ok(())

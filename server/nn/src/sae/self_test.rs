@@ -3,6 +3,8 @@
 //! An SAE that is read wrongly (another activation function, another hook point, a norm left out) still gives numbers. Its L0
 //! and the share of variance that its reconstruction leaves unexplained tell.
 
+use std::collections::HashMap;
+
 use latentd_domain::{Scale, Selection, SelfTest, SparseActivations};
 
 use super::Sae;
@@ -29,6 +31,7 @@ struct Measured {
     l0: f64,
     fvu: f64,
     most_on_one_token: usize,
+    dense: Vec<(u32, f64)>,
 }
 
 impl Sae {
@@ -63,12 +66,17 @@ impl Sae {
         }
         let warnings = self.findings(&measured, model);
         let Measured {
-            tokens, l0, fvu, ..
+            tokens,
+            l0,
+            fvu,
+            dense,
+            ..
         } = measured;
         self.info.self_test = Some(SelfTest {
             tokens,
             l0,
             fvu,
+            dense,
             warnings,
         });
         Ok(())
@@ -184,5 +192,23 @@ fn measured(activations: &SparseActivations, mask: &[bool], fvu: f64) -> Measure
         l0: activations.entries() as f64 / tokens.max(1) as f64,
         fvu,
         most_on_one_token: most.unwrap_or_default(),
+        dense: dense(activations, tokens),
     }
+}
+
+/// The latents that fire on more than [`SelfTest::DENSE`] of the tokens, the densest if there are very many, by index.
+fn dense(activations: &SparseActivations, tokens: usize) -> Vec<(u32, f64)> {
+    let mut firing: HashMap<u32, usize> = HashMap::new();
+    for &latent in &activations.latents {
+        *firing.entry(latent).or_default() += 1;
+    }
+    let mut dense: Vec<(u32, f64)> = firing
+        .into_iter()
+        .map(|(latent, count)| (latent, count as f64 / tokens.max(1) as f64))
+        .filter(|&(_, density)| density > SelfTest::DENSE)
+        .collect();
+    dense.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    dense.truncate(SelfTest::MAX_DENSE);
+    dense.sort_by_key(|&(latent, _)| latent);
+    dense
 }

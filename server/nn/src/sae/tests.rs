@@ -88,6 +88,8 @@ fn a_perfect_sae_explains_everything_under_every_normalisation() {
             "{result:?}"
         );
         assert!(result.warnings.is_empty(), "{result:?}");
+        let always = result.dense.iter().filter(|(_, density)| *density > 0.5);
+        assert_eq!(always.count(), WIDTH, "every latent fires on every token");
     }
 }
 

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blatentd/v1/activation.proto\x12\nlatentd.v1\x1a\x17google/rpc/status.proto\"N\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12)\n\ttoken_ids\x18\x02 \x01(\x0b\x32\x14.latentd.v1.TokenIdsH\x00\x42\t\n\x07\x63ontent\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\x1c\n\tLatentSet\x12\x0f\n\x07latents\x18\x01 \x03(\r\"\x0b\n\tAllFiring\"\xd0\x02\n\rEncodeRequest\x12#\n\x07prompts\x18\x01 \x03(\x0b\x32\x12.latentd.v1.Prompt\x12\x0c\n\x04saes\x18\x02 \x03(\t\x12\x18\n\x0bprepend_bos\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x31\n\x0especial_tokens\x18\x04 \x01(\x0e\x32\x19.latentd.v1.SpecialTokens\x12+\n\nall_firing\x18\x05 \x01(\x0b\x32\x15.latentd.v1.AllFiringH\x00\x12\x0f\n\x05top_k\x18\x06 \x01(\rH\x00\x12(\n\x07latents\x18\x07 \x01(\x0b\x32\x15.latentd.v1.LatentSetH\x00\x12*\n\x05scale\x18\x08 \x01(\x0e\x32\x1b.latentd.v1.ActivationScale\x12\x0e\n\x06packed\x18\t \x01(\x08\x42\x0b\n\tselectionB\x0e\n\x0c_prepend_bos\"\xa3\x01\n\x0e\x45ncodeResponse\x12*\n\x07prompts\x18\x01 \x03(\x0b\x32\x19.latentd.v1.EncodedPrompt\x12/\n\x0b\x61\x63tivations\x18\x02 \x03(\x0b\x32\x1a.latentd.v1.SaeActivations\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\x12\x1e\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x10.latentd.v1.Cost\"e\n\rEncodedPrompt\x12\x0b\n\x03ids\x18\x01 \x03(\r\x12\x0e\n\x06tokens\x18\x02 \x03(\t\x12\x13\n\x0b\x62yte_starts\x18\x03 \x03(\r\x12\x11\n\tbyte_ends\x18\x04 \x03(\r\x12\x0f\n\x07special\x18\x05 \x03(\x08\"\x8b\x02\n\x0eSaeActivations\x12\x0b\n\x03sae\x18\x01 \x01(\t\x12\x12\n\nhook_point\x18\x02 \x01(\t\x12\x12\n\nsae_digest\x18\x03 \x01(\t\x12\r\n\x05\x64_sae\x18\x04 \x01(\r\x12\x13\n\x0brow_offsets\x18\x05 \x03(\r\x12\x0f\n\x07latents\x18\x06 \x03(\r\x12\x13\n\x0b\x61\x63tivations\x18\x07 \x03(\x02\x12*\n\x05scale\x18\x08 \x01(\x0e\x32\x1b.latentd.v1.ActivationScale\x12\x1a\n\x12packed_row_offsets\x18\x0c \x01(\x0c\x12\x16\n\x0epacked_latents\x18\r \x01(\x0c\x12\x1a\n\x12packed_activations\x18\x0e \x01(\x0c\"r\n\x04\x43ost\x12\x14\n\x0cqueue_micros\x18\x01 \x01(\x04\x12\x16\n\x0e\x63ompute_micros\x18\x02 \x01(\x04\x12\x0e\n\x06tokens\x18\x03 \x01(\r\x12\x14\n\x0c\x62\x61tch_tokens\x18\x04 \x01(\r\x12\x16\n\x0e\x62\x61tch_requests\x18\x05 \x01(\r\"M\n\x13\x45ncodeStreamRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.latentd.v1.EncodeRequest\"\x85\x01\n\x14\x45ncodeStreamResponse\x12\x30\n\x06result\x18\x01 \x01(\x0b\x32\x1e.latentd.v1.EncodeStreamResultH\x00\x12\x32\n\x07summary\x18\x02 \x01(\x0b\x32\x1f.latentd.v1.EncodeStreamSummaryH\x00\x42\x07\n\x05\x65vent\"\x80\x01\n\x12\x45ncodeStreamResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12.\n\x08response\x18\x02 \x01(\x0b\x32\x1a.latentd.v1.EncodeResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"H\n\x13\x45ncodeStreamSummary\x12\x11\n\tsucceeded\x18\x01 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x04\x12\x0e\n\x06tokens\x18\x03 \x01(\x04\"\x93\x01\n\rDecodeRequest\x12\x0b\n\x03sae\x18\x01 \x01(\t\x12\x13\n\x0brow_offsets\x18\x02 \x03(\r\x12\x0f\n\x07latents\x18\x03 \x03(\r\x12\x13\n\x0b\x61\x63tivations\x18\x04 \x03(\x02\x12*\n\x05scale\x18\x05 \x01(\x0e\x32\x1b.latentd.v1.ActivationScale\x12\x0e\n\x06packed\x18\x06 \x01(\x08\"h\n\x0e\x44\x65\x63odeResponse\x12\x12\n\nhook_point\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06values\x18\x04 \x03(\x02\x12\x15\n\rpacked_values\x18\x05 \x01(\x0c*a\n\rSpecialTokens\x12\x1e\n\x1aSPECIAL_TOKENS_UNSPECIFIED\x10\x00\x12\x17\n\x13SPECIAL_TOKENS_MASK\x10\x01\x12\x17\n\x13SPECIAL_TOKENS_KEEP\x10\x02*p\n\x0f\x41\x63tivationScale\x12 \n\x1c\x41\x43TIVATION_SCALE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41\x43TIVATION_SCALE_RAW\x10\x01\x12!\n\x1d\x41\x43TIVATION_SCALE_DECODER_NORM\x10\x02\x32\xec\x01\n\x11\x41\x63tivationService\x12?\n\x06\x45ncode\x12\x19.latentd.v1.EncodeRequest\x1a\x1a.latentd.v1.EncodeResponse\x12U\n\x0c\x45ncodeStream\x12\x1f.latentd.v1.EncodeStreamRequest\x1a .latentd.v1.EncodeStreamResponse(\x01\x30\x01\x12?\n\x06\x44\x65\x63ode\x12\x19.latentd.v1.DecodeRequest\x1a\x1a.latentd.v1.DecodeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blatentd/v1/activation.proto\x12\nlatentd.v1\x1a\x17google/rpc/status.proto\"N\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12)\n\ttoken_ids\x18\x02 \x01(\x0b\x32\x14.latentd.v1.TokenIdsH\x00\x42\t\n\x07\x63ontent\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\x1c\n\tLatentSet\x12\x0f\n\x07latents\x18\x01 \x03(\r\"\x0b\n\tAllFiring\"\xd0\x02\n\rEncodeRequest\x12#\n\x07prompts\x18\x01 \x03(\x0b\x32\x12.latentd.v1.Prompt\x12\x0c\n\x04saes\x18\x02 \x03(\t\x12\x18\n\x0bprepend_bos\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x31\n\x0especial_tokens\x18\x04 \x01(\x0e\x32\x19.latentd.v1.SpecialTokens\x12+\n\nall_firing\x18\x05 \x01(\x0b\x32\x15.latentd.v1.AllFiringH\x00\x12\x0f\n\x05top_k\x18\x06 \x01(\rH\x00\x12(\n\x07latents\x18\x07 \x01(\x0b\x32\x15.latentd.v1.LatentSetH\x00\x12*\n\x05scale\x18\x08 \x01(\x0e\x32\x1b.latentd.v1.ActivationScale\x12\x0e\n\x06packed\x18\t \x01(\x08\x42\x0b\n\tselectionB\x0e\n\x0c_prepend_bos\"\xa3\x01\n\x0e\x45ncodeResponse\x12*\n\x07prompts\x18\x01 \x03(\x0b\x32\x19.latentd.v1.EncodedPrompt\x12/\n\x0b\x61\x63tivations\x18\x02 \x03(\x0b\x32\x1a.latentd.v1.SaeActivations\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\x12\x1e\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x10.latentd.v1.Cost\"e\n\rEncodedPrompt\x12\x0b\n\x03ids\x18\x01 \x03(\r\x12\x0e\n\x06tokens\x18\x02 \x03(\t\x12\x13\n\x0b\x62yte_starts\x18\x03 \x03(\r\x12\x11\n\tbyte_ends\x18\x04 \x03(\r\x12\x0f\n\x07special\x18\x05 \x03(\x08\"\xbd\x02\n\x0eSaeActivations\x12\x0b\n\x03sae\x18\x01 \x01(\t\x12\x12\n\nhook_point\x18\x02 \x01(\t\x12\x12\n\nsae_digest\x18\x03 \x01(\t\x12\r\n\x05\x64_sae\x18\x04 \x01(\r\x12\x13\n\x0brow_offsets\x18\x05 \x03(\r\x12\x0f\n\x07latents\x18\x06 \x03(\r\x12\x13\n\x0b\x61\x63tivations\x18\x07 \x03(\x02\x12*\n\x05scale\x18\x08 \x01(\x0e\x32\x1b.latentd.v1.ActivationScale\x12\x1a\n\x12packed_row_offsets\x18\x0c \x01(\x0c\x12\x16\n\x0epacked_latents\x18\r \x01(\x0c\x12\x1a\n\x12packed_activations\x18\x0e \x01(\x0c\x12\x30\n\rdense_latents\x18\t \x03(\x0b\x32\x19.latentd.v1.LatentDensity\"0\n\rLatentDensity\x12\x0e\n\x06latent\x18\x01 \x01(\r\x12\x0f\n\x07\x64\x65nsity\x18\x02 \x01(\x01\"r\n\x04\x43ost\x12\x14\n\x0cqueue_micros\x18\x01 \x01(\x04\x12\x16\n\x0e\x63ompute_micros\x18\x02 \x01(\x04\x12\x0e\n\x06tokens\x18\x03 \x01(\r\x12\x14\n\x0c\x62\x61tch_tokens\x18\x04 \x01(\r\x12\x16\n\x0e\x62\x61tch_requests\x18\x05 \x01(\r\"M\n\x13\x45ncodeStreamRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.latentd.v1.EncodeRequest\"\x85\x01\n\x14\x45ncodeStreamResponse\x12\x30\n\x06result\x18\x01 \x01(\x0b\x32\x1e.latentd.v1.EncodeStreamResultH\x00\x12\x32\n\x07summary\x18\x02 \x01(\x0b\x32\x1f.latentd.v1.EncodeStreamSummaryH\x00\x42\x07\n\x05\x65vent\"\x80\x01\n\x12\x45ncodeStreamResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12.\n\x08response\x18\x02 \x01(\x0b\x32\x1a.latentd.v1.EncodeResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"H\n\x13\x45ncodeStreamSummary\x12\x11\n\tsucceeded\x18\x01 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x04\x12\x0e\n\x06tokens\x18\x03 \x01(\x04\"\x93\x01\n\rDecodeRequest\x12\x0b\n\x03sae\x18\x01 \x01(\t\x12\x13\n\x0brow_offsets\x18\x02 \x03(\r\x12\x0f\n\x07latents\x18\x03 \x03(\r\x12\x13\n\x0b\x61\x63tivations\x18\x04 \x03(\x02\x12*\n\x05scale\x18\x05 \x01(\x0e\x32\x1b.latentd.v1.ActivationScale\x12\x0e\n\x06packed\x18\x06 \x01(\x08\"h\n\x0e\x44\x65\x63odeResponse\x12\x12\n\nhook_point\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06values\x18\x04 \x03(\x02\x12\x15\n\rpacked_values\x18\x05 \x01(\x0c*a\n\rSpecialTokens\x12\x1e\n\x1aSPECIAL_TOKENS_UNSPECIFIED\x10\x00\x12\x17\n\x13SPECIAL_TOKENS_MASK\x10\x01\x12\x17\n\x13SPECIAL_TOKENS_KEEP\x10\x02*p\n\x0f\x41\x63tivationScale\x12 \n\x1c\x41\x43TIVATION_SCALE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41\x43TIVATION_SCALE_RAW\x10\x01\x12!\n\x1d\x41\x43TIVATION_SCALE_DECODER_NORM\x10\x02\x32\xec\x01\n\x11\x41\x63tivationService\x12?\n\x06\x45ncode\x12\x19.latentd.v1.EncodeRequest\x1a\x1a.latentd.v1.EncodeResponse\x12U\n\x0c\x45ncodeStream\x12\x1f.latentd.v1.EncodeStreamRequest\x1a .latentd.v1.EncodeStreamResponse(\x01\x30\x01\x12?\n\x06\x44\x65\x63ode\x12\x19.latentd.v1.DecodeRequest\x1a\x1a.latentd.v1.DecodeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'latentd.v1.activation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SPECIALTOKENS']._serialized_start=1886
-  _globals['_SPECIALTOKENS']._serialized_end=1983
-  _globals['_ACTIVATIONSCALE']._serialized_start=1985
-  _globals['_ACTIVATIONSCALE']._serialized_end=2097
+  _globals['_SPECIALTOKENS']._serialized_start=1986
+  _globals['_SPECIALTOKENS']._serialized_end=2083
+  _globals['_ACTIVATIONSCALE']._serialized_start=2085
+  _globals['_ACTIVATIONSCALE']._serialized_end=2197
   _globals['_PROMPT']._serialized_start=68
   _globals['_PROMPT']._serialized_end=146
   _globals['_TOKENIDS']._serialized_start=148
@@ -51,21 +51,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENCODEDPROMPT']._serialized_start=721
   _globals['_ENCODEDPROMPT']._serialized_end=822
   _globals['_SAEACTIVATIONS']._serialized_start=825
-  _globals['_SAEACTIVATIONS']._serialized_end=1092
-  _globals['_COST']._serialized_start=1094
-  _globals['_COST']._serialized_end=1208
-  _globals['_ENCODESTREAMREQUEST']._serialized_start=1210
-  _globals['_ENCODESTREAMREQUEST']._serialized_end=1287
-  _globals['_ENCODESTREAMRESPONSE']._serialized_start=1290
-  _globals['_ENCODESTREAMRESPONSE']._serialized_end=1423
-  _globals['_ENCODESTREAMRESULT']._serialized_start=1426
-  _globals['_ENCODESTREAMRESULT']._serialized_end=1554
-  _globals['_ENCODESTREAMSUMMARY']._serialized_start=1556
-  _globals['_ENCODESTREAMSUMMARY']._serialized_end=1628
-  _globals['_DECODEREQUEST']._serialized_start=1631
-  _globals['_DECODEREQUEST']._serialized_end=1778
-  _globals['_DECODERESPONSE']._serialized_start=1780
-  _globals['_DECODERESPONSE']._serialized_end=1884
-  _globals['_ACTIVATIONSERVICE']._serialized_start=2100
-  _globals['_ACTIVATIONSERVICE']._serialized_end=2336
+  _globals['_SAEACTIVATIONS']._serialized_end=1142
+  _globals['_LATENTDENSITY']._serialized_start=1144
+  _globals['_LATENTDENSITY']._serialized_end=1192
+  _globals['_COST']._serialized_start=1194
+  _globals['_COST']._serialized_end=1308
+  _globals['_ENCODESTREAMREQUEST']._serialized_start=1310
+  _globals['_ENCODESTREAMREQUEST']._serialized_end=1387
+  _globals['_ENCODESTREAMRESPONSE']._serialized_start=1390
+  _globals['_ENCODESTREAMRESPONSE']._serialized_end=1523
+  _globals['_ENCODESTREAMRESULT']._serialized_start=1526
+  _globals['_ENCODESTREAMRESULT']._serialized_end=1654
+  _globals['_ENCODESTREAMSUMMARY']._serialized_start=1656
+  _globals['_ENCODESTREAMSUMMARY']._serialized_end=1728
+  _globals['_DECODEREQUEST']._serialized_start=1731
+  _globals['_DECODEREQUEST']._serialized_end=1878
+  _globals['_DECODERESPONSE']._serialized_start=1880
+  _globals['_DECODERESPONSE']._serialized_end=1984
+  _globals['_ACTIVATIONSERVICE']._serialized_start=2200
+  _globals['_ACTIVATIONSERVICE']._serialized_end=2436
 # @@protoc_insertion_point(module_scope)

@@ -98,7 +98,7 @@ class EncodedPrompt(_message.Message):
     def __init__(self, ids: _Optional[_Iterable[int]] = ..., tokens: _Optional[_Iterable[str]] = ..., byte_starts: _Optional[_Iterable[int]] = ..., byte_ends: _Optional[_Iterable[int]] = ..., special: _Optional[_Iterable[bool]] = ...) -> None: ...
 
 class SaeActivations(_message.Message):
-    __slots__ = ("sae", "hook_point", "sae_digest", "d_sae", "row_offsets", "latents", "activations", "scale", "packed_row_offsets", "packed_latents", "packed_activations")
+    __slots__ = ("sae", "hook_point", "sae_digest", "d_sae", "row_offsets", "latents", "activations", "scale", "packed_row_offsets", "packed_latents", "packed_activations", "dense_latents")
     SAE_FIELD_NUMBER: _ClassVar[int]
     HOOK_POINT_FIELD_NUMBER: _ClassVar[int]
     SAE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +110,7 @@ class SaeActivations(_message.Message):
     PACKED_ROW_OFFSETS_FIELD_NUMBER: _ClassVar[int]
     PACKED_LATENTS_FIELD_NUMBER: _ClassVar[int]
     PACKED_ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
+    DENSE_LATENTS_FIELD_NUMBER: _ClassVar[int]
     sae: str
     hook_point: str
     sae_digest: str
@@ -121,7 +122,16 @@ class SaeActivations(_message.Message):
     packed_row_offsets: bytes
     packed_latents: bytes
     packed_activations: bytes
-    def __init__(self, sae: _Optional[str] = ..., hook_point: _Optional[str] = ..., sae_digest: _Optional[str] = ..., d_sae: _Optional[int] = ..., row_offsets: _Optional[_Iterable[int]] = ..., latents: _Optional[_Iterable[int]] = ..., activations: _Optional[_Iterable[float]] = ..., scale: _Optional[_Union[ActivationScale, str]] = ..., packed_row_offsets: _Optional[bytes] = ..., packed_latents: _Optional[bytes] = ..., packed_activations: _Optional[bytes] = ...) -> None: ...
+    dense_latents: _containers.RepeatedCompositeFieldContainer[LatentDensity]
+    def __init__(self, sae: _Optional[str] = ..., hook_point: _Optional[str] = ..., sae_digest: _Optional[str] = ..., d_sae: _Optional[int] = ..., row_offsets: _Optional[_Iterable[int]] = ..., latents: _Optional[_Iterable[int]] = ..., activations: _Optional[_Iterable[float]] = ..., scale: _Optional[_Union[ActivationScale, str]] = ..., packed_row_offsets: _Optional[bytes] = ..., packed_latents: _Optional[bytes] = ..., packed_activations: _Optional[bytes] = ..., dense_latents: _Optional[_Iterable[_Union[LatentDensity, _Mapping]]] = ...) -> None: ...
+
+class LatentDensity(_message.Message):
+    __slots__ = ("latent", "density")
+    LATENT_FIELD_NUMBER: _ClassVar[int]
+    DENSITY_FIELD_NUMBER: _ClassVar[int]
+    latent: int
+    density: float
+    def __init__(self, latent: _Optional[int] = ..., density: _Optional[float] = ...) -> None: ...
 
 class Cost(_message.Message):
     __slots__ = ("queue_micros", "compute_micros", "tokens", "batch_tokens", "batch_requests")

@@ -237,16 +237,18 @@ class StreamExamplesResponse(_message.Message):
     def __init__(self, latent: _Optional[_Union[LatentExamples, _Mapping]] = ..., summary: _Optional[_Union[ExamplesSummary, _Mapping]] = ...) -> None: ...
 
 class LatentExamples(_message.Message):
-    __slots__ = ("latent", "firing_tokens", "max_activation", "examples")
+    __slots__ = ("latent", "firing_tokens", "max_activation", "examples", "density")
     LATENT_FIELD_NUMBER: _ClassVar[int]
     FIRING_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_ACTIVATION_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    DENSITY_FIELD_NUMBER: _ClassVar[int]
     latent: int
     firing_tokens: int
     max_activation: float
     examples: _containers.RepeatedCompositeFieldContainer[Example]
-    def __init__(self, latent: _Optional[int] = ..., firing_tokens: _Optional[int] = ..., max_activation: _Optional[float] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ...) -> None: ...
+    density: float
+    def __init__(self, latent: _Optional[int] = ..., firing_tokens: _Optional[int] = ..., max_activation: _Optional[float] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., density: _Optional[float] = ...) -> None: ...
 
 class Example(_message.Message):
     __slots__ = ("document", "row", "start", "ids", "tokens", "activations", "peak", "peak_index", "quantile", "bin_min", "bin_max")

@@ -23,39 +23,40 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from latentd.v1 import activation_pb2 as latentd_dot_v1_dot_activation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14latentd/v1/sae.proto\x12\nlatentd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x04\n\x03Sae\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x12\n\nhook_point\x18\x05 \x01(\t\x12\x1b\n\x13\x64\x65\x63lared_hook_point\x18\x06 \x01(\t\x12\x0c\n\x04\x64_in\x18\x07 \x01(\r\x12\r\n\x05\x64_sae\x18\x08 \x01(\r\x12\x0e\n\x01k\x18\t \x01(\rH\x00\x88\x01\x01\x12\x1d\n\x15normalize_activations\x18\n \x01(\t\x12\x1c\n\x14\x61pply_b_dec_to_input\x18\x0b \x01(\x08\x12$\n\x1crescale_acts_by_decoder_norm\x18\x0c \x01(\x08\x12\x1b\n\x13reshape_activations\x18\r \x01(\t\x12\x13\n\x0bprepend_bos\x18\x0e \x01(\x08\x12\x16\n\x0e\x63ontext_length\x18\x0f \x01(\r\x12\x18\n\x10trained_on_model\x18\x10 \x01(\t\x12\x0e\n\x06\x64igest\x18\x11 \x01(\t\x12\x14\n\x0cstored_dtype\x18\x12 \x01(\t\x12\x16\n\x0eresident_bytes\x18\x13 \x01(\x04\x12\'\n\tself_test\x18\x14 \x01(\x0b\x32\x14.latentd.v1.SelfTest\x12-\n\tload_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eneuronpedia_id\x18\x16 \x01(\tB\x04\n\x02_k\"o\n\x08SelfTest\x12\x0e\n\x06tokens\x18\x01 \x01(\r\x12\n\n\x02l0\x18\x02 \x01(\x01\x12\x0b\n\x03\x66vu\x18\x03 \x01(\x01\x12\x18\n\x0b\x64\x65\x63lared_l0\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08warnings\x18\x05 \x03(\tB\x0e\n\x0c_declared_l0\"H\n\x0fListSaesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"J\n\x10ListSaesResponse\x12\x1d\n\x04saes\x18\x01 \x03(\x0b\x32\x0f.latentd.v1.Sae\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\rGetSaeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x8c\x01\n\x0eLoadSaeRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06sae_id\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12 \n\x13norm_scaling_factor\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\nhook_point\x18\x05 \x01(\tB\x16\n\x14_norm_scaling_factor\" \n\x10UnloadSaeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"(\n\x11UnloadSaeResponse\x12\x13\n\x0b\x66reed_bytes\x18\x01 \x01(\x04\"/\n\x10GetLatentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\xb4\x02\n\x06Latent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06latent\x18\x02 \x01(\r\x12\x14\n\x0c\x65ncoder_norm\x18\x03 \x01(\x02\x12\x14\n\x0c\x64\x65\x63oder_norm\x18\x04 \x01(\x02\x12\x1e\n\x16\x65ncoder_decoder_cosine\x18\x05 \x01(\x02\x12\x14\n\x0c\x65ncoder_bias\x18\x06 \x01(\x02\x12\x16\n\tthreshold\x18\x07 \x01(\x02H\x00\x88\x01\x01\x12*\n\ntop_logits\x18\x08 \x03(\x0b\x32\x16.latentd.v1.TokenLogit\x12-\n\rbottom_logits\x18\t \x03(\x0b\x32\x16.latentd.v1.TokenLogit\x12)\n\nneighbours\x18\n \x03(\x0b\x32\x15.latentd.v1.NeighbourB\x0c\n\n_threshold\"6\n\nTokenLogit\x12\n\n\x02id\x18\x01 \x01(\r\x12\r\n\x05token\x18\x02 \x01(\t\x12\r\n\x05logit\x18\x03 \x01(\x02\"+\n\tNeighbour\x12\x0e\n\x06latent\x18\x01 \x01(\r\x12\x0e\n\x06\x63osine\x18\x02 \x01(\x02\x32\xca\x02\n\nSaeService\x12\x45\n\x08ListSaes\x12\x1b.latentd.v1.ListSaesRequest\x1a\x1c.latentd.v1.ListSaesResponse\x12\x34\n\x06GetSae\x12\x19.latentd.v1.GetSaeRequest\x1a\x0f.latentd.v1.Sae\x12\x36\n\x07LoadSae\x12\x1a.latentd.v1.LoadSaeRequest\x1a\x0f.latentd.v1.Sae\x12H\n\tUnloadSae\x12\x1c.latentd.v1.UnloadSaeRequest\x1a\x1d.latentd.v1.UnloadSaeResponse\x12=\n\tGetLatent\x12\x1c.latentd.v1.GetLatentRequest\x1a\x12.latentd.v1.Latentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14latentd/v1/sae.proto\x12\nlatentd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blatentd/v1/activation.proto\"\xa0\x04\n\x03Sae\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x12\n\nhook_point\x18\x05 \x01(\t\x12\x1b\n\x13\x64\x65\x63lared_hook_point\x18\x06 \x01(\t\x12\x0c\n\x04\x64_in\x18\x07 \x01(\r\x12\r\n\x05\x64_sae\x18\x08 \x01(\r\x12\x0e\n\x01k\x18\t \x01(\rH\x00\x88\x01\x01\x12\x1d\n\x15normalize_activations\x18\n \x01(\t\x12\x1c\n\x14\x61pply_b_dec_to_input\x18\x0b \x01(\x08\x12$\n\x1crescale_acts_by_decoder_norm\x18\x0c \x01(\x08\x12\x1b\n\x13reshape_activations\x18\r \x01(\t\x12\x13\n\x0bprepend_bos\x18\x0e \x01(\x08\x12\x16\n\x0e\x63ontext_length\x18\x0f \x01(\r\x12\x18\n\x10trained_on_model\x18\x10 \x01(\t\x12\x0e\n\x06\x64igest\x18\x11 \x01(\t\x12\x14\n\x0cstored_dtype\x18\x12 \x01(\t\x12\x16\n\x0eresident_bytes\x18\x13 \x01(\x04\x12\'\n\tself_test\x18\x14 \x01(\x0b\x32\x14.latentd.v1.SelfTest\x12-\n\tload_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eneuronpedia_id\x18\x16 \x01(\tB\x04\n\x02_k\"\xa1\x01\n\x08SelfTest\x12\x0e\n\x06tokens\x18\x01 \x01(\r\x12\n\n\x02l0\x18\x02 \x01(\x01\x12\x0b\n\x03\x66vu\x18\x03 \x01(\x01\x12\x18\n\x0b\x64\x65\x63lared_l0\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08warnings\x18\x05 \x03(\t\x12\x30\n\rdense_latents\x18\x06 \x03(\x0b\x32\x19.latentd.v1.LatentDensityB\x0e\n\x0c_declared_l0\"H\n\x0fListSaesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"J\n\x10ListSaesResponse\x12\x1d\n\x04saes\x18\x01 \x03(\x0b\x32\x0f.latentd.v1.Sae\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\rGetSaeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x8c\x01\n\x0eLoadSaeRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06sae_id\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12 \n\x13norm_scaling_factor\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\nhook_point\x18\x05 \x01(\tB\x16\n\x14_norm_scaling_factor\" \n\x10UnloadSaeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"(\n\x11UnloadSaeResponse\x12\x13\n\x0b\x66reed_bytes\x18\x01 \x01(\x04\"/\n\x10GetLatentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\xb4\x02\n\x06Latent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06latent\x18\x02 \x01(\r\x12\x14\n\x0c\x65ncoder_norm\x18\x03 \x01(\x02\x12\x14\n\x0c\x64\x65\x63oder_norm\x18\x04 \x01(\x02\x12\x1e\n\x16\x65ncoder_decoder_cosine\x18\x05 \x01(\x02\x12\x14\n\x0c\x65ncoder_bias\x18\x06 \x01(\x02\x12\x16\n\tthreshold\x18\x07 \x01(\x02H\x00\x88\x01\x01\x12*\n\ntop_logits\x18\x08 \x03(\x0b\x32\x16.latentd.v1.TokenLogit\x12-\n\rbottom_logits\x18\t \x03(\x0b\x32\x16.latentd.v1.TokenLogit\x12)\n\nneighbours\x18\n \x03(\x0b\x32\x15.latentd.v1.NeighbourB\x0c\n\n_threshold\"6\n\nTokenLogit\x12\n\n\x02id\x18\x01 \x01(\r\x12\r\n\x05token\x18\x02 \x01(\t\x12\r\n\x05logit\x18\x03 \x01(\x02\"+\n\tNeighbour\x12\x0e\n\x06latent\x18\x01 \x01(\r\x12\x0e\n\x06\x63osine\x18\x02 \x01(\x02\x32\xca\x02\n\nSaeService\x12\x45\n\x08ListSaes\x12\x1b.latentd.v1.ListSaesRequest\x1a\x1c.latentd.v1.ListSaesResponse\x12\x34\n\x06GetSae\x12\x19.latentd.v1.GetSaeRequest\x1a\x0f.latentd.v1.Sae\x12\x36\n\x07LoadSae\x12\x1a.latentd.v1.LoadSaeRequest\x1a\x0f.latentd.v1.Sae\x12H\n\tUnloadSae\x12\x1c.latentd.v1.UnloadSaeRequest\x1a\x1d.latentd.v1.UnloadSaeResponse\x12=\n\tGetLatent\x12\x1c.latentd.v1.GetLatentRequest\x1a\x12.latentd.v1.Latentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'latentd.v1.sae_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SAE']._serialized_start=70
-  _globals['_SAE']._serialized_end=614
-  _globals['_SELFTEST']._serialized_start=616
-  _globals['_SELFTEST']._serialized_end=727
-  _globals['_LISTSAESREQUEST']._serialized_start=729
-  _globals['_LISTSAESREQUEST']._serialized_end=801
-  _globals['_LISTSAESRESPONSE']._serialized_start=803
-  _globals['_LISTSAESRESPONSE']._serialized_end=877
-  _globals['_GETSAEREQUEST']._serialized_start=879
-  _globals['_GETSAEREQUEST']._serialized_end=908
-  _globals['_LOADSAEREQUEST']._serialized_start=911
-  _globals['_LOADSAEREQUEST']._serialized_end=1051
-  _globals['_UNLOADSAEREQUEST']._serialized_start=1053
-  _globals['_UNLOADSAEREQUEST']._serialized_end=1085
-  _globals['_UNLOADSAERESPONSE']._serialized_start=1087
-  _globals['_UNLOADSAERESPONSE']._serialized_end=1127
-  _globals['_GETLATENTREQUEST']._serialized_start=1129
-  _globals['_GETLATENTREQUEST']._serialized_end=1176
-  _globals['_LATENT']._serialized_start=1179
-  _globals['_LATENT']._serialized_end=1487
-  _globals['_TOKENLOGIT']._serialized_start=1489
-  _globals['_TOKENLOGIT']._serialized_end=1543
-  _globals['_NEIGHBOUR']._serialized_start=1545
-  _globals['_NEIGHBOUR']._serialized_end=1588
-  _globals['_SAESERVICE']._serialized_start=1591
-  _globals['_SAESERVICE']._serialized_end=1921
+  _globals['_SAE']._serialized_start=99
+  _globals['_SAE']._serialized_end=643
+  _globals['_SELFTEST']._serialized_start=646
+  _globals['_SELFTEST']._serialized_end=807
+  _globals['_LISTSAESREQUEST']._serialized_start=809
+  _globals['_LISTSAESREQUEST']._serialized_end=881
+  _globals['_LISTSAESRESPONSE']._serialized_start=883
+  _globals['_LISTSAESRESPONSE']._serialized_end=957
+  _globals['_GETSAEREQUEST']._serialized_start=959
+  _globals['_GETSAEREQUEST']._serialized_end=988
+  _globals['_LOADSAEREQUEST']._serialized_start=991
+  _globals['_LOADSAEREQUEST']._serialized_end=1131
+  _globals['_UNLOADSAEREQUEST']._serialized_start=1133
+  _globals['_UNLOADSAEREQUEST']._serialized_end=1165
+  _globals['_UNLOADSAERESPONSE']._serialized_start=1167
+  _globals['_UNLOADSAERESPONSE']._serialized_end=1207
+  _globals['_GETLATENTREQUEST']._serialized_start=1209
+  _globals['_GETLATENTREQUEST']._serialized_end=1256
+  _globals['_LATENT']._serialized_start=1259
+  _globals['_LATENT']._serialized_end=1567
+  _globals['_TOKENLOGIT']._serialized_start=1569
+  _globals['_TOKENLOGIT']._serialized_end=1623
+  _globals['_NEIGHBOUR']._serialized_start=1625
+  _globals['_NEIGHBOUR']._serialized_end=1668
+  _globals['_SAESERVICE']._serialized_start=1671
+  _globals['_SAESERVICE']._serialized_end=2001
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from latentd.v1 import activation_pb2 as _activation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -55,18 +56,20 @@ class Sae(_message.Message):
     def __init__(self, name: _Optional[str] = ..., path: _Optional[str] = ..., format: _Optional[str] = ..., architecture: _Optional[str] = ..., hook_point: _Optional[str] = ..., declared_hook_point: _Optional[str] = ..., d_in: _Optional[int] = ..., d_sae: _Optional[int] = ..., k: _Optional[int] = ..., normalize_activations: _Optional[str] = ..., apply_b_dec_to_input: bool = ..., rescale_acts_by_decoder_norm: bool = ..., reshape_activations: _Optional[str] = ..., prepend_bos: bool = ..., context_length: _Optional[int] = ..., trained_on_model: _Optional[str] = ..., digest: _Optional[str] = ..., stored_dtype: _Optional[str] = ..., resident_bytes: _Optional[int] = ..., self_test: _Optional[_Union[SelfTest, _Mapping]] = ..., load_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., neuronpedia_id: _Optional[str] = ...) -> None: ...
 
 class SelfTest(_message.Message):
-    __slots__ = ("tokens", "l0", "fvu", "declared_l0", "warnings")
+    __slots__ = ("tokens", "l0", "fvu", "declared_l0", "warnings", "dense_latents")
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     L0_FIELD_NUMBER: _ClassVar[int]
     FVU_FIELD_NUMBER: _ClassVar[int]
     DECLARED_L0_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    DENSE_LATENTS_FIELD_NUMBER: _ClassVar[int]
     tokens: int
     l0: float
     fvu: float
     declared_l0: float
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tokens: _Optional[int] = ..., l0: _Optional[float] = ..., fvu: _Optional[float] = ..., declared_l0: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    dense_latents: _containers.RepeatedCompositeFieldContainer[_activation_pb2.LatentDensity]
+    def __init__(self, tokens: _Optional[int] = ..., l0: _Optional[float] = ..., fvu: _Optional[float] = ..., declared_l0: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., dense_latents: _Optional[_Iterable[_Union[_activation_pb2.LatentDensity, _Mapping]]] = ...) -> None: ...
 
 class ListSaesRequest(_message.Message):
     __slots__ = ("parent", "page_size", "page_token")

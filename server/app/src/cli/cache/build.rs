@@ -8,7 +8,7 @@ use latentd_client::{
 };
 
 use super::{
-    super::{absolute, output::Output, progress},
+    super::{absolute, format::short, output::Output, progress},
     describe,
 };
 
@@ -83,17 +83,15 @@ pub(super) async fn run(args: BuildArgs, client: &Client, out: &Output) -> anyho
     let job = client.build_cache(request(args)?).await?;
     if detach {
         out.show(&job, |job| {
-            format!(
-                "{} builds {}\n`latentd job watch {}` follows it",
-                job.name, job.result, job.name
-            )
+            let (id, cache) = (short(&job.name), short(&job.result));
+            format!("job {id} builds cache {cache}\nwatch it with `latentd job watch {id}`")
         })?;
         return Ok(());
     }
     let job = progress::follow(client, &job.name, out).await?;
     if !out.json {
         let cache = client.cache(&job.result).await?;
-        out.text(&describe(&cache, out.style, SystemTime::now()))?;
+        out.text(&describe(&cache, out, SystemTime::now()))?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use latentd_client::{Cache, CacheState};
 
 use super::{
     Session,
-    format::{ago, bytes, count},
+    format::{ago, bytes, count, short},
     output::Output,
     style::Style,
     table::{Table, pairs},
@@ -47,13 +47,11 @@ pub(super) async fn run(command: CacheCommand, session: &Session) -> anyhow::Res
         CacheCommand::Build(args) => build::run(*args, &client, out).await?,
         CacheCommand::List => {
             let caches = client.caches().to_vec().await?;
-            out.show(&caches, |caches| list(caches, out, SystemTime::now()))?;
+            out.list(&caches, |caches| list(caches, out, SystemTime::now()))?;
         }
         CacheCommand::Get { name } => {
             let cache = client.cache(&name).await?;
-            out.show(&cache, |cache| {
-                describe(cache, out.style, SystemTime::now())
-            })?;
+            out.show(&cache, |cache| describe(cache, out, SystemTime::now()))?;
         }
         CacheCommand::Delete { name } => {
             let freed = client.delete_cache(&name).await?;
@@ -85,15 +83,15 @@ fn list(caches: &[Cache], out: &Output, now: SystemTime) -> String {
         "cache",
         "state",
         ">tokens",
-        ">documents",
-        ">size",
-        "created",
+        "?>documents",
+        "?>size",
+        "?created",
         "SAEs",
     ]);
     for cache in caches {
-        let saes: Vec<&str> = cache.saes.iter().map(|sae| sae.sae.as_str()).collect();
+        let saes: Vec<String> = cache.saes.iter().map(|sae| short(&sae.sae)).collect();
         table.row([
-            cache.name.clone(),
+            short(&cache.name),
             state(cache, out.style),
             count(cache.tokens),
             count(cache.documents),
@@ -105,11 +103,11 @@ fn list(caches: &[Cache], out: &Output, now: SystemTime) -> String {
     table.render(out.style, out.width)
 }
 
-fn describe(cache: &Cache, style: Style, now: SystemTime) -> String {
+fn describe(cache: &Cache, out: &Output, now: SystemTime) -> String {
     let mut rows = vec![
-        ("cache", style.bold(&cache.name)),
-        ("state", state(cache, style)),
-        ("model", cache.model.clone()),
+        ("cache", out.style.bold(&short(&cache.name))),
+        ("state", state(cache, out.style)),
+        ("model", short(&cache.model)),
         (
             "text",
             format!(
@@ -123,13 +121,13 @@ fn describe(cache: &Cache, style: Style, now: SystemTime) -> String {
         ("seed", cache.seed.to_string()),
         ("size", bytes(cache.size_bytes)),
         ("digest", cache.manifest_digest.clone()),
-        ("job", cache.job.clone()),
+        ("job", short(&cache.job)),
         ("created", ago(cache.created, now)),
     ];
     rows.extend(cache.saes.iter().map(|sae| {
         let text = format!(
             "{} at {}: {} activations, {} of {} latents fire",
-            sae.sae,
+            short(&sae.sae),
             sae.hook_point,
             count(sae.activations),
             count(sae.firing_latents.into()),
@@ -137,5 +135,5 @@ fn describe(cache: &Cache, style: Style, now: SystemTime) -> String {
         );
         ("SAE", text)
     }));
-    pairs(rows, style)
+    pairs(rows, out)
 }

@@ -1,14 +1,16 @@
 //! `latentd cache stats`: how often and how strongly latents fire.
 
+use std::fmt::Write as _;
+
 use clap::{Args, ValueEnum};
 use latentd_client::{Client, LatentStats, LatentStatsRequest};
 
 use super::super::{
+    density::{DensityArgs, hidden},
     failure::Usage,
     format::{count, percent, sparkline},
     latents::{Chosen, Selection, choose},
     output::Output,
-    style::Style,
     table::{Table, pairs},
 };
 
@@ -22,6 +24,8 @@ pub(in crate::cli) struct StatsArgs {
     /// Only these latents: 17,99 or 100..120
     #[arg(long)]
     latents: Option<Selection>,
+    #[command(flatten)]
+    density: DensityArgs,
     /// Order of the latents shown
     #[arg(long, value_enum, default_value_t)]
     sort: SortArg,
@@ -43,6 +47,7 @@ enum SortArg {
 
 /// Lists and sums up.
 pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyhow::Result<()> {
+    let limit = args.density.limit(!out.json && args.latents.is_none());
     let mut request = LatentStatsRequest::new(args.cache.unwrap_or_default());
     if let Some(sae) = args.sae {
         request = request.sae(sae);
@@ -57,7 +62,10 @@ pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyho
         });
     }
     let mut stats = client.latent_stats(request).to_vec().await?;
-    let summary = summary(&stats, out.style);
+    let summary = summary(&stats, out);
+    let all = stats.len();
+    stats.retain(|stats| stats.density <= limit);
+    let hidden = hidden(all - stats.len(), limit);
     match args.sort {
         SortArg::Latent => {}
         SortArg::Density => {
@@ -68,12 +76,18 @@ pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyho
     if !out.json {
         stats.truncate(args.limit);
     }
-    out.show(&stats, |stats| format!("{summary}\n{}", table(stats, out)))?;
+    out.list(&stats, |stats| {
+        let mut text = format!("{summary}\n{}", table(stats, out));
+        if let Some(hidden) = hidden {
+            let _ = writeln!(text, "\n{}", out.style.dim(&hidden));
+        }
+        text
+    })?;
     Ok(())
 }
 
 /// How many latents fire at all, and how often those do.
-fn summary(stats: &[LatentStats], style: Style) -> String {
+fn summary(stats: &[LatentStats], out: &Output) -> String {
     let mut densities: Vec<f64> = stats
         .iter()
         .filter(|latent| latent.count > 0)
@@ -100,7 +114,7 @@ fn summary(stats: &[LatentStats], style: Style) -> String {
                 ),
             ),
         ],
-        style,
+        out,
     )
 }
 
@@ -109,7 +123,7 @@ fn table(stats: &[LatentStats], out: &Output) -> String {
         ">latent",
         ">tokens",
         ">density",
-        ">mean",
+        "?>mean",
         ">max",
         "activations, weak to strong",
     ]);
@@ -143,9 +157,9 @@ mod tests {
         };
         let stats = [latent(0), latent(1), latent(2), latent(10)];
         assert_eq!(
-            summary(&stats, Style::new(false)),
+            summary(&stats, &Output::plain(80)),
             "latents  4\nsilent   1\ndensity  median 0.200 %, 10 % below 0.100 %, 10 % above 1.000 %\n"
         );
-        assert!(summary(&[], Style::new(false)).contains("median -"));
+        assert!(summary(&[], &Output::plain(80)).contains("median -"));
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use latentd_client::{
-    Cache, Client, EncodeRequest, Encoded, ExamplesRequest, LatentStats, LatentStatsRequest, Sae,
+    Cache, Client, EncodeRequest, Encoded, ExamplesRequest, LatentStats, LatentStatsRequest,
+    MAX_DENSITY, Sae,
 };
 
 use super::super::{encode, examples, output::Output};
@@ -21,7 +22,7 @@ const SHOW: usize = 5;
 const CANDIDATES: usize = 32;
 const PICKED: usize = 2;
 /// Latents that fire more often than this fire on all kinds of text, and their examples tell little.
-const MAX_DENSITY: f64 = 0.02;
+const PARTICULAR: f64 = 0.02;
 /// Latents that fire less often have too few examples to tell anything.
 const MIN_COUNT: u64 = 8;
 /// Examples of each latent.
@@ -43,7 +44,11 @@ pub(super) async fn show(
     let encoded = client
         .encode(EncodeRequest::new(PROMPTS, &sae.name))
         .await?;
-    out.text(&encode::describe(&encoded, SHOW, out))?;
+    let view = encode::View {
+        show: SHOW,
+        max_density: MAX_DENSITY,
+    };
+    out.text(&encode::describe(&encoded, view, out))?;
     let candidates = candidates(&encoded);
     let mut all: Vec<u32> = candidates.iter().flatten().copied().collect();
     all.sort_unstable();
@@ -61,7 +66,7 @@ pub(super) async fn show(
         .cache(&cache.name)
         .count(EXAMPLES)
         .window(WINDOW);
-    examples::show(client, request, &stats, out).await?;
+    examples::show(client, request, (&stats, 1.0), out).await?;
     Ok(picked)
 }
 
@@ -83,7 +88,7 @@ fn pick(candidates: &[Vec<u32>], stats: &HashMap<u32, LatentStats>) -> Vec<u32> 
     let telling = |latent: &u32| {
         stats
             .get(latent)
-            .is_some_and(|stats| stats.density <= MAX_DENSITY && stats.count >= MIN_COUNT)
+            .is_some_and(|stats| stats.density <= PARTICULAR && stats.count >= MIN_COUNT)
     };
     let mut picked: Vec<u32> = Vec::new();
     for latents in candidates {

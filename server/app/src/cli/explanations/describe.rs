@@ -43,7 +43,7 @@ pub(super) fn explanation(explanation: &Explanation, out: &Output, now: SystemTi
             format!("{shown}, drawn with seed {}", from.seed),
         ));
     }
-    let mut text = pairs(rows, out.style);
+    let mut text = pairs(rows, out);
     if !explanation.scores.is_empty() {
         text.push('\n');
         text.push_str(&scores(&explanation.scores, out));
@@ -155,7 +155,7 @@ pub(super) fn score(score: &Score, texts: &Texts, out: &Output, now: SystemTime)
         ("job", score.job.clone()),
     ];
     rows.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
-    let mut text = pairs(rows, out.style);
+    let mut text = pairs(rows, out);
     if !score.examples.is_empty() {
         text.push('\n');
         text.push_str(&examples(&score.examples, texts, out));

@@ -38,7 +38,7 @@ pub(in crate::cli) struct ListArgs {
     limit: usize,
 }
 
-/// Lists, with --json one document.
+/// Lists.
 pub(super) async fn run(args: ListArgs, client: &Client, out: &Output) -> anyhow::Result<()> {
     let limit = args.limit;
     let filter = filter(args)?;
@@ -47,7 +47,7 @@ pub(super) async fn run(args: ListArgs, client: &Client, out: &Output) -> anyhow
         .take(limit)
         .try_collect()
         .await?;
-    out.show(&explanations, |explanations| {
+    out.list(&explanations, |explanations| {
         if explanations.is_empty() {
             return out
                 .style

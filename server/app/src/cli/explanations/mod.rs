@@ -96,11 +96,11 @@ pub(super) async fn run(command: ExplanationsCommand, session: &Session) -> anyh
                     Some(ByArg::Meaning) => SearchMode::Meaning,
                 });
             let found = client.search_explanations(request).await?;
-            out.show(&found, |found| {
-                if found.explanations.is_empty() {
+            out.list(&found.explanations, |explanations| {
+                if explanations.is_empty() {
                     return out.style.dim("nothing was found");
                 }
-                table::explanations(&found.explanations, out)
+                table::explanations(explanations, out)
             })?;
         }
         ExplanationsCommand::Create {

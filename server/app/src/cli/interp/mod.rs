@@ -9,7 +9,7 @@ pub(super) mod table;
 use futures::{StreamExt as _, TryStreamExt as _};
 use latentd_client::{Client, Explanation, ExplanationFilter, Job};
 
-use super::{output::Output, progress};
+use super::{format::short, output::Output, progress};
 
 /// Explanations shown at the end of a job.
 const SHOWN: usize = 20;
@@ -23,9 +23,9 @@ pub(super) async fn follow(
 ) -> anyhow::Result<()> {
     if detach {
         out.show(&job, |job| {
+            let id = short(&job.name);
             format!(
-                "{} began\n`latentd job watch {}` follows it, `latentd job summary {}` says what it has found",
-                job.name, job.name, job.name
+                "job {id} has begun\nwatch it with `latentd job watch {id}`, see its results with `latentd job summary {id}`"
             )
         })?;
         return Ok(());
@@ -49,7 +49,7 @@ pub(super) async fn follow(
     if explanations.len() == SHOWN {
         let more = format!(
             "`latentd explanations list --job {}` lists them all",
-            job.name
+            short(&job.name)
         );
         out.line(out.style.dim(&more))?;
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use latentd_client::{JobSummary, ScorerSummary};
 
 use super::super::{
-    format::count,
+    format::{count, short},
     output::Output,
     progress::cost,
     table::{Table, pairs},
@@ -29,11 +29,11 @@ pub(in crate::cli) fn describe(summary: &JobSummary, out: &Output) -> String {
     }
     let mut text = pairs(
         [
-            ("job", out.style.bold(&summary.job)),
+            ("job", out.style.bold(&short(&summary.job))),
             ("latents", latents),
             ("cost", cost(&summary.spent)),
         ],
-        out.style,
+        out,
     );
     if !summary.scorers.is_empty() {
         text.push('\n');
@@ -50,13 +50,13 @@ fn scorers(scorers: &[ScorerSummary]) -> Table {
         ">median",
         ">examples",
         ">failed",
-        ">accuracy",
-        ">F1",
-        ">F1 by frequency",
-        ">TP",
-        ">FP",
-        ">TN",
-        ">FN",
+        "?>accuracy",
+        "?>F1",
+        "?>F1 by frequency",
+        "?>TP",
+        "?>FP",
+        "?>TN",
+        "?>FN",
     ]);
     for scorer in scorers {
         let score = |score: f64| {
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(
             describe(&summary, &out),
             "\
-job      jobs/j
+job      j
 latents  50: 47 explained, 3 never fire
 cost     $0.50, 987 calls, 1 000 000 tokens
 

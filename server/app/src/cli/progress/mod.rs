@@ -1,5 +1,6 @@
 //! Following a job: a bar on a terminal, a line now and then elsewhere, events for scripts.
 
+mod eta;
 mod numbers;
 
 use std::time::{Duration, Instant};
@@ -10,7 +11,8 @@ use latentd_client::{Client, Job, JobState};
 
 pub(super) use numbers::{cost, of};
 
-use super::output::Output;
+use super::{failure::Stopped, format::short, output::Output};
+use eta::Eta;
 use numbers::{amount, numbers, pace};
 
 /// A bar with what is known beside it.
@@ -25,14 +27,20 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 ///
-/// Those of [`watch`], and one that says how to go on after Ctrl-C.
+/// Those of [`watch`], and after Ctrl-C [`Stopped`], which says how to go on.
 pub(super) async fn follow(client: &Client, name: &str, out: &Output) -> anyhow::Result<Job> {
     tokio::select! {
         job = watch(client, name, out) => job,
-        _ = tokio::signal::ctrl_c() => anyhow::bail!(
-            "stopped watching; the job goes on (`latentd job watch {name}`, `latentd job cancel {name}`)"
-        ),
+        _ = tokio::signal::ctrl_c() => Err(Stopped(left(name)).into()),
     }
+}
+
+/// What to say to somebody who stopped watching.
+fn left(name: &str) -> String {
+    let id = short(name);
+    format!(
+        "The job continues on the server.\n  watch it again: latentd job watch {id}\n  stop it: latentd job cancel {id}"
+    )
 }
 
 /// Shows how a job goes until it ends well.
@@ -43,47 +51,51 @@ pub(super) async fn follow(client: &Client, name: &str, out: &Output) -> anyhow:
 pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::Result<Job> {
     let mut events = client.watch_job(name, 0);
     let mut view = View::new(out);
+    let mut eta = Eta::default();
     let mut last = None;
     while let Some(event) = events.next().await {
         let event = event?;
         if out.json {
             out.json(&event)?;
         }
-        view.show(&event.job);
+        let mut job = event.job;
+        let progress = &mut job.progress;
+        progress.eta = eta.show(&progress.phase, progress.eta, Instant::now());
+        view.show(&job);
         // The event may be an old one, of a job that was resumed since.
-        if event.job.paused_itself() {
-            let job = client.job(name).await?;
-            if job.paused_itself() {
+        if job.paused_itself() {
+            let now = client.job(name).await?;
+            if now.paused_itself() {
                 view.clear();
-                anyhow::bail!(held(&job));
+                anyhow::bail!(held(&now));
             }
         }
-        last = Some(event.job);
+        last = Some(job);
     }
     view.clear();
     let job = last.ok_or_else(|| anyhow::anyhow!("{name} has no events"))?;
     match (job.state, &job.error) {
         (JobState::Succeeded, _) => Ok(job),
-        (JobState::Cancelled, _) => anyhow::bail!("{} was cancelled", job.name),
+        (JobState::Cancelled, _) => anyhow::bail!("{} was cancelled", short(&job.name)),
         (_, Some(error)) => Err(error.clone().into()),
-        (_, None) => anyhow::bail!("{} failed", job.name),
+        (_, None) => anyhow::bail!("{} failed", short(&job.name)),
     }
 }
 
 /// Why a job does not go on by itself, and what to do about it.
 fn held(job: &Job) -> String {
-    let (name, so_far) = (&job.name, of(job));
+    let (name, so_far) = (short(&job.name), of(job));
     match job.pause_reason.as_str() {
         "budget" => format!(
-            "{name} is paused, as its budget is spent: {so_far}\n  `latentd job resume {name}` with a larger --max-calls, \
-             --max-tokens or --max-dollars lets it go on"
+            "{name} is paused because its budget is spent: {so_far}\n  `latentd job resume {name}` with a larger --max-calls, \
+             --max-tokens or --max-dollars continues it"
         ),
         "provider" => format!(
-            "{name} is paused, as a provider refuses its key or does not know its model: {so_far}\n  \
-             `latentd provider probe` says more; `latentd job resume {name}` lets the job go on once that is mended"
+            "{name} is paused because a provider refuses its key or does not know its model: {so_far}\n  \
+             `latentd provider probe PROVIDER` says more; when that is repaired, `latentd job resume {name}` continues the job"
         ),
         reason => format!(
-            "{name} is paused ({reason}): {so_far}\n  `latentd job resume {name}` lets it go on"
+            "{name} is paused ({reason}): {so_far}\n  `latentd job resume {name}` continues it"
         ),
     }
 }

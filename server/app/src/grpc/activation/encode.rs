@@ -35,6 +35,7 @@ pub(super) async fn handle(
         sae_digest: sae.info.digest.clone(),
         d_sae: sae.info.d_sae as u32,
         scale: convert::scale(scale).into(),
+        dense_latents: convert::dense_latents(&sae.info),
         ..columns(rows, packed)
     });
     Ok(pb::EncodeResponse {

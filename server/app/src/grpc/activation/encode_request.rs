@@ -55,7 +55,7 @@ impl Parsed {
         let model = saes.first().map(|sae| sae.model().clone());
         for (index, sae) in saes.iter().enumerate() {
             if Some(sae.model()) != model.as_ref() {
-                let description = format!("{sae} is of another model than the first SAE");
+                let description = format!("{sae:#} is of another model than the first SAE");
                 violations.invalid(format!("saes[{index}]"), description);
             }
         }

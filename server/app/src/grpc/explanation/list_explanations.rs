@@ -67,7 +67,7 @@ fn scorer(violations: &mut Violations, name: &str) -> Option<ScorerKind> {
     }
     let kind = ScorerKind::parse(name);
     if kind.is_none() {
-        violations.invalid("scorer", format!("`{name}` is no scorer"));
+        violations.invalid("scorer", format!("`{name}` is not a scorer"));
     }
     kind
 }

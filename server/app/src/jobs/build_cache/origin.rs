@@ -58,7 +58,7 @@ impl Origin {
         }
         for (sae, digest) in &self.sae_digests {
             if earlier.sae_digests.get(sae) != Some(digest) {
-                let message = format!("{sae} is no longer the one that the build began with");
+                let message = format!("{sae:#} is no longer the one that the build began with");
                 return Err(Error::new(Reason::UnknownSae, message));
             }
         }
