@@ -51,6 +51,22 @@ impl Message {
     }
 }
 
+/// A conversation without rules in a message of their own: they come before the first question.
+pub fn folded(messages: &[Message]) -> Vec<Message> {
+    match messages {
+        [rules, question, rest @ ..]
+            if rules.role == Role::System && question.role == Role::User =>
+        {
+            let first = Message::user(format!("{}\n\n{}", rules.content, question.content));
+            [&[first], rest].concat()
+        }
+        [rules, rest @ ..] if rules.role == Role::System => {
+            [&[Message::user(rules.content.clone())], rest].concat()
+        }
+        _ => messages.to_vec(),
+    }
+}
+
 /// A conversation to be answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Chat {
@@ -66,6 +82,31 @@ pub struct Chat {
     pub schema: Option<serde_json::Value>,
     /// Alternatives to give for each token of the answer, with their log-probabilities, where the provider can; 0 for none.
     pub top_logprobs: u8,
+}
+
+/// A text to be continued, by a model that need not know conversations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Complete {
+    /// The text, behind the model's beginning-of-sequence token.
+    pub prompt: String,
+    /// The continuation ends before this text.
+    pub stop: String,
+    /// Sampling temperature; 0 takes the likeliest token each time.
+    pub temperature: f64,
+    /// Longest continuation, in tokens.
+    pub max_tokens: u32,
+    /// Seed of sampling.
+    pub seed: u64,
+}
+
+impl Complete {
+    /// A continuation up to where it was to stop.
+    pub fn cut(&self, text: &str) -> String {
+        let end = text.find(&self.stop).filter(|_| !self.stop.is_empty());
+        text.get(..end.unwrap_or(text.len()))
+            .unwrap_or(text)
+            .to_owned()
+    }
 }
 
 /// A text whose tokens are to be given log-probabilities.
@@ -102,6 +143,8 @@ pub struct Embed {
 pub enum Call {
     /// An answer to a conversation.
     Chat(Chat),
+    /// The continuation of a text.
+    Complete(Complete),
     /// Log-probabilities of a text.
     ScoreText(ScoreText),
     /// Embeddings, by the sentence encoder and not by a provider.
@@ -127,6 +170,8 @@ pub struct TokenLogprob {
 pub enum Reply {
     /// An answer.
     Chat(Answer),
+    /// The continuation of a text, without what it was to stop at.
+    Complete(String),
     /// The tokens of a scored text.
     ScoreText(Vec<TokenLogprob>),
     /// An embedding for each text, of length 1.
@@ -156,7 +201,34 @@ pub struct Exchanged {
     pub usage: Usage,
 }
 
+/// How much longer an answer may be when it is asked for again because it was cut off.
+const MORE_ROOM: u32 = 4;
+/// Longest answer that is ever asked for, in tokens.
+pub const MAX_ANSWER: u32 = 1 << 17;
+
 impl Call {
+    /// The same question with more room for its answer; `None` if there is no more.
+    pub fn with_more_room(&self) -> Option<Self> {
+        let Self::Chat(chat) = self else {
+            return None;
+        };
+        let max_tokens = chat.max_tokens.saturating_mul(MORE_ROOM).min(MAX_ANSWER);
+        let chat = Chat {
+            max_tokens,
+            ..chat.clone()
+        };
+        (self.max_tokens() < max_tokens).then_some(Self::Chat(chat))
+    }
+
+    /// Longest answer, in tokens; 0 where nothing is generated.
+    pub const fn max_tokens(&self) -> u32 {
+        match self {
+            Self::Chat(chat) => chat.max_tokens,
+            Self::Complete(complete) => complete.max_tokens,
+            Self::ScoreText(_) | Self::Embed(_) => 0,
+        }
+    }
+
     /// What tells this call to `identity` (endpoint and model) from every other: BLAKE3 of both, in hexadecimal.
     ///
     /// It is part of the database: equal calls have equal hashes in every version. The call is written as canonical JSON, with

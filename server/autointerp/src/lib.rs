@@ -27,6 +27,7 @@ mod tests;
 
 pub use call::{Call, Chat, Embed, Message, Reply, Role, ScoreText};
 pub use explainer::Explainer;
+pub use parse::is_cut_off;
 pub use row::{Failure, Row};
 pub use scorer::{Plan, Scorer};
 pub use subject::{NonActivating, Shown, Skip, Subject};

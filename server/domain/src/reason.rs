@@ -134,6 +134,8 @@ reasons! {
     AnswerRefused = "ANSWER_REFUSED",
     /// The language model's answer is not of the form that was asked for.
     AnswerNotParsed = "ANSWER_NOT_PARSED",
+    /// The language model's answer ended at its longest length before it was complete.
+    AnswerCutOff = "ANSWER_CUT_OFF",
     /// The language model gave another number of answers than it was asked for.
     AnswerCount = "ANSWER_COUNT",
     /// The latent has too few examples to be explained or scored.

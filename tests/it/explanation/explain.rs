@@ -98,7 +98,7 @@ async fn latents_are_explained_and_scored() {
     assert_eq!(detection.scorer, "detection");
     assert_eq!(detection.true_positives, 4 * latents.len() as u64);
     assert_eq!(detection.false_positives, 4 * latents.len() as u64);
-    assert!((detection.mean - 0.5).abs() < 1e-12);
+    assert!((detection.mean.unwrap() - 0.5).abs() < 1e-12);
     let spent = summary.spent;
     assert!(spent.calls > 0 && spent.reused == 0, "{spent:?}");
 

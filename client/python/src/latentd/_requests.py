@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ExplainerKind = Literal["default", "single_token", "contrastive", "max_act_logits", "none", "random_baseline"]
+ExplainerKind = Literal[
+    "default", "single_token", "contrastive", "max_act_logits", "top_tokens", "completion", "none", "random_baseline"
+]
 ScorerKind = Literal[
     "detection",
     "fuzzing",
@@ -33,8 +35,9 @@ class Explainer:
 
     `default` shows examples with the strong tokens marked and their activations from 0 to 10, `single_token` marks only
     the strongest token of each, `contrastive` adds examples on which the latent does not fire, `max_act_logits` adds
-    the tokens that the latent promotes. `none` scores the explanations that exist, `random_baseline` takes another
-    latent's.
+    the tokens that the latent promotes. `top_tokens` asks nobody: the words at the peaks of the strongest examples with
+    their share. `completion` has a base or small model continue these words with their theme; its provider must give the
+    log-probabilities of given text. `none` scores the explanations that exist, `random_baseline` takes another latent's.
     """
 
     kind: ExplainerKind = "default"
@@ -47,7 +50,7 @@ class Explainer:
     temperature: float = 0.0
     """Sampling temperature; 0 takes the likeliest token each time."""
     max_tokens: int = 0
-    """Longest answer, in tokens; 500 if 0."""
+    """Longest answer, in tokens, thinking included; the provider's if 0."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Scorer:
     """Sampling temperature."""
     encoder: str = ""
     """Resident sentence encoder of `embedding` and `example_embedding`; the only one if empty."""
+    max_tokens: int = 0
+    """Longest answer, in tokens, thinking included; the provider's if 0."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class ExamplePlan:
     n_quantiles: int = 0
     """Quantiles that examples are drawn from; 10 if 0."""
     train_sampler: Sampler | None = None
-    """How the explainer's examples are drawn; from quantiles if None."""
+    """How the explainer's examples are drawn; from quantiles if None, the strongest with `top_tokens` and `completion`."""
     ratio_top: float | None = None
     """Share of the strongest with sampler `mix`."""
     non_activating: NonActivating | None = None
@@ -121,6 +126,8 @@ class Limits:
     """Tokens a minute, prompts and answers together; no limit if 0."""
     timeout_seconds: int = 0
     """Seconds that one call may take; 120 if 0."""
+    max_tokens: int = 0
+    """Longest answer of one call, in tokens, thinking included; 4096 if 0, for a local model 512."""
 
 
 @dataclass(frozen=True)

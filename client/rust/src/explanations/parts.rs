@@ -3,7 +3,7 @@
 use latentd_proto::v1 as proto;
 use serde::Serialize;
 
-/// What an explainer shows to its provider.
+/// What an explainer makes explanations from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExplainerKind {
@@ -16,6 +16,12 @@ pub enum ExplainerKind {
     Contrastive,
     /// Examples, and the tokens that the latent promotes (Neuronpedia's max-act-logits).
     MaxActLogits,
+    /// The words at the peaks of the strongest examples with their share, and the tokens that the latent promotes. A baseline that
+    /// asks no language model, and often a good label.
+    TopTokens,
+    /// The words at the peaks of the strongest examples, for a base or small model to continue with their theme. Needs a provider
+    /// that gives the log-probabilities of given text.
+    Completion,
     /// Nobody is asked: the explanations that exist for the latents are scored.
     None,
     /// A baseline: the explanation of another latent, drawn at random.
@@ -28,7 +34,7 @@ pub enum ExplainerKind {
 pub struct Explainer(pub(super) proto::Explainer);
 
 impl Explainer {
-    /// An explainer of this kind, without a provider: enough for `None` and `RandomBaseline`.
+    /// An explainer of this kind, without a provider: enough for `TopTokens`, `None` and `RandomBaseline`.
     pub fn new(kind: ExplainerKind) -> Self {
         let mut explainer = proto::Explainer::default();
         explainer.set_kind(match kind {
@@ -36,6 +42,8 @@ impl Explainer {
             ExplainerKind::SingleToken => proto::explainer::Kind::SingleToken,
             ExplainerKind::Contrastive => proto::explainer::Kind::Contrastive,
             ExplainerKind::MaxActLogits => proto::explainer::Kind::MaxActLogits,
+            ExplainerKind::TopTokens => proto::explainer::Kind::TopTokens,
+            ExplainerKind::Completion => proto::explainer::Kind::Completion,
             ExplainerKind::None => proto::explainer::Kind::None,
             ExplainerKind::RandomBaseline => proto::explainer::Kind::RandomBaseline,
         });
@@ -72,7 +80,7 @@ impl Explainer {
         self
     }
 
-    /// Longest answer, in tokens; 500 unless set.
+    /// Longest answer, in tokens, thinking included; the provider's unless set.
     pub fn max_tokens(mut self, tokens: u32) -> Self {
         self.0.max_tokens = tokens;
         self
@@ -205,6 +213,12 @@ impl Scorer {
     /// Sampling temperature; 0 unless set.
     pub fn temperature(mut self, temperature: f64) -> Self {
         self.0.temperature = temperature;
+        self
+    }
+
+    /// Longest answer, in tokens, thinking included; the provider's unless set.
+    pub fn max_tokens(mut self, tokens: u32) -> Self {
+        self.0.max_tokens = tokens;
         self
     }
 

@@ -24,9 +24,33 @@ pub struct JobSummary {
     pub scorers: Vec<ScorerSummary>,
     /// What it cost.
     pub spent: Spent,
+    /// Explainers side by side, for each scorer that grades explanations: the job's own, then the baselines `top_tokens` and
+    /// `random_baseline`, then others.
+    pub explainers: Vec<ExplainerSummary>,
 }
 
-/// What one scorer of a job has found.
+/// What one scorer gave the explanations of one explainer, of latents that the job has scored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ExplainerSummary {
+    /// The scorer.
+    pub scorer: String,
+    /// The explainer.
+    pub explainer: String,
+    /// The explanations are the job's own.
+    pub own: bool,
+    /// Latents with a score; 0 for a baseline that was not scored.
+    pub latents: u64,
+    /// Mean of the scores.
+    pub mean: Option<f64>,
+    /// Median of the scores.
+    pub median: Option<f64>,
+    /// Examples that were scored.
+    pub n: u64,
+    /// Examples that could not be scored.
+    pub n_failed: u64,
+}
+
+/// What one scorer of a job has found. What is not defined, such as a mean over nothing, is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ScorerSummary {
     /// The scorer.
@@ -34,9 +58,9 @@ pub struct ScorerSummary {
     /// Latents with a score.
     pub latents: u64,
     /// Mean of the scores.
-    pub mean: f64,
+    pub mean: Option<f64>,
     /// Median of the scores.
-    pub median: f64,
+    pub median: Option<f64>,
     /// Examples that were scored.
     pub n: u64,
     /// Examples that could not be scored.
@@ -50,11 +74,11 @@ pub struct ScorerSummary {
     /// Examples with a true label and a false prediction.
     pub false_negatives: u64,
     /// F1 over all examples.
-    pub f1: f64,
+    pub f1: Option<f64>,
     /// Mean of the latents' F1, each weighted by how often its latent fires.
-    pub frequency_weighted_f1: f64,
+    pub frequency_weighted_f1: Option<f64>,
     /// Balanced accuracy over all examples.
-    pub balanced_accuracy: f64,
+    pub balanced_accuracy: Option<f64>,
 }
 
 impl ScorerSummary {
@@ -94,6 +118,26 @@ impl From<proto::JobSummary> for JobSummary {
                 .map(ScorerSummary::from)
                 .collect(),
             spent: summary.spent.map(Spent::from).unwrap_or_default(),
+            explainers: summary
+                .explainers
+                .into_iter()
+                .map(ExplainerSummary::from)
+                .collect(),
+        }
+    }
+}
+
+impl From<proto::ExplainerSummary> for ExplainerSummary {
+    fn from(summary: proto::ExplainerSummary) -> Self {
+        Self {
+            scorer: summary.scorer,
+            explainer: summary.explainer,
+            own: summary.own,
+            latents: summary.latents,
+            mean: summary.mean,
+            median: summary.median,
+            n: summary.n,
+            n_failed: summary.n_failed,
         }
     }
 }

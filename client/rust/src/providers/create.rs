@@ -66,6 +66,7 @@ impl CreateProviderRequest {
             requests_per_minute: limits.requests_per_minute,
             tokens_per_minute: limits.tokens_per_minute,
             timeout_seconds: limits.timeout_seconds,
+            max_tokens: limits.max_tokens,
         });
         self
     }

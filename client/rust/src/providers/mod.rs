@@ -61,6 +61,8 @@ pub struct ProviderLimits {
     pub tokens_per_minute: u64,
     /// Seconds that one call may take.
     pub timeout_seconds: u32,
+    /// Longest answer of one call, in tokens, thinking included, where a job does not say.
+    pub max_tokens: u32,
 }
 
 /// Prices, in US dollars for a million tokens.
@@ -73,7 +75,7 @@ pub struct ProviderPrices {
 }
 
 /// What a provider can do beyond answering text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ProviderCapabilities {
     /// It answers in JSON of a given schema.
     pub json_schema: bool,
@@ -83,6 +85,8 @@ pub struct ProviderCapabilities {
     pub prompt_logprobs: bool,
     /// Longest prompt and answer together, in tokens; 0 if it is not known.
     pub context_length: u32,
+    /// Parts of a request that it refuses and is therefore not sent, such as `system` or `seed`.
+    pub refused: Vec<String>,
 }
 
 impl Client {
@@ -155,13 +159,14 @@ impl From<proto::Provider> for Provider {
     fn from(provider: proto::Provider) -> Self {
         let limits = provider.limits.unwrap_or_default();
         let prices = provider.prices.unwrap_or_default();
+        let kind = match provider.kind() {
+            proto::provider::Kind::Unspecified => ProviderKind::Unknown,
+            proto::provider::Kind::Openai => ProviderKind::Openai,
+            proto::provider::Kind::Local => ProviderKind::Local,
+        };
         let capabilities = provider.capabilities.unwrap_or_default();
         Self {
-            kind: match provider.kind() {
-                proto::provider::Kind::Unspecified => ProviderKind::Unknown,
-                proto::provider::Kind::Openai => ProviderKind::Openai,
-                proto::provider::Kind::Local => ProviderKind::Local,
-            },
+            kind,
             name: provider.name,
             base_url: provider.base_url,
             model: provider.model,
@@ -171,6 +176,7 @@ impl From<proto::Provider> for Provider {
                 requests_per_minute: limits.requests_per_minute,
                 tokens_per_minute: limits.tokens_per_minute,
                 timeout_seconds: limits.timeout_seconds,
+                max_tokens: limits.max_tokens,
             },
             prices: ProviderPrices {
                 prompt_per_million: prices.prompt_per_million,
@@ -181,6 +187,7 @@ impl From<proto::Provider> for Provider {
                 chat_logprobs: capabilities.chat_logprobs,
                 prompt_logprobs: capabilities.prompt_logprobs,
                 context_length: capabilities.context_length,
+                refused: capabilities.refused,
             },
             created: system_time(provider.create_time),
             probed: system_time(provider.probe_time),

@@ -54,7 +54,7 @@ struct ExplainerArgs {
     /// Sampling temperature of the explainer's provider
     #[arg(long, value_name = "T", default_value_t = 0.0)]
     temperature: f64,
-    /// Longest answer, in tokens [default: 500]
+    /// Longest answer of the explainer and of scorers, in tokens, thinking included [default: that of the provider]
     #[arg(long, value_name = "N")]
     max_answer_tokens: Option<u32>,
 }
@@ -70,6 +70,11 @@ enum ExplainerArg {
     Contrastive,
     /// Examples, and the tokens that the latent promotes
     MaxActLogits,
+    /// No language model: the words at the peaks of the strongest examples with their share, and the tokens that the latent
+    /// promotes
+    TopTokens,
+    /// For base and small models: these words, to be continued with their theme
+    Completion,
     /// No explanation is written: those that exist are scored
     None,
     /// A baseline: each latent gets the explanation of another one
@@ -91,8 +96,9 @@ fn request(args: ExplainArgs) -> anyhow::Result<ExplainRequest> {
         Chosen::Range(start, end) => ExplainRequest::range(args.sae, start..end, explainer),
         Chosen::List(latents) => ExplainRequest::new(args.sae, latents, explainer),
     };
+    let longest = args.explainer.max_answer_tokens.unwrap_or_default();
     for scorer in args.scorers.scorers(args.provider.as_deref()) {
-        request = request.scorer(scorer);
+        request = request.scorer(scorer.max_tokens(longest));
     }
     if let Some(budget) = args.budget.budget() {
         request = request.budget(budget);
@@ -109,10 +115,15 @@ fn explainer(args: &ExplainerArgs, provider: Option<&str>) -> Result<Explainer, 
         ExplainerArg::SingleToken => ExplainerKind::SingleToken,
         ExplainerArg::Contrastive => ExplainerKind::Contrastive,
         ExplainerArg::MaxActLogits => ExplainerKind::MaxActLogits,
+        ExplainerArg::TopTokens => ExplainerKind::TopTokens,
+        ExplainerArg::Completion => ExplainerKind::Completion,
         ExplainerArg::None => ExplainerKind::None,
         ExplainerArg::RandomBaseline => ExplainerKind::RandomBaseline,
     };
-    let asks = !matches!(kind, ExplainerKind::None | ExplainerKind::RandomBaseline);
+    let asks = !matches!(
+        kind,
+        ExplainerKind::TopTokens | ExplainerKind::None | ExplainerKind::RandomBaseline
+    );
     let mut explainer = Explainer::new(kind)
         .temperature(args.temperature)
         .max_tokens(args.max_answer_tokens.unwrap_or_default());

@@ -88,6 +88,9 @@ pub(super) struct AddArgs {
     /// Seconds that one call may take [default: 120]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u32>,
+    /// Longest answer of one call, in tokens, thinking included, where a job does not say [default: 4096, of a local model 512]
+    #[arg(long, value_name = "N")]
+    max_answer_tokens: Option<u32>,
     /// Price of prompt tokens, in US dollars a million
     #[arg(long, value_name = "DOLLARS", default_value_t = 0.0)]
     prompt_price: f64,
@@ -146,6 +149,7 @@ fn request(args: AddArgs) -> CreateProviderRequest {
             requests_per_minute: args.requests_per_minute.unwrap_or_default(),
             tokens_per_minute: args.tokens_per_minute.unwrap_or_default(),
             timeout_seconds: args.timeout.unwrap_or_default(),
+            max_tokens: args.max_answer_tokens.unwrap_or_default(),
         })
         .prices(ProviderPrices {
             prompt_per_million: args.prompt_price,
@@ -177,7 +181,7 @@ fn list(providers: &[Provider], out: &Output) -> String {
             short(&provider.name),
             place(provider),
             provider.model.clone(),
-            can(provider.capabilities),
+            can(&provider.capabilities),
             provider.limits.max_in_flight.to_string(),
             prices(provider.prices),
         ]);
@@ -194,7 +198,7 @@ fn place(provider: &Provider) -> String {
 }
 
 /// What it can do, in the words of scorers' needs.
-fn can(capabilities: ProviderCapabilities) -> String {
+fn can(capabilities: &ProviderCapabilities) -> String {
     let can = [
         (true, "text"),
         (capabilities.json_schema, "JSON by schema"),
@@ -236,6 +240,10 @@ fn describe(provider: &Provider, out: &Output, now: SystemTime) -> String {
         ));
     }
     bounds.push(format!("{} s a call", limits.timeout_seconds));
+    bounds.push(format!(
+        "{} tokens an answer",
+        count(limits.max_tokens.into())
+    ));
     let context = match provider.capabilities.context_length {
         0 => "not known".to_owned(),
         tokens => format!("{} tokens", count(tokens.into())),
@@ -248,7 +256,7 @@ fn describe(provider: &Provider, out: &Output, now: SystemTime) -> String {
         ("provider", out.style.bold(&short(&provider.name))),
         ("where", place(provider)),
         ("model", provider.model.clone()),
-        ("can", can(provider.capabilities)),
+        ("can", can(&provider.capabilities)),
         ("context", context),
         ("limits", bounds.join(", ")),
         ("created", ago(provider.created, now)),
@@ -257,6 +265,7 @@ fn describe(provider: &Provider, out: &Output, now: SystemTime) -> String {
     for (name, value) in [
         ("key", provider.key_source.clone()),
         ("prices", prices(provider.prices)),
+        ("not sent", provider.capabilities.refused.join(", ")),
     ] {
         if !value.is_empty() {
             rows.push((name, value));
@@ -320,6 +329,7 @@ mod tests {
                 requests_per_minute: 0,
                 tokens_per_minute: 100_000,
                 timeout_seconds: 120,
+                max_tokens: 4096,
             },
             prices: ProviderPrices {
                 prompt_per_million: 0.5,
@@ -328,6 +338,7 @@ mod tests {
             capabilities: ProviderCapabilities {
                 prompt_logprobs: true,
                 context_length: 8192,
+                refused: vec!["system".into(), "seed".into()],
                 ..ProviderCapabilities::default()
             },
             created: None,
@@ -341,11 +352,12 @@ where     http://h/v1
 model     m
 can       text, prompt logprobs
 context   8 192 tokens
-limits    64 calls at once, 100 000 tokens a minute, 120 s a call
+limits    64 calls at once, 100 000 tokens a minute, 120 s a call, 4 096 tokens an answer
 created   -
 probed    never; `latentd provider probe` finds out what it can do
 key       env:KEY
 prices    $0.50 and $1.50 a million
+not sent  system, seed
 "
         );
     }

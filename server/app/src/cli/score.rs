@@ -34,6 +34,9 @@ pub(super) struct ScoreArgs {
     detach: bool,
     #[command(flatten)]
     scorers: ScorerArgs,
+    /// Longest answer of the scorers, in tokens, thinking included [default: that of the provider]
+    #[arg(long, value_name = "N")]
+    max_answer_tokens: Option<u32>,
     #[command(flatten)]
     plan: PlanArgs,
     #[command(flatten)]
@@ -50,7 +53,9 @@ pub(super) async fn run(args: ScoreArgs, session: &Session) -> anyhow::Result<()
 }
 
 fn request(args: ScoreArgs) -> Result<ScoreRequest, Usage> {
-    let mut scorers = args.scorers.scorers(args.provider.as_deref()).into_iter();
+    let longest = args.max_answer_tokens.unwrap_or_default();
+    let scorers = args.scorers.scorers(args.provider.as_deref()).into_iter();
+    let mut scorers = scorers.map(|scorer| scorer.max_tokens(longest));
     let Some(first) = scorers.next() else {
         return Err(Usage("name at least one --scorer".to_owned()));
     };

@@ -101,6 +101,7 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::ProviderMalformedReply
         | Reason::AnswerRefused
         | Reason::AnswerNotParsed
+        | Reason::AnswerCutOff
         | Reason::AnswerCount
         | Reason::TooFewExamples
         | Reason::NoExplanation

@@ -8,12 +8,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures::{FutureExt, future::BoxFuture};
 use latentd_autointerp::{
     Call, Chat, Message, Reply, Role, ScoreText,
-    call::{Answer, Context, Exchanged, TokenLogprob},
+    call::{Answer, Complete, Context, Exchanged, TokenLogprob, folded},
     provider::{CallError, Provider},
 };
 use latentd_domain::{
     HasReason, ModelId, ModelKind, Reason,
-    autointerp::{Capabilities, Usage},
+    autointerp::{Capabilities, Refused, Usage},
 };
 use latentd_engine::{
     ChatError, ChatMessage, Error, Finish, Form, GenerateWork, Handle, Lane, ModelEntry, Sampling,
@@ -124,6 +124,45 @@ impl LocalProvider {
         })
     }
 
+    async fn complete(&self, complete: &Complete) -> Result<Exchanged, CallError> {
+        let entry = self.entry()?;
+        let text = complete.prompt.clone();
+        let prompt = on(&entry, move |tokenizer| {
+            tokenizer.encode_ids(&text, true).map_err(refused)
+        })
+        .await?;
+        let prompt_tokens = prompt.len() as u64;
+        let work = GenerateWork {
+            model: self.model.clone(),
+            prompt,
+            max_new_tokens: complete.max_tokens as usize,
+            sampling: Sampling {
+                temperature: complete.temperature as f32,
+                top_p: 1.0,
+                seed: complete.seed,
+            },
+            stop: entry.tokenizer.ends().to_vec(),
+            form: None,
+            top_logprobs: 0,
+            lane: Lane::Bulk,
+            deadline: None,
+        };
+        let output = self.engine.generate(work).await;
+        let output = output.map_err(|error| failed(&error))?;
+        let usage = Usage {
+            prompt_tokens,
+            completion_tokens: output.ids.len() as u64,
+        };
+        let text = on(&entry, move |tokenizer| {
+            tokenizer.decode(&output.ids).map_err(refused)
+        })
+        .await?;
+        Ok(Exchanged {
+            reply: Reply::Complete(complete.cut(&text)),
+            usage,
+        })
+    }
+
     async fn score_text(&self, score: &ScoreText) -> Result<Exchanged, CallError> {
         let entry = self.entry()?;
         let asked = score.clone();
@@ -180,6 +219,7 @@ impl Provider for LocalProvider {
         async move {
             match call {
                 Call::Chat(chat) => self.chat(chat).await,
+                Call::Complete(complete) => self.complete(complete).await,
                 Call::ScoreText(score) => self.score_text(score).await,
                 Call::Embed(_) => Err(CallError::never(
                     Reason::ProviderLacksCapability,
@@ -198,6 +238,7 @@ impl Provider for LocalProvider {
                 chat_logprobs: true,
                 prompt_logprobs: true,
                 context_length: u32::try_from(entry.info.context_length).unwrap_or(u32::MAX),
+                refused: Refused::default(),
             })
         }
         .boxed()
@@ -245,21 +286,11 @@ fn conversation(tokenizer: &Tokenizer, messages: &[Message]) -> Result<String, C
         role: role(message.role).to_owned(),
         content: message.content.clone(),
     };
-    let all: Vec<ChatMessage> = messages.iter().map(one).collect();
-    let made = tokenizer
-        .chat(&all, true)
-        .or_else(|error| match all.as_slice() {
-            [rules, question, rest @ ..] if rules.role == "system" => {
-                let content = format!("{}\n\n{}", rules.content, question.content);
-                let first = ChatMessage {
-                    content,
-                    ..question.clone()
-                };
-                let folded = [&[first], rest].concat();
-                tokenizer.chat(&folded, true).map_err(|_| error)
-            }
-            _ => Err(error),
-        });
+    let prompt = |messages: &[Message]| {
+        let all: Vec<ChatMessage> = messages.iter().map(one).collect();
+        tokenizer.chat(&all, true)
+    };
+    let made = prompt(messages).or_else(|error| prompt(&folded(messages)).map_err(|_| error));
     made.map_err(|error| {
         let reason = match error {
             ChatError::NoTemplate => Reason::ProviderLacksCapability,

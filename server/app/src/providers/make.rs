@@ -62,6 +62,7 @@ pub(super) async fn made(engine: &Handle, keys: &Keys, from: &NewProvider) -> Re
                 key: key.clone(),
                 timeout: Duration::from_secs(u64::from(from.limits.timeout_seconds)),
                 capabilities: from.capabilities.unwrap_or_default(),
+                max_tokens: from.limits.max_tokens,
             };
             // Registered addresses were read before.
             let endpoint =

@@ -35,7 +35,7 @@ impl Explainer for Contrastive {
         Ok(self.0.ask(subject, messages, shown))
     }
 
-    fn read(&self, reply: &Reply) -> Result<String, Failure> {
-        answer::explanation(reply)
+    fn read(&self, _subject: &Subject, replies: &[Reply]) -> Result<String, Failure> {
+        answer::only(replies)
     }
 }

@@ -32,7 +32,7 @@ impl Explainer for MaxActLogits {
         Ok(self.0.ask(subject, messages, shown.iter()))
     }
 
-    fn read(&self, reply: &Reply) -> Result<String, Failure> {
-        answer::explanation(reply)
+    fn read(&self, _subject: &Subject, replies: &[Reply]) -> Result<String, Failure> {
+        answer::only(replies)
     }
 }

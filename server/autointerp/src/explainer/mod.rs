@@ -1,4 +1,5 @@
-//! Explainers: each shows examples of a latent to a provider and reads an explanation out of its answer. One file each.
+//! Explainers: each shows examples of a latent to a provider and reads an explanation out of its answers, or writes one from the
+//! examples alone. One file each.
 
 use std::fmt::Debug;
 
@@ -7,17 +8,20 @@ use latentd_domain::autointerp::{ExampleId, ExplainerKind, ExplainerSpec};
 use crate::{Call, Chat, Failure, Message, Reply, Shown, Skip, Subject};
 
 mod answer;
+mod completion;
 mod contrastive;
 mod default;
 mod max_act_logits;
 mod single_token;
+mod top_tokens;
+mod words;
 
 /// What an explainer asks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
-    /// The call.
-    pub call: Call,
-    /// The examples that it shows.
+    /// The calls. They do not depend on each other. None where no language model is asked.
+    pub calls: Vec<Call>,
+    /// The examples that the explanation is made from.
     pub shown: Vec<ExampleId>,
 }
 
@@ -29,8 +33,14 @@ pub trait Explainer: Debug + Send + Sync {
     /// What to ask about `subject`.
     fn plan(&self, subject: &Subject) -> Result<Question, Skip>;
 
-    /// The explanation in an answer.
-    fn read(&self, reply: &Reply) -> Result<String, Failure>;
+    /// What to ask next, going by the replies to the calls of the plan. Most ask nothing more.
+    fn then(&self, subject: &Subject, replies: &[Reply]) -> Result<Vec<Call>, Failure> {
+        let _ = (subject, replies);
+        Ok(Vec::new())
+    }
+
+    /// The explanation, from the replies to all calls, in their order.
+    fn read(&self, subject: &Subject, replies: &[Reply]) -> Result<String, Failure>;
 }
 
 /// The explainer that `spec` describes; `None` where nobody is asked.
@@ -46,6 +56,8 @@ pub fn from_spec(spec: &ExplainerSpec) -> Option<Box<dyn Explainer>> {
         ExplainerKind::SingleToken => Box::new(single_token::SingleToken(settings)),
         ExplainerKind::Contrastive => Box::new(contrastive::Contrastive(settings)),
         ExplainerKind::MaxActLogits => Box::new(max_act_logits::MaxActLogits(settings)),
+        ExplainerKind::TopTokens => Box::new(top_tokens::TopTokens),
+        ExplainerKind::Completion => Box::new(completion::Completion),
         ExplainerKind::None | ExplainerKind::RandomBaseline => return None,
     })
 }
@@ -72,14 +84,14 @@ impl Settings {
         shown: impl Iterator<Item = &'a Shown>,
     ) -> Question {
         Question {
-            call: Call::Chat(Chat {
+            calls: vec![Call::Chat(Chat {
                 messages,
                 temperature: self.temperature,
                 max_tokens: self.max_tokens,
                 seed: subject.seed,
                 schema: None,
                 top_logprobs: 0,
-            }),
+            })],
             shown: shown.map(|shown| shown.id).collect(),
         }
     }

@@ -3,25 +3,67 @@
 use serde_json::Value;
 
 use super::{
-    lists::{consecutive, label, lists},
+    Said,
+    lines::lines,
+    lists::{List, last_of, lists},
     not_parsed, wrong_count,
 };
 use crate::Failure;
 
-/// The `asked` answers in `text`: the first list of that many, where there are several.
-pub(crate) fn answers(text: &str, asked: usize) -> Result<Vec<bool>, Failure> {
+/// The `asked` answers that were said: the last list of that many, where there are several.
+pub(crate) fn answers(said: Said<'_>, asked: usize) -> Result<Vec<bool>, Failure> {
+    let (text, went_on) = before_more_texts(said.text, asked);
+    if !went_on {
+        said.whole()?;
+    }
+    let found = found(text);
+    let other = found.last().map(|list| list.values.len());
+    if let Some(list) = last_of(text, found, asked) {
+        return Ok(list);
+    }
+    match (bare(text, asked), other) {
+        (Some(list), None) if list.len() == asked => Ok(list),
+        (Some(list), None) => Err(wrong_count(list.len(), asked)),
+        (_, Some(other)) => Err(wrong_count(other, asked)),
+        (None, None) => Err(not_parsed(text)),
+    }
+}
+
+/// Every list of answers. Lines count where there is no list, or behind the last one.
+fn found(text: &str) -> Vec<List<bool>> {
     let mut found = lists(text, &value);
-    for others in [lines, bare] {
-        if found.is_empty() {
-            found.extend(others(text));
+    let behind = found.last().map_or(0, |list| list.at.end);
+    found.extend(
+        lines(text)
+            .into_iter()
+            .filter(|list| list.at.start >= behind),
+    );
+    found
+}
+
+/// A text up to where a model that goes on writes a question of its own, behind its answer: an explanation, and texts.
+fn before_more_texts(text: &str, asked: usize) -> (&str, bool) {
+    let all = || (text, false);
+    let complete = found(text)
+        .into_iter()
+        .find(|list| list.values.len() == asked);
+    let Some(from) = complete.map(|list| list.at.end) else {
+        return all();
+    };
+    let mut at = from;
+    let mut header = None;
+    for line in text.get(from..).unwrap_or_default().split_inclusive('\n') {
+        let lower = line.trim_start().to_ascii_lowercase();
+        if lower.starts_with("explanation:") && at > from {
+            header = header.or(Some(at));
         }
+        let is_text = lower.starts_with("text a:") || lower.starts_with("text 1:");
+        if let Some(header) = header.filter(|_| is_text) {
+            return (text.get(..header).unwrap_or(text), true);
+        }
+        at += line.len();
     }
-    // A model that goes on talks of texts of its own making.
-    let other = found.first().map(Vec::len);
-    match found.into_iter().find(|list| list.len() == asked) {
-        Some(list) => Ok(list),
-        None => Err(other.map_or_else(|| not_parsed(text), |found| wrong_count(found, asked))),
-    }
+    all()
 }
 
 /// The answer that a JSON value is.
@@ -48,32 +90,8 @@ pub(super) fn word(text: &str) -> Option<bool> {
     }
 }
 
-/// One answer at the end of each line or entry that begins with the letter or the number of a text: `Text C: yes`,
-/// `A: 1, B: 0`, `3. 1`. The letters or numbers are those of all texts up to the last.
-fn lines(text: &str) -> Option<Vec<bool>> {
-    let entry = |line: &str| {
-        let (before, after) = line.rsplit_once([':', '.', ')', '-', '='])?;
-        let named = before.split_whitespace().last()?;
-        let named = named.trim_matches(|c: char| !c.is_alphanumeric());
-        let letter = named.chars().all(|c| c.is_ascii_uppercase());
-        (letter || named.parse::<u32>().is_ok()).then_some(())?;
-        Some((named.to_owned(), word(after)?))
-    };
-    // A full stop at the end of a line is not one behind a number.
-    let entries = text
-        .split(['\n', ',', ';'])
-        .map(|line| line.trim().trim_end_matches('.'));
-    let (names, answers): (Vec<String>, Vec<bool>) = entries.filter_map(entry).unzip();
-    let numbers: Option<Vec<u32>> = names.iter().map(|name| name.parse().ok()).collect();
-    let all = match numbers {
-        Some(numbers) => consecutive(&numbers),
-        None => names.iter().cloned().eq((0..names.len()).map(label)),
-    };
-    (all && !answers.is_empty()).then_some(answers)
-}
-
 /// Numbers or words that follow each other: `1, 0, 1`, `yes no`, or a run of them in a sentence.
-fn bare(text: &str) -> Option<Vec<bool>> {
+fn bare(text: &str, asked: usize) -> Option<Vec<bool>> {
     let words: Vec<&str> = text
         .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '/'))
         .filter(|word| word.chars().any(char::is_alphanumeric))
@@ -97,8 +115,12 @@ fn bare(text: &str) -> Option<Vec<bool>> {
         }
     }
     runs.retain(|run| !run.is_empty());
-    // Of several runs it is not known which is meant.
-    (runs.len() == 1).then(|| runs.remove(0))
+    if runs.len() == 1 {
+        return runs.pop();
+    }
+    // Of several runs the last complete one counts. A figure alone may be of anything.
+    runs.retain(|run| asked > 1 && run.len() == asked);
+    runs.pop()
 }
 
 #[cfg(test)]
@@ -106,7 +128,7 @@ mod tests {
     use latentd_domain::Reason;
     use proptest::{collection::vec, prelude::*};
 
-    use super::*;
+    use super::{super::said::tests::said, *};
 
     const YNY: [bool; 3] = [true, false, true];
 
@@ -148,9 +170,51 @@ mod tests {
             "[1] means that it fires.\n\n[1, 0, 1]",
             "[1, 0, 1]\n\nExplanation: words\n\nText 1: x\n[0, 0, 0]",
             "{\"answers\": [1, 0, 1], ",
+            "{\"reasoning\": \"of words\", \"A\": 1, \"B\": 0, \"C\": 1}",
+            "{'A': 1, 'B': 0, 'C': 1}",
+            "**Text A:** 1\n**Text B:** 0\n**Text C:** 1",
+            "A: 1 - it speaks of windows\nB: 0 - it does not\nC: 1 - it does, too",
+            "[1, 0, 1]\n\nText B does not, because [0] is silent.",
         ] {
-            assert_eq!(answers(text, 3), Ok(YNY.to_vec()), "{text}");
+            assert_eq!(answers(said(text), 3), Ok(YNY.to_vec()), "{text}");
         }
+    }
+
+    #[test]
+    fn the_last_complete_answer_counts() {
+        for text in [
+            "My first answer: [0, 1, 0]. On reflection, the correct answer is [1, 0, 1]",
+            "[0, 1, 0]\n\nWait. Text B is silent.\n\n[1, 0, 1]",
+            "{\"A\": 0, \"B\": 1, \"C\": 0}\nOn reflection:\n{\"A\": 1, \"B\": 0, \"C\": 1}",
+            "Draft: [0, 1, 0]\n\n```json\n[1, 0, 1]\n```",
+            "[1, 0, 1]\n\nI first thought of [0, 1, 0] here, too.",
+            "The correct answer is [1, 0, 1], not [0, 1, 0].",
+            "Text A: 0\nText B: 1\nText C: 0\n\nOn reflection:\nText A: 1\nText B: 0\nText C: 1",
+            "Draft [0, 1, 0], final:\nText A: 1\nText B: 0\nText C: 1",
+            "My first answer is 0, 1, 0 but the correct answer is 1, 0, 1",
+            "{\"draft\": [0, 1, 0], \"final\": [1, 0, 1]}",
+            "[0, 1, 0] or rather [1, 0, 1], and [1, 0] for the last two",
+        ] {
+            assert_eq!(answers(said(text), 3), Ok(YNY.to_vec()), "{text}");
+        }
+        let revised = "My first answer is [0]. On reflection, the correct answer is [1].";
+        assert_eq!(answers(said(revised), 1), Ok(vec![true]));
+        let remark = "[1]\n\nIt does not end there, because [0] is silent.";
+        assert_eq!(answers(said(remark), 1), Ok(vec![true]));
+    }
+
+    #[test]
+    fn what_was_cut_off_is_no_answer() {
+        let cut = |text| Said {
+            cut_off: true,
+            ..said(text)
+        };
+        let reason = |text| answers(cut(text), 3).unwrap_err().reason;
+        assert_eq!(reason("[1, 0, 1]"), Reason::AnswerCutOff);
+        assert_eq!(reason("[1, 0, 1]. But on reflection"), Reason::AnswerCutOff);
+        // A model that goes on with questions of its own has answered before.
+        let on = "[1, 0, 1]\n\nExplanation: words\n\nText A: x\nText B";
+        assert_eq!(answers(cut(on), 3), Ok(YNY.to_vec()));
     }
 
     #[test]
@@ -164,7 +228,7 @@ mod tests {
             "{\"answers\": [1]}",
             "true\n",
         ] {
-            assert_eq!(answers(text, 1), Ok(vec![true]), "{text}");
+            assert_eq!(answers(said(text), 1), Ok(vec![true]), "{text}");
         }
     }
 
@@ -179,7 +243,7 @@ mod tests {
             ("A: 1, B: 0", 3),
         ] {
             assert_eq!(
-                answers(text, asked).unwrap_err().reason,
+                answers(said(text), asked).unwrap_err().reason,
                 Reason::AnswerCount,
                 "{text}"
             );
@@ -204,7 +268,7 @@ mod tests {
             "it is 1 of 3, or 0",
         ] {
             assert_eq!(
-                answers(text, 3).unwrap_err().reason,
+                answers(said(text), 3).unwrap_err().reason,
                 Reason::AnswerNotParsed,
                 "{text}"
             );
@@ -220,13 +284,26 @@ mod tests {
         ) {
             let figures: Vec<&str> = list.iter().map(|&yes| if yes { "1" } else { "0" }).collect();
             let text = format!("{before}[{}]{after}", figures.join(", "));
-            prop_assert_eq!(answers(&text, list.len()), Ok(list.clone()));
-            prop_assert_eq!(answers(&text, list.len() + 1).unwrap_err().reason, Reason::AnswerCount);
+            prop_assert_eq!(answers(said(&text), list.len()), Ok(list.clone()));
+            prop_assert_eq!(answers(said(&text), list.len() + 1).unwrap_err().reason, Reason::AnswerCount);
+        }
+
+        #[test]
+        fn whatever_was_thought_before_changes_nothing(
+            list in vec(any::<bool>(), 1..8),
+            thought in "(?s)[\\[\\]{}01, a-zA-Z:.<>/\n]{0,60}",
+            open in any::<bool>(),
+        ) {
+            let figures: Vec<&str> = list.iter().map(|&yes| if yes { "1" } else { "0" }).collect();
+            let answer = format!("[{}]", figures.join(", "));
+            let text = format!("{}{thought}</think>\n\n{answer}", if open { "<think>" } else { "" });
+            let reply = crate::Reply::Chat(crate::call::Answer { text, ..Default::default() });
+            prop_assert_eq!(answers(crate::parse::answer(&reply).unwrap(), list.len()), Ok(list));
         }
 
         #[test]
         fn nothing_that_is_said_breaks_the_reader(text in "\\PC{0,60}", asked in 1usize..8) {
-            if let Ok(list) = answers(&text, asked) {
+            if let Ok(list) = answers(said(&text), asked) {
                 prop_assert_eq!(list.len(), asked);
             }
         }

@@ -1,5 +1,7 @@
 //! Lists in an answer, wherever they stand.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 /// Fields that hold the value in an object of a list, before any other.
@@ -17,21 +19,65 @@ const FIELDS: [&str; 8] = [
 /// How one value of a list is read.
 pub(super) type Item<'a, T> = &'a dyn Fn(&Value) -> Option<T>;
 
+/// A list in a text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct List<T> {
+    /// The bytes of the text that it takes up.
+    pub(super) at: Range<usize>,
+    /// Its values.
+    pub(super) values: Vec<T>,
+}
+
 /// Every list in `text` of which each entry can be read, in the order in which they stand: of JSON, or in brackets in another
 /// style.
-pub(super) fn lists<T>(text: &str, item: Item<'_, T>) -> Vec<Vec<T>> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['{', '[']) {
-        let here = rest.get(at..).unwrap_or_default();
+pub(super) fn lists<T>(text: &str, item: Item<'_, T>) -> Vec<List<T>> {
+    let (mut found, mut from) = (Vec::new(), 0);
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find(['{', '['])) {
+        let start = from + at;
+        let here = text.get(start..).unwrap_or_default();
         let (list, used) = match json(here) {
             Some((value, used)) => (list(&value, item), used),
             None => brackets(here, item).unwrap_or((None, 1)),
         };
-        found.extend(list);
-        rest = here.get(used..).unwrap_or_default();
+        from = start + used;
+        found.extend(list.map(|values| List {
+            at: start..from,
+            values,
+        }));
     }
     found
+}
+
+/// The list of `asked` values that counts: the last one, unless it only stands in a sentence and others do not, or what is said
+/// is that it is wrong.
+pub(super) fn last_of<T>(text: &str, mut found: Vec<List<T>>, asked: usize) -> Option<Vec<T>> {
+    found.retain(|list| list.values.len() == asked && !is_denied(text, list.at.start));
+    let alone = found.iter().rposition(|list| ends_line(text, list.at.end));
+    let at = alone.or_else(|| found.len().checked_sub(1))?;
+    Some(found.swap_remove(at).values)
+}
+
+/// Whether nothing but punctuation follows on the line.
+fn ends_line(text: &str, end: usize) -> bool {
+    let rest = text.get(end..).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    !line.contains(char::is_alphanumeric)
+}
+
+/// Whether what begins at `start` is said not to be the answer.
+fn is_denied(text: &str, start: usize) -> bool {
+    let before = text.get(..start).unwrap_or_default();
+    let before = before.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let before = before.to_lowercase();
+    [
+        " not",
+        "instead of",
+        "rather than",
+        "previously",
+        "formerly",
+    ]
+    .iter()
+    .any(|word| before.ends_with(word))
 }
 
 /// The JSON value that `text` begins with, and its length.
@@ -68,14 +114,37 @@ fn list<T>(value: &Value, item: Item<'_, T>) -> Option<Vec<T>> {
             let list: Option<Vec<T>> = entries.iter().map(|entry| scalar(entry, item)).collect();
             list.filter(|list| !list.is_empty())
         }
-        Value::Object(fields) => fields
-            .values()
-            .filter(|value| value.is_array() || value.is_object())
+        Value::Object(fields) => inner(fields)
+            .into_iter()
             .find_map(|value| list(value, item))
             .or_else(|| labelled(fields, item))
             .or_else(|| numbered(fields, item)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
+}
+
+/// What an object holds that may be a list: first what is called final, last what is called a draft.
+fn inner(fields: &serde_json::Map<String, Value>) -> Vec<&Value> {
+    let rank = |name: &str| {
+        let name = name.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        if has(&["draft", "first", "initial", "guess", "thought", "reason"]) {
+            3
+        } else if has(&["final", "correct", "revised"]) {
+            0
+        } else if has(&["answer", "prediction", "result", "activation"]) {
+            1
+        } else {
+            2
+        }
+    };
+    let mut held: Vec<(u8, &Value)> = fields
+        .iter()
+        .filter(|(_, value)| value.is_array() || value.is_object())
+        .map(|(name, value)| (rank(name), value))
+        .collect();
+    held.sort_by_key(|(rank, _)| *rank);
+    held.into_iter().map(|(_, value)| value).collect()
 }
 
 /// The value of one entry of a list: itself, or the field of it that holds one.
@@ -101,8 +170,12 @@ pub(crate) fn label(index: usize) -> String {
     label
 }
 
-/// The values of fields that have the letters of texts, and nothing else.
+/// The values of fields that have the letters of texts, whatever other fields say.
 fn labelled<T>(fields: &serde_json::Map<String, Value>, item: Item<'_, T>) -> Option<Vec<T>> {
+    let is_letter = |name: &&String| {
+        let name = name.strip_prefix("Text ").unwrap_or(name);
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase())
+    };
     let value = |index: usize| {
         let label = label(index);
         let field = fields
@@ -110,7 +183,7 @@ fn labelled<T>(fields: &serde_json::Map<String, Value>, item: Item<'_, T>) -> Op
             .or_else(|| fields.get(&format!("Text {label}")));
         scalar(field?, item)
     };
-    (0..fields.len())
+    (0..fields.keys().filter(is_letter).count())
         .map(value)
         .collect::<Option<Vec<T>>>()
         .filter(|list| !list.is_empty())

@@ -4,15 +4,20 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::{lists::lists, not_parsed, wrong_count};
+use super::{
+    Said,
+    lists::{last_of, lists},
+    not_parsed, wrong_count,
+};
 use crate::Failure;
 
-/// The `asked` numbers in `text`, each within `range`: the first list of that many, where there are several.
+/// The `asked` numbers that were said, each within `range`: the last list of that many, where there are several.
 pub(crate) fn numbers(
-    text: &str,
+    said: Said<'_>,
     asked: usize,
     range: RangeInclusive<f64>,
 ) -> Result<Vec<f64>, Failure> {
+    let text = said.whole()?;
     let number = |value: &Value| {
         let number = match value {
             Value::Number(number) => number.as_f64()?,
@@ -27,8 +32,8 @@ pub(crate) fn numbers(
         other => number(other),
     };
     let found = lists(text, &pair);
-    let other = found.first().map(Vec::len);
-    match found.into_iter().find(|list| list.len() == asked) {
+    let other = found.last().map(|list| list.values.len());
+    match last_of(text, found, asked) {
         Some(list) => Ok(list),
         None => Err(other.map_or_else(|| not_parsed(text), |found| wrong_count(found, asked))),
     }
@@ -38,7 +43,7 @@ pub(crate) fn numbers(
 mod tests {
     use latentd_domain::Reason;
 
-    use super::*;
+    use super::{super::said::tests::said, *};
 
     #[test]
     fn every_form_is_read() {
@@ -49,14 +54,20 @@ mod tests {
             "[[\"a\", 0], [\"b\", 7.5]]",
             "Here: {\"activations\": [0, 7.5]}",
             "[{\"a\": 0}, {\"b\": 7.5}]",
+            "My first answer: [1, 2]. On reflection, the correct answer is [0, 7.5].",
+            "{\"draft\": [1, 2], \"activations\": [0, 7.5]}",
         ] {
-            assert_eq!(numbers(text, 2, 0.0..=10.0), Ok(vec![0.0, 7.5]), "{text}");
+            assert_eq!(
+                numbers(said(text), 2, 0.0..=10.0),
+                Ok(vec![0.0, 7.5]),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_out_of_range_or_number_is_not() {
-        let reason = |text: &str| numbers(text, 2, 0.0..=10.0).unwrap_err().reason;
+        let reason = |text: &str| numbers(said(text), 2, 0.0..=10.0).unwrap_err().reason;
         assert_eq!(reason("[0, 11]"), Reason::AnswerNotParsed);
         assert_eq!(reason("[0, -1]"), Reason::AnswerNotParsed);
         assert_eq!(reason("[0, null]"), Reason::AnswerNotParsed);

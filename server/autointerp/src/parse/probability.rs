@@ -8,9 +8,11 @@ use crate::call::TokenLogprob;
 /// The tokens that are a 0 or a 1 (or a word for it) tell, and nothing but their order: their offsets may be of another text
 /// than was answered. `None` unless they are as many as the answers and say the same; then they are not those answers.
 pub(crate) fn probabilities(tokens: &[TokenLogprob], answers: &[bool]) -> Option<Vec<f32>> {
-    // Where a list begins, if one does: talk before it may hold figures.
-    let from = tokens.iter().rposition(|token| token.token.contains('['));
-    [from.unwrap_or(0), 0].into_iter().find_map(|from| {
+    // Where a list or an object begins, if one does: talk before it may hold figures. The last one counts.
+    let begins = |token: &TokenLogprob| token.token.contains(['[', '{']);
+    let froms = tokens.iter().enumerate().rev();
+    let froms = froms.filter(|(_, token)| begins(token)).map(|(at, _)| at);
+    froms.chain([0]).find_map(|from| {
         let said: Vec<(bool, &TokenLogprob)> = tokens
             .get(from..)?
             .iter()
@@ -96,6 +98,23 @@ mod tests {
         ];
         let p = probabilities(&tokens, &[false]).unwrap();
         assert!(p[0] <= 0.1 + 1e-6, "{p:?}");
+    }
+
+    #[test]
+    fn the_last_of_several_answers_is_the_one_that_was_read() {
+        let answer = |say: &str, other: &str| {
+            [
+                token("{\"", &[]),
+                token("A", &[]),
+                token("\":", &[]),
+                token(say, &[(say, 0.8), (other, 0.2)]),
+                token("}", &[]),
+            ]
+        };
+        let tokens = [answer("0", "1"), answer("1", "0")].concat();
+        let p = probabilities(&tokens, &[true]).unwrap();
+        assert!((p[0] - 0.8).abs() < 1e-6, "{p:?}");
+        assert_eq!(probabilities(&tokens, &[false]), None);
     }
 
     #[test]

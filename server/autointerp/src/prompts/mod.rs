@@ -5,6 +5,7 @@
 //! depending on a feature of serde_json, and the same call must have the same text in every build.
 
 pub(crate) mod classify;
+pub(crate) mod complete;
 pub(crate) mod explain;
 pub(crate) mod intruder;
 pub(crate) mod shots;

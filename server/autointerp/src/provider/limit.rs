@@ -297,6 +297,7 @@ pub fn prompt_tokens(call: &Call) -> u64 {
     };
     tokens(match call {
         Call::Chat(chat) => messages(&chat.messages),
+        Call::Complete(complete) => complete.prompt.len(),
         Call::ScoreText(score) => {
             let context = match &score.context {
                 Context::Text(text) => text.len(),
@@ -312,6 +313,7 @@ pub fn prompt_tokens(call: &Call) -> u64 {
 pub fn estimate(call: &Call) -> u64 {
     let answer = match call {
         Call::Chat(chat) => u64::from(chat.max_tokens).min(ANSWER_TOKENS),
+        Call::Complete(complete) => u64::from(complete.max_tokens).min(ANSWER_TOKENS),
         Call::ScoreText(_) | Call::Embed(_) => 0,
     };
     prompt_tokens(call) + answer
@@ -337,6 +339,7 @@ mod tests {
             requests_per_minute,
             tokens_per_minute,
             timeout_seconds: 1,
+            ..Limits::default()
         }
     }
 

@@ -45,7 +45,7 @@ impl Scripted {
                 json_schema: true,
                 chat_logprobs: true,
                 prompt_logprobs: true,
-                context_length: 0,
+                ..Capabilities::default()
             },
             delay: Duration::ZERO,
             by_key: Mutex::default(),
@@ -114,6 +114,7 @@ impl Provider for Scripted {
             let reply = (self.answers)(call)?;
             let completion_tokens = match &reply {
                 Reply::Chat(answer) => limit::tokens(answer.text.len()),
+                Reply::Complete(text) => limit::tokens(text.len()),
                 Reply::ScoreText(_) | Reply::Embed(_) => 0,
             };
             let usage = Usage {

@@ -37,7 +37,7 @@ pub(super) fn plan(
             messages: messages(style, explanation, &texts),
             temperature: settings.temperature,
             // The list, with room for a remark before it.
-            max_tokens: 64 + 10 * texts.len() as u32,
+            max_tokens: settings.room_for(64 + 10 * texts.len()),
             seed: subject.seed,
             schema: Some(schema(texts.len())),
             top_logprobs: TOP_LOGPROBS,
@@ -74,9 +74,9 @@ pub(super) fn read(plan: &Plan, replies: &[Result<Reply, Failure>]) -> Vec<Row> 
 
 /// The answers in a reply, with their probabilities where they are known.
 fn answers(reply: &Reply, asked: usize) -> Result<Vec<(bool, Option<f32>)>, Failure> {
-    let answer = parse::answer(reply)?;
-    let answers = parse::answers(&answer.text, asked)?;
-    let probabilities = parse::probabilities(&answer.tokens, &answers);
+    let said = parse::answer(reply)?;
+    let answers = parse::answers(said, asked)?;
+    let probabilities = parse::probabilities(said.tokens, &answers);
     let probability = |at: usize| probabilities.as_ref().and_then(|all| all.get(at).copied());
     Ok(answers
         .into_iter()

@@ -55,7 +55,7 @@ pub(super) fn with_embeddings(
         Reply::Embed(all) if all.len() == texts && alike(all) => {
             values(all).ok_or_else(|| parse::wrong_kind("an embedding of each text"))
         }
-        Reply::Embed(_) | Reply::Chat(_) | Reply::ScoreText(_) => {
+        Reply::Embed(_) | Reply::Chat(_) | Reply::Complete(_) | Reply::ScoreText(_) => {
             Err(parse::wrong_kind("an embedding of each text"))
         }
     });

@@ -50,7 +50,7 @@ impl Scorer for Intruder {
             plan.calls.push(Call::Chat(Chat {
                 messages: messages(&texts),
                 temperature: self.0.temperature,
-                max_tokens: 64,
+                max_tokens: self.0.room_for(64),
                 seed: subject.seed,
                 schema: Some(schema(texts.len())),
                 top_logprobs: 0,
@@ -61,8 +61,8 @@ impl Scorer for Intruder {
 
     fn read(&self, plan: &Plan, replies: &[Result<Reply, Failure>]) -> Vec<Row> {
         fill_each(&plan.rows, replies, |row, reply| {
-            let answer = parse::answer(reply)?;
-            row.chosen = Some(parse::choice(&answer.text, shown_by(plan, row.call))?);
+            let said = parse::answer(reply)?;
+            row.chosen = Some(parse::choice(said, shown_by(plan, row.call))?);
             Ok(())
         })
     }
@@ -122,6 +122,6 @@ fn quantiles(firing: &[Shown]) -> Vec<(Option<u32>, Vec<&Shown>)> {
 fn shown_by(plan: &Plan, call: usize) -> usize {
     match plan.calls.get(call) {
         Some(Call::Chat(chat)) => texts_in(&chat.messages),
-        Some(Call::ScoreText(_) | Call::Embed(_)) | None => 0,
+        Some(Call::Complete(_) | Call::ScoreText(_) | Call::Embed(_)) | None => 0,
     }
 }

@@ -55,6 +55,7 @@ pub fn from_spec(spec: &ScorerSpec) -> Box<dyn Scorer> {
         per_prompt: spec.examples_per_prompt.max(1),
         threshold: spec.threshold,
         temperature: spec.temperature,
+        max_tokens: spec.max_tokens,
     };
     match spec.kind {
         ScorerKind::Detection => Box::new(detection::Detection(settings)),
@@ -81,6 +82,16 @@ struct Settings {
     threshold: f64,
     /// Sampling temperature.
     temperature: f64,
+    /// Longest answer, in tokens, thinking included.
+    max_tokens: u32,
+}
+
+impl Settings {
+    /// The longest answer, of which the answer itself needs so many tokens.
+    fn room_for(&self, needed: usize) -> u32 {
+        self.max_tokens
+            .max(u32::try_from(needed).unwrap_or(u32::MAX))
+    }
 }
 
 /// A row of an example, with what is known of it.

@@ -35,7 +35,7 @@ impl Scorer for SimulationJson {
                 messages: json_messages(explanation, &shown.tokens),
                 temperature: self.settings.temperature,
                 // Names, quotes and braces take some fifteen tokens for each.
-                max_tokens: 64 + 24 * shown.tokens.len() as u32,
+                max_tokens: self.settings.room_for(64 + 24 * shown.tokens.len()),
                 seed: subject.seed,
                 schema: Some(json_schema(shown.tokens.len())),
                 top_logprobs: 0,
@@ -46,8 +46,8 @@ impl Scorer for SimulationJson {
 
     fn read(&self, plan: &Plan, replies: &[Result<Reply, Failure>]) -> Vec<Row> {
         fill_each(&plan.rows, replies, |row, reply| {
-            let answer = parse::answer(reply)?;
-            let values = parse::numbers(&answer.text, row.truth.len(), 0.0..=10.0)?;
+            let said = parse::answer(reply)?;
+            let values = parse::numbers(said, row.truth.len(), 0.0..=10.0)?;
             row.predicted = values.into_iter().map(|value| value as f32).collect();
             Ok(())
         })

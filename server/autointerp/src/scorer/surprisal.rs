@@ -75,7 +75,9 @@ impl Scorer for Surprisal {
 fn losses(reply: &Reply) -> Result<Vec<f32>, Failure> {
     match reply {
         Reply::ScoreText(tokens) => Ok(tokens.iter().map(|token| -token.logprob).collect()),
-        Reply::Chat(_) | Reply::Embed(_) => Err(parse::wrong_kind("log-probabilities of a text")),
+        Reply::Chat(_) | Reply::Complete(_) | Reply::Embed(_) => {
+            Err(parse::wrong_kind("log-probabilities of a text"))
+        }
     }
 }
 

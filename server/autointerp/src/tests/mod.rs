@@ -5,4 +5,4 @@ mod planted;
 mod rows;
 mod snapshots;
 mod splits;
-mod world;
+pub(crate) mod world;

@@ -15,6 +15,11 @@ pub(super) fn answer(call: &Call) -> Reply {
             text: chat_answer(chat),
             ..Answer::default()
         }),
+        Call::Complete(complete) => {
+            let words = complete.prompt.rsplit("Words: ").next().unwrap();
+            let first = words.split([',', '\n']).next().unwrap();
+            Reply::Complete(format!(" The word \"{first}\"."))
+        }
         Call::ScoreText(score) => Reply::ScoreText(scored(score)),
         Call::Embed(embed) => Reply::Embed(embedded(embed)),
     }

@@ -5,7 +5,11 @@ use std::fmt::Write;
 use latentd_domain::autointerp::{ExplainerKind, ExplainerSpec, ScorerKind};
 
 use super::world;
-use crate::{Call, Message, call::Context, explainer};
+use crate::{
+    Call, Explainer, Message, Reply, Subject,
+    call::Context,
+    explainer::{self, Question},
+};
 
 fn spoken(messages: &[Message]) -> String {
     let mut out = String::new();
@@ -31,6 +35,10 @@ fn written(call: &Call) -> String {
                 chat.top_logprobs,
             )
         }
+        Call::Complete(complete) => format!(
+            "{}|\nstop {:?}, max_tokens {}, temperature {}",
+            complete.prompt, complete.stop, complete.max_tokens, complete.temperature,
+        ),
         Call::ScoreText(score) => {
             let context = match &score.context {
                 Context::Text(text) => format!("{text}|"),
@@ -49,6 +57,8 @@ fn explainers() {
         ExplainerKind::SingleToken,
         ExplainerKind::Contrastive,
         ExplainerKind::MaxActLogits,
+        ExplainerKind::TopTokens,
+        ExplainerKind::Completion,
     ];
     for (kind, chain_of_thought) in kinds
         .map(|kind| (kind, false))
@@ -64,12 +74,13 @@ fn explainers() {
             max_tokens: 500,
         };
         let explainer = explainer::from_spec(&spec).unwrap();
-        let question = explainer.plan(&world::subject(0, 3, 22)).unwrap();
+        let subject = world::subject(0, 3, 22);
+        let question = explainer.plan(&subject).unwrap();
         let version = explainer.prompt_version();
         let name = version.replace('/', "_") + if chain_of_thought { "_reasoning" } else { "" };
         let text = format!(
             "{version}\n\n{}\n\nshown {:?}",
-            written(&question.call),
+            said(explainer.as_ref(), &question, &subject),
             question
                 .shown
                 .iter()
@@ -78,6 +89,24 @@ fn explainers() {
         );
         insta::assert_snapshot!(name, text);
     }
+}
+
+/// What an explainer asks, or what it says without asking.
+fn said(explainer: &dyn Explainer, question: &Question, subject: &Subject) -> String {
+    if question.calls.is_empty() {
+        return explainer.read(subject, &[]).unwrap();
+    }
+    let label = Reply::Complete(" animals".to_owned());
+    let replies = vec![label; question.calls.len()];
+    let then = explainer.then(subject, &replies).unwrap_or_default();
+    // The last of several pages is as far from the first as pages are.
+    let calls = question
+        .calls
+        .first()
+        .into_iter()
+        .chain(question.calls.get(1..).and_then(<[Call]>::last));
+    let calls: Vec<String> = calls.chain(&then).map(written).collect();
+    calls.join("\n\n===\n\n")
 }
 
 #[test]

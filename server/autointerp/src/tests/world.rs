@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{NonActivating, Scorer, Shown, Subject, scorer};
 
 /// A word for each latent.
-pub(super) const WORDS: [&str; 12] = [
+pub(crate) const WORDS: [&str; 12] = [
     " zebra",
     " violin",
     " glacier",
@@ -34,12 +34,12 @@ const FILLERS: [&str; 12] = [
 const WINDOW: usize = 16;
 
 /// What explains a latent.
-pub(super) fn explanation(latent: usize) -> String {
+pub(crate) fn explanation(latent: usize) -> String {
     format!("The word \"{}\".", WORDS[latent].trim())
 }
 
 /// A latent with `n` examples to score with, of either kind.
-pub(super) fn subject(latent: usize, n: usize, seed: u64) -> Subject {
+pub(crate) fn subject(latent: usize, n: usize, seed: u64) -> Subject {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(latent as u64);
     let mut rows = 0;
@@ -107,7 +107,7 @@ fn shown(latent: usize, row: u64, quantile: Option<u32>, rng: &mut ChaCha8Rng) -
 }
 
 /// A scorer with default settings.
-pub(super) fn scorer(kind: ScorerKind, examples_per_prompt: usize) -> Box<dyn Scorer> {
+pub(crate) fn scorer(kind: ScorerKind, examples_per_prompt: usize) -> Box<dyn Scorer> {
     scorer::from_spec(&ScorerSpec {
         kind,
         provider: None,
@@ -116,5 +116,6 @@ pub(super) fn scorer(kind: ScorerKind, examples_per_prompt: usize) -> Box<dyn Sc
         calibration: Calibration::Uncalibrated,
         threshold: 0.3,
         temperature: 0.0,
+        max_tokens: 0,
     })
 }

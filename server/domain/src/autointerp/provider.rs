@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Refused;
+
 /// How a provider is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,6 +26,8 @@ pub struct Capabilities {
     pub prompt_logprobs: bool,
     /// Longest prompt and answer together, in tokens; 0 if it is not known.
     pub context_length: u32,
+    /// What it refuses, and is therefore not sent.
+    pub refused: Refused,
 }
 
 /// What may be asked of a provider, by all servers on one database together.
@@ -37,7 +41,20 @@ pub struct Limits {
     pub tokens_per_minute: u64,
     /// Seconds that one call may take.
     pub timeout_seconds: u32,
+    /// Longest answer of one call, in tokens, thinking included, where a job does not say.
+    #[serde(default = "max_tokens")]
+    pub max_tokens: u32,
 }
+
+/// Longest answer of an endpoint that was registered before it could be said.
+const fn max_tokens() -> u32 {
+    MAX_TOKENS
+}
+
+/// Longest answer of an endpoint, if nobody says: reasoning models think for some thousand tokens.
+pub const MAX_TOKENS: u32 = 4096;
+/// Longest answer of a resident model, if nobody says: small models go on and on.
+pub const MAX_TOKENS_LOCAL: u32 = 512;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -46,6 +63,7 @@ impl Default for Limits {
             requests_per_minute: 0,
             tokens_per_minute: 0,
             timeout_seconds: 120,
+            max_tokens: MAX_TOKENS,
         }
     }
 }

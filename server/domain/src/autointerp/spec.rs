@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ExamplePlan;
+use super::{ExamplePlan, TrainSampler};
 use crate::{CacheId, ExplanationId, ModelId, ProviderId, SaeName};
 
 /// Which latents.
@@ -50,6 +50,10 @@ pub enum ExplainerKind {
     Contrastive,
     /// Examples, and the tokens that the latent promotes.
     MaxActLogits,
+    /// The words at the peaks of the examples, with their share, and the tokens that the latent promotes. Asks nobody.
+    TopTokens,
+    /// The words at the peaks of the examples, for a model that continues text to name their theme.
+    Completion,
     /// Explanations that exist are used.
     None,
     /// The explanation of another latent.
@@ -58,22 +62,26 @@ pub enum ExplainerKind {
 
 impl ExplainerKind {
     /// Every kind.
-    pub const ALL: [ExplainerKind; 6] = [
+    pub const ALL: [ExplainerKind; 8] = [
         Self::Default,
         Self::SingleToken,
         Self::Contrastive,
         Self::MaxActLogits,
+        Self::TopTokens,
+        Self::Completion,
         Self::None,
         Self::RandomBaseline,
     ];
 
-    /// The name: `default`, `single_token`, `contrastive`, `max_act_logits`, `none` or `random_baseline`.
+    /// The name, in snake_case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::SingleToken => "single_token",
             Self::Contrastive => "contrastive",
             Self::MaxActLogits => "max_act_logits",
+            Self::TopTokens => "top_tokens",
+            Self::Completion => "completion",
             Self::None => "none",
             Self::RandomBaseline => "random_baseline",
         }
@@ -81,7 +89,31 @@ impl ExplainerKind {
 
     /// Whether it asks a provider.
     pub const fn calls_provider(self) -> bool {
-        !matches!(self, Self::None | Self::RandomBaseline)
+        !matches!(self, Self::TopTokens | Self::None | Self::RandomBaseline)
+    }
+
+    /// Whether it needs a provider that continues text and gives the log-probabilities of given text.
+    pub const fn needs_prompt_logprobs(self) -> bool {
+        matches!(self, Self::Completion)
+    }
+
+    /// Whether it names the tokens that the latent promotes.
+    pub const fn shows_promoted(self) -> bool {
+        matches!(self, Self::MaxActLogits | Self::TopTokens)
+    }
+
+    /// How its examples are drawn, unless the request says.
+    pub const fn sampler(self) -> TrainSampler {
+        match self {
+            // Words of weak examples are of anything.
+            Self::TopTokens | Self::Completion => TrainSampler::Top,
+            Self::Default
+            | Self::SingleToken
+            | Self::Contrastive
+            | Self::MaxActLogits
+            | Self::None
+            | Self::RandomBaseline => TrainSampler::Quantiles,
+        }
     }
 }
 
@@ -217,6 +249,9 @@ pub struct ScorerSpec {
     pub threshold: f64,
     /// Sampling temperature.
     pub temperature: f64,
+    /// Longest answer, in tokens, thinking included. Jobs of older versions gave what the answer itself needs.
+    #[serde(default)]
+    pub max_tokens: u32,
 }
 
 /// What a job may spend; `None` for no limit.

@@ -5,6 +5,7 @@
 
 mod complete;
 pub mod counts;
+mod side_by_side;
 mod stages;
 mod summary;
 
@@ -15,6 +16,7 @@ use sqlx::{Row, types::Json};
 
 pub use complete::{Completion, Outcome};
 pub use counts::{Counts, Progress, Spent};
+pub use side_by_side::ExplainerSummary;
 pub(crate) use stages::given_up;
 pub use summary::{JobSummary, ScorerSummary};
 

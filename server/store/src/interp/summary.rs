@@ -11,6 +11,7 @@ use sqlx::{Row, postgres::PgRow};
 use super::{
     Interp, Spent,
     counts::{Counts, count},
+    side_by_side::ExplainerSummary,
 };
 use crate::Error;
 
@@ -27,6 +28,8 @@ pub struct JobSummary {
     pub scorers: Vec<ScorerSummary>,
     /// What it cost.
     pub spent: Spent,
+    /// Explainers side by side, for each scorer that grades explanations.
+    pub explainers: Vec<ExplainerSummary>,
 }
 
 /// What one scorer of a job has found.
@@ -109,6 +112,7 @@ impl Interp<'_> {
             counts: progress.counts,
             scorers,
             spent: progress.spent,
+            explainers: self.side_by_side(job, &spec).await?,
         })
     }
 

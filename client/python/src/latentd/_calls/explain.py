@@ -53,6 +53,7 @@ class JobOptions:
             examples_per_prompt=scorer.examples_per_prompt,
             temperature=scorer.temperature,
             encoder=scorer.encoder,
+            max_tokens=scorer.max_tokens,
             **given(
                 calibration=scorer.calibration and enum(calibration, scorer.calibration), threshold=scorer.threshold
             ),
@@ -92,7 +93,7 @@ def explain(
 ) -> Call[t.Job]:
     """ExplainLatents."""
     explainer = r.Explainer(explainer) if isinstance(explainer, str) else explainer
-    asks = explainer.kind not in ("none", "random_baseline")
+    asks = explainer.kind not in ("top_tokens", "none", "random_baseline")
     request = explanation_pb2.ExplainLatentsRequest(
         sae=sae,
         explainer=explanation_pb2.Explainer(

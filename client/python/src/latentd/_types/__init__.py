@@ -12,7 +12,7 @@ from .sae import Latent, Sae, SelfTest
 from .score import Score, ScoreExamples
 from .server import ServerInfo
 from .stats import LatentStats
-from .summary import JobSummary, ScorerSummary
+from .summary import ExplainerSummary, JobSummary, ScorerSummary
 from .window import Window, Windows
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Encoded",
     "Example",
     "Examples",
+    "ExplainerSummary",
     "Explanation",
     "Explanations",
     "Float32",

@@ -32,6 +32,8 @@ class Provider(Record):
     """It gives those of the tokens of a given text: simulation and surprisal need it."""
     context_length: int
     """Longest prompt and answer together, in tokens; 0 if it is not known."""
+    refused: tuple[str, ...]
+    """Parts of a request that it refuses and is therefore not sent, such as `system` or `seed`."""
     create_time: datetime | None
     probe_time: datetime | None
 
@@ -50,6 +52,7 @@ class Provider(Record):
             chat_logprobs=can.chat_logprobs,
             prompt_logprobs=can.prompt_logprobs,
             context_length=can.context_length,
+            refused=tuple(can.refused),
             create_time=time_of(pb.create_time),
             probe_time=time_of(pb.probe_time),
         )

@@ -10,30 +10,61 @@ from .. import _html as html
 from .._extras import frame
 from ..v1 import explanation_pb2
 from .job import Spent
-from .record import Record, count
+from .record import Record, count, optional
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ScorerSummary(Record):
-    """What one scorer of a job has found. The counts and F1 mean something only with detection and fuzzing."""
+    """What one scorer of a job has found. The counts and F1 mean something only with detection and fuzzing.
+
+    A measure that is not defined, such as a mean over nothing, is None.
+    """
 
     scorer: str
     latents: int
-    mean: float
-    median: float
+    mean: float | None
+    median: float | None
     n: int
     n_failed: int
     true_positives: int
     false_positives: int
     true_negatives: int
     false_negatives: int
-    f1: float
-    frequency_weighted_f1: float
-    balanced_accuracy: float
+    f1: float | None
+    frequency_weighted_f1: float | None
+    balanced_accuracy: float | None
 
     @classmethod
     def _from_pb(cls, pb: explanation_pb2.ScorerSummary) -> ScorerSummary:
-        return cls(**{name: getattr(pb, name) for name in cls.__dataclass_fields__})
+        return cls(**_fields(cls, pb))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExplainerSummary(Record):
+    """What one scorer gave the explanations of one explainer, of latents that the job has scored."""
+
+    scorer: str
+    explainer: str
+    own: bool
+    """The explanations are the job's own."""
+    latents: int
+    """Latents with a score; 0 for a baseline that was not scored."""
+    mean: float | None
+    median: float | None
+    n: int
+    n_failed: int
+
+    @classmethod
+    def _from_pb(cls, pb: explanation_pb2.ExplainerSummary) -> ExplainerSummary:
+        return cls(**_fields(cls, pb))
+
+
+def _fields(of: Any, pb: Any) -> dict[str, Any]:
+    """The fields of a dataclass from those of a message; None where one that may be absent is."""
+    known = pb.DESCRIPTOR.fields_by_name
+    return {
+        name: optional(pb, name) if known[name].has_presence else getattr(pb, name) for name in of.__dataclass_fields__
+    }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,12 +79,15 @@ class JobSummary(Record):
     failed: int
     scorers: tuple[ScorerSummary, ...]
     spent: Spent
+    explainers: tuple[ExplainerSummary, ...] = ()
+    """Explainers side by side: the job's own, then the baselines `top_tokens` and `random_baseline`, then others."""
 
     @classmethod
     def _from_pb(cls, pb: explanation_pb2.JobSummary) -> JobSummary:
         counts = {name: getattr(pb, name) for name in ("job", "latents", "explained", "dead", "skipped", "failed")}
         scorers = tuple(ScorerSummary._from_pb(scorer) for scorer in pb.scorers)
-        return cls(**counts, scorers=scorers, spent=Spent._from_pb(pb.spent))
+        explainers = tuple(ExplainerSummary._from_pb(explainer) for explainer in pb.explainers)
+        return cls(**counts, scorers=scorers, spent=Spent._from_pb(pb.spent), explainers=explainers)
 
     def __repr__(self) -> str:
         scores = "".join(f", {s.scorer} {html.number(s.mean)}" for s in self.scorers)
@@ -81,7 +115,10 @@ class JobSummary(Record):
         head = ("scorer", "latents", "mean", "median", "examples", "failed")
         rows = [(s.scorer, s.latents, s.mean, s.median, s.n, s.n_failed) for s in self.scorers]
         note = html.note(f"{told} of {count(self.latents, 'latent')}; {self.spent}")
-        return html.page(html.title(self.job), html.table(head, rows), note)
+        side = ("scorer", "explainer", "latents", "mean", "median")
+        beside = [(s.scorer, s.explainer, s.latents, s.mean, s.median) for s in self.explainers]
+        tables = [html.table(head, rows), *([html.table(side, beside)] if beside else [])]
+        return html.page(html.title(self.job), *tables, note)
 
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each scorer."""

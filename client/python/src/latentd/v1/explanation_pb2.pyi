@@ -82,6 +82,8 @@ class Explainer(_message.Message):
         MAX_ACT_LOGITS: _ClassVar[Explainer.Kind]
         NONE: _ClassVar[Explainer.Kind]
         RANDOM_BASELINE: _ClassVar[Explainer.Kind]
+        TOP_TOKENS: _ClassVar[Explainer.Kind]
+        COMPLETION: _ClassVar[Explainer.Kind]
     KIND_UNSPECIFIED: Explainer.Kind
     DEFAULT: Explainer.Kind
     SINGLE_TOKEN: Explainer.Kind
@@ -89,6 +91,8 @@ class Explainer(_message.Message):
     MAX_ACT_LOGITS: Explainer.Kind
     NONE: Explainer.Kind
     RANDOM_BASELINE: Explainer.Kind
+    TOP_TOKENS: Explainer.Kind
+    COMPLETION: Explainer.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
@@ -104,7 +108,7 @@ class Explainer(_message.Message):
     def __init__(self, kind: _Optional[_Union[Explainer.Kind, str]] = ..., provider: _Optional[str] = ..., threshold: _Optional[float] = ..., chain_of_thought: bool = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ...) -> None: ...
 
 class Scorer(_message.Message):
-    __slots__ = ("kind", "provider", "examples_per_prompt", "calibration", "threshold", "temperature", "encoder")
+    __slots__ = ("kind", "provider", "examples_per_prompt", "calibration", "threshold", "temperature", "encoder", "max_tokens")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Scorer.Kind]
@@ -144,6 +148,7 @@ class Scorer(_message.Message):
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     kind: Scorer.Kind
     provider: str
     examples_per_prompt: int
@@ -151,7 +156,8 @@ class Scorer(_message.Message):
     threshold: float
     temperature: float
     encoder: str
-    def __init__(self, kind: _Optional[_Union[Scorer.Kind, str]] = ..., provider: _Optional[str] = ..., examples_per_prompt: _Optional[int] = ..., calibration: _Optional[_Union[Scorer.Calibration, str]] = ..., threshold: _Optional[float] = ..., temperature: _Optional[float] = ..., encoder: _Optional[str] = ...) -> None: ...
+    max_tokens: int
+    def __init__(self, kind: _Optional[_Union[Scorer.Kind, str]] = ..., provider: _Optional[str] = ..., examples_per_prompt: _Optional[int] = ..., calibration: _Optional[_Union[Scorer.Calibration, str]] = ..., threshold: _Optional[float] = ..., temperature: _Optional[float] = ..., encoder: _Optional[str] = ..., max_tokens: _Optional[int] = ...) -> None: ...
 
 class Budget(_message.Message):
     __slots__ = ("calls", "tokens", "dollars")
@@ -443,7 +449,7 @@ class GetJobSummaryRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class JobSummary(_message.Message):
-    __slots__ = ("job", "latents", "explained", "dead", "skipped", "failed", "scorers", "spent")
+    __slots__ = ("job", "latents", "explained", "dead", "skipped", "failed", "scorers", "spent", "explainers")
     JOB_FIELD_NUMBER: _ClassVar[int]
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     EXPLAINED_FIELD_NUMBER: _ClassVar[int]
@@ -452,6 +458,7 @@ class JobSummary(_message.Message):
     FAILED_FIELD_NUMBER: _ClassVar[int]
     SCORERS_FIELD_NUMBER: _ClassVar[int]
     SPENT_FIELD_NUMBER: _ClassVar[int]
+    EXPLAINERS_FIELD_NUMBER: _ClassVar[int]
     job: str
     latents: int
     explained: int
@@ -460,7 +467,28 @@ class JobSummary(_message.Message):
     failed: int
     scorers: _containers.RepeatedCompositeFieldContainer[ScorerSummary]
     spent: _job_pb2.Spent
-    def __init__(self, job: _Optional[str] = ..., latents: _Optional[int] = ..., explained: _Optional[int] = ..., dead: _Optional[int] = ..., skipped: _Optional[int] = ..., failed: _Optional[int] = ..., scorers: _Optional[_Iterable[_Union[ScorerSummary, _Mapping]]] = ..., spent: _Optional[_Union[_job_pb2.Spent, _Mapping]] = ...) -> None: ...
+    explainers: _containers.RepeatedCompositeFieldContainer[ExplainerSummary]
+    def __init__(self, job: _Optional[str] = ..., latents: _Optional[int] = ..., explained: _Optional[int] = ..., dead: _Optional[int] = ..., skipped: _Optional[int] = ..., failed: _Optional[int] = ..., scorers: _Optional[_Iterable[_Union[ScorerSummary, _Mapping]]] = ..., spent: _Optional[_Union[_job_pb2.Spent, _Mapping]] = ..., explainers: _Optional[_Iterable[_Union[ExplainerSummary, _Mapping]]] = ...) -> None: ...
+
+class ExplainerSummary(_message.Message):
+    __slots__ = ("scorer", "explainer", "own", "latents", "mean", "median", "n", "n_failed")
+    SCORER_FIELD_NUMBER: _ClassVar[int]
+    EXPLAINER_FIELD_NUMBER: _ClassVar[int]
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    LATENTS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    N_FAILED_FIELD_NUMBER: _ClassVar[int]
+    scorer: str
+    explainer: str
+    own: bool
+    latents: int
+    mean: float
+    median: float
+    n: int
+    n_failed: int
+    def __init__(self, scorer: _Optional[str] = ..., explainer: _Optional[str] = ..., own: bool = ..., latents: _Optional[int] = ..., mean: _Optional[float] = ..., median: _Optional[float] = ..., n: _Optional[int] = ..., n_failed: _Optional[int] = ...) -> None: ...
 
 class ScorerSummary(_message.Message):
     __slots__ = ("scorer", "latents", "mean", "median", "n", "n_failed", "true_positives", "false_positives", "true_negatives", "false_negatives", "f1", "frequency_weighted_f1", "balanced_accuracy")

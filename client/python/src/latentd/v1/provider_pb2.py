@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19latentd/v1/provider.proto\x12\nlatentd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x03\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.latentd.v1.Provider.Kind\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x12\n\nkey_source\x18\x05 \x01(\t\x12*\n\x06limits\x18\x06 \x01(\x0b\x32\x1a.latentd.v1.ProviderLimits\x12*\n\x06prices\x18\x07 \x01(\x0b\x32\x1a.latentd.v1.ProviderPrices\x12\x36\n\x0c\x63\x61pabilities\x18\x08 \x01(\x0b\x32 .latentd.v1.ProviderCapabilities\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nprobe_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\n\n\x06OPENAI\x10\x01\x12\t\n\x05LOCAL\x10\x02\"x\n\x0eProviderLimits\x12\x15\n\rmax_in_flight\x18\x01 \x01(\r\x12\x1b\n\x13requests_per_minute\x18\x02 \x01(\r\x12\x19\n\x11tokens_per_minute\x18\x03 \x01(\x04\x12\x17\n\x0ftimeout_seconds\x18\x04 \x01(\r\"L\n\x0eProviderPrices\x12\x1a\n\x12prompt_per_million\x18\x01 \x01(\x01\x12\x1e\n\x16\x63ompletion_per_million\x18\x02 \x01(\x01\"s\n\x14ProviderCapabilities\x12\x13\n\x0bjson_schema\x18\x01 \x01(\x08\x12\x15\n\rchat_logprobs\x18\x02 \x01(\x08\x12\x17\n\x0fprompt_logprobs\x18\x03 \x01(\x08\x12\x16\n\x0e\x63ontext_length\x18\x04 \x01(\r\"h\n\x15\x43reateProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12&\n\x08provider\x18\x02 \x01(\x0b\x32\x14.latentd.v1.Provider\x12\x12\n\nskip_probe\x18\x03 \x01(\x08\"\"\n\x12GetProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14ListProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListProvidersResponse\x12\'\n\tproviders\x18\x01 \x03(\x0b\x32\x14.latentd.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14ProbeProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x15\x44\x65leteProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteProviderResponse2\x99\x03\n\x0fProviderService\x12I\n\x0e\x43reateProvider\x12!.latentd.v1.CreateProviderRequest\x1a\x14.latentd.v1.Provider\x12\x43\n\x0bGetProvider\x12\x1e.latentd.v1.GetProviderRequest\x1a\x14.latentd.v1.Provider\x12T\n\rListProviders\x12 .latentd.v1.ListProvidersRequest\x1a!.latentd.v1.ListProvidersResponse\x12G\n\rProbeProvider\x12 .latentd.v1.ProbeProviderRequest\x1a\x14.latentd.v1.Provider\x12W\n\x0e\x44\x65leteProvider\x12!.latentd.v1.DeleteProviderRequest\x1a\".latentd.v1.DeleteProviderResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19latentd/v1/provider.proto\x12\nlatentd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x03\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.latentd.v1.Provider.Kind\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x12\n\nkey_source\x18\x05 \x01(\t\x12*\n\x06limits\x18\x06 \x01(\x0b\x32\x1a.latentd.v1.ProviderLimits\x12*\n\x06prices\x18\x07 \x01(\x0b\x32\x1a.latentd.v1.ProviderPrices\x12\x36\n\x0c\x63\x61pabilities\x18\x08 \x01(\x0b\x32 .latentd.v1.ProviderCapabilities\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nprobe_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\n\n\x06OPENAI\x10\x01\x12\t\n\x05LOCAL\x10\x02\"\x8c\x01\n\x0eProviderLimits\x12\x15\n\rmax_in_flight\x18\x01 \x01(\r\x12\x1b\n\x13requests_per_minute\x18\x02 \x01(\r\x12\x19\n\x11tokens_per_minute\x18\x03 \x01(\x04\x12\x17\n\x0ftimeout_seconds\x18\x04 \x01(\r\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\"L\n\x0eProviderPrices\x12\x1a\n\x12prompt_per_million\x18\x01 \x01(\x01\x12\x1e\n\x16\x63ompletion_per_million\x18\x02 \x01(\x01\"\x84\x01\n\x14ProviderCapabilities\x12\x13\n\x0bjson_schema\x18\x01 \x01(\x08\x12\x15\n\rchat_logprobs\x18\x02 \x01(\x08\x12\x17\n\x0fprompt_logprobs\x18\x03 \x01(\x08\x12\x16\n\x0e\x63ontext_length\x18\x04 \x01(\r\x12\x0f\n\x07refused\x18\x05 \x03(\t\"h\n\x15\x43reateProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12&\n\x08provider\x18\x02 \x01(\x0b\x32\x14.latentd.v1.Provider\x12\x12\n\nskip_probe\x18\x03 \x01(\x08\"\"\n\x12GetProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14ListProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListProvidersResponse\x12\'\n\tproviders\x18\x01 \x03(\x0b\x32\x14.latentd.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14ProbeProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x15\x44\x65leteProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteProviderResponse2\x99\x03\n\x0fProviderService\x12I\n\x0e\x43reateProvider\x12!.latentd.v1.CreateProviderRequest\x1a\x14.latentd.v1.Provider\x12\x43\n\x0bGetProvider\x12\x1e.latentd.v1.GetProviderRequest\x1a\x14.latentd.v1.Provider\x12T\n\rListProviders\x12 .latentd.v1.ListProvidersRequest\x1a!.latentd.v1.ListProvidersResponse\x12G\n\rProbeProvider\x12 .latentd.v1.ProbeProviderRequest\x1a\x14.latentd.v1.Provider\x12W\n\x0e\x44\x65leteProvider\x12!.latentd.v1.DeleteProviderRequest\x1a\".latentd.v1.DeleteProviderResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,26 +36,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDER']._serialized_end=487
   _globals['_PROVIDER_KIND']._serialized_start=436
   _globals['_PROVIDER_KIND']._serialized_end=487
-  _globals['_PROVIDERLIMITS']._serialized_start=489
-  _globals['_PROVIDERLIMITS']._serialized_end=609
-  _globals['_PROVIDERPRICES']._serialized_start=611
-  _globals['_PROVIDERPRICES']._serialized_end=687
-  _globals['_PROVIDERCAPABILITIES']._serialized_start=689
-  _globals['_PROVIDERCAPABILITIES']._serialized_end=804
-  _globals['_CREATEPROVIDERREQUEST']._serialized_start=806
-  _globals['_CREATEPROVIDERREQUEST']._serialized_end=910
-  _globals['_GETPROVIDERREQUEST']._serialized_start=912
-  _globals['_GETPROVIDERREQUEST']._serialized_end=946
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=948
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1009
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1011
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1100
-  _globals['_PROBEPROVIDERREQUEST']._serialized_start=1102
-  _globals['_PROBEPROVIDERREQUEST']._serialized_end=1138
-  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1140
-  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1177
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1179
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1203
-  _globals['_PROVIDERSERVICE']._serialized_start=1206
-  _globals['_PROVIDERSERVICE']._serialized_end=1615
+  _globals['_PROVIDERLIMITS']._serialized_start=490
+  _globals['_PROVIDERLIMITS']._serialized_end=630
+  _globals['_PROVIDERPRICES']._serialized_start=632
+  _globals['_PROVIDERPRICES']._serialized_end=708
+  _globals['_PROVIDERCAPABILITIES']._serialized_start=711
+  _globals['_PROVIDERCAPABILITIES']._serialized_end=843
+  _globals['_CREATEPROVIDERREQUEST']._serialized_start=845
+  _globals['_CREATEPROVIDERREQUEST']._serialized_end=949
+  _globals['_GETPROVIDERREQUEST']._serialized_start=951
+  _globals['_GETPROVIDERREQUEST']._serialized_end=985
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=987
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1048
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1050
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1139
+  _globals['_PROBEPROVIDERREQUEST']._serialized_start=1141
+  _globals['_PROBEPROVIDERREQUEST']._serialized_end=1177
+  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1179
+  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1216
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1218
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1242
+  _globals['_PROVIDERSERVICE']._serialized_start=1245
+  _globals['_PROVIDERSERVICE']._serialized_end=1654
 # @@protoc_insertion_point(module_scope)

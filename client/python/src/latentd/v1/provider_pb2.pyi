@@ -40,16 +40,18 @@ class Provider(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[Provider.Kind, str]] = ..., base_url: _Optional[str] = ..., model: _Optional[str] = ..., key_source: _Optional[str] = ..., limits: _Optional[_Union[ProviderLimits, _Mapping]] = ..., prices: _Optional[_Union[ProviderPrices, _Mapping]] = ..., capabilities: _Optional[_Union[ProviderCapabilities, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., probe_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ProviderLimits(_message.Message):
-    __slots__ = ("max_in_flight", "requests_per_minute", "tokens_per_minute", "timeout_seconds")
+    __slots__ = ("max_in_flight", "requests_per_minute", "tokens_per_minute", "timeout_seconds", "max_tokens")
     MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     TOKENS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     max_in_flight: int
     requests_per_minute: int
     tokens_per_minute: int
     timeout_seconds: int
-    def __init__(self, max_in_flight: _Optional[int] = ..., requests_per_minute: _Optional[int] = ..., tokens_per_minute: _Optional[int] = ..., timeout_seconds: _Optional[int] = ...) -> None: ...
+    max_tokens: int
+    def __init__(self, max_in_flight: _Optional[int] = ..., requests_per_minute: _Optional[int] = ..., tokens_per_minute: _Optional[int] = ..., timeout_seconds: _Optional[int] = ..., max_tokens: _Optional[int] = ...) -> None: ...
 
 class ProviderPrices(_message.Message):
     __slots__ = ("prompt_per_million", "completion_per_million")
@@ -60,16 +62,18 @@ class ProviderPrices(_message.Message):
     def __init__(self, prompt_per_million: _Optional[float] = ..., completion_per_million: _Optional[float] = ...) -> None: ...
 
 class ProviderCapabilities(_message.Message):
-    __slots__ = ("json_schema", "chat_logprobs", "prompt_logprobs", "context_length")
+    __slots__ = ("json_schema", "chat_logprobs", "prompt_logprobs", "context_length", "refused")
     JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     CHAT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     json_schema: bool
     chat_logprobs: bool
     prompt_logprobs: bool
     context_length: int
-    def __init__(self, json_schema: bool = ..., chat_logprobs: bool = ..., prompt_logprobs: bool = ..., context_length: _Optional[int] = ...) -> None: ...
+    refused: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, json_schema: bool = ..., chat_logprobs: bool = ..., prompt_logprobs: bool = ..., context_length: _Optional[int] = ..., refused: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CreateProviderRequest(_message.Message):
     __slots__ = ("provider_id", "provider", "skip_probe")

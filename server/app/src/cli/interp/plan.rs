@@ -20,9 +20,9 @@ pub(in crate::cli) struct PlanArgs {
     /// Number of quantiles that examples are drawn from [default: 10]
     #[arg(long, value_name = "N")]
     quantiles: Option<u32>,
-    /// How the explainer's examples are drawn
-    #[arg(long, value_enum, default_value_t)]
-    train_sampler: SamplerArg,
+    /// How the explainer's examples are drawn [default: quantiles; top with the explainers top-tokens and completion]
+    #[arg(long, value_enum)]
+    train_sampler: Option<SamplerArg>,
     /// Share of the strongest examples, with --train-sampler mix [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     ratio_top: Option<f64>,
@@ -43,14 +43,13 @@ pub(in crate::cli) struct PlanArgs {
     seed: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum SamplerArg {
     /// The strongest examples
     Top,
     /// Drawn at random from all on which the latent fires
     Random,
     /// Equally many from each quantile
-    #[default]
     Quantiles,
     /// A share of --ratio-top of the strongest, the others from quantiles
     Mix,
@@ -80,12 +79,6 @@ impl PlanArgs {
                 self.n_non_activating.unwrap_or_default(),
             )
             .quantiles(self.quantiles.unwrap_or_default())
-            .train_sampler(match self.train_sampler {
-                SamplerArg::Top => TrainSampler::Top,
-                SamplerArg::Random => TrainSampler::Random,
-                SamplerArg::Quantiles => TrainSampler::Quantiles,
-                SamplerArg::Mix => TrainSampler::Mix,
-            })
             .non_activating(match self.non_activating {
                 NonActivatingArg::Random => NonActivating::RandomWindows,
                 NonActivatingArg::CoOccurrence => NonActivating::NeighboursCoOccurrence,
@@ -96,6 +89,16 @@ impl PlanArgs {
             .window(self.window.unwrap_or_default())
             .centring(self.centring.into())
             .seed(self.seed);
+        let sampler = self.train_sampler.map(|sampler| match sampler {
+            SamplerArg::Top => TrainSampler::Top,
+            SamplerArg::Random => TrainSampler::Random,
+            SamplerArg::Quantiles => TrainSampler::Quantiles,
+            SamplerArg::Mix => TrainSampler::Mix,
+        });
+        let plan = match sampler {
+            Some(sampler) => plan.train_sampler(sampler),
+            None => plan,
+        };
         let plan = match self.ratio_top {
             Some(share) => plan.ratio_top(share),
             None => plan,

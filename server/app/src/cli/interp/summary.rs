@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use latentd_client::{JobSummary, ScorerSummary};
+use latentd_client::{ExplainerSummary, JobSummary, ScorerSummary};
 
 use super::super::{
     format::{count, short},
@@ -39,7 +39,36 @@ pub(in crate::cli) fn describe(summary: &JobSummary, out: &Output) -> String {
         text.push('\n');
         text.push_str(&scorers(&summary.scorers).render(out.style, out.width));
     }
+    if !summary.explainers.is_empty() {
+        text.push('\n');
+        text.push_str(&explainers(&summary.explainers).render(out.style, out.width));
+    }
     text
+}
+
+/// A score, or a dash where it is not defined.
+fn score(score: Option<f64>) -> String {
+    score.map_or_else(|| "-".to_owned(), |score| format!("{score:.3}"))
+}
+
+/// Explainers side by side.
+fn explainers(explainers: &[ExplainerSummary]) -> Table {
+    let mut table = Table::new(["scorer", "explainer", ">latents", ">mean", ">median"]);
+    for summary in explainers {
+        let whose = match (summary.own, summary.explainer.as_str()) {
+            (true, name) => format!("{name} (this job)"),
+            (false, name @ ("top_tokens" | "random_baseline")) => format!("{name} (baseline)"),
+            (false, name) => name.to_owned(),
+        };
+        table.row([
+            summary.scorer.clone(),
+            whose,
+            count(summary.latents),
+            score(summary.mean),
+            score(summary.median),
+        ]);
+    }
+    table
 }
 
 fn scorers(scorers: &[ScorerSummary]) -> Table {
@@ -59,13 +88,6 @@ fn scorers(scorers: &[ScorerSummary]) -> Table {
         "?>FN",
     ]);
     for scorer in scorers {
-        let score = |score: f64| {
-            if scorer.latents > 0 {
-                format!("{score:.3}")
-            } else {
-                "-".to_owned()
-            }
-        };
         let mut cells = vec![
             scorer.scorer.clone(),
             count(scorer.latents),
@@ -80,7 +102,7 @@ fn scorers(scorers: &[ScorerSummary]) -> Table {
                 scorer.f1,
                 scorer.frequency_weighted_f1,
             ];
-            cells.extend(shares.map(|share| format!("{share:.3}")));
+            cells.extend(shares.map(score));
             let counts = [
                 scorer.true_positives,
                 scorer.false_positives,
@@ -123,17 +145,17 @@ mod tests {
                 ScorerSummary {
                     scorer: "detection".into(),
                     latents: 47,
-                    mean: 0.71,
-                    median: 0.725,
+                    mean: Some(0.71),
+                    median: Some(0.725),
                     n: 4699,
                     n_failed: 1,
                     true_positives: 1650,
                     false_positives: 650,
                     true_negatives: 1700,
                     false_negatives: 699,
-                    f1: 0.7098,
-                    frequency_weighted_f1: 0.7,
-                    balanced_accuracy: 0.7129,
+                    f1: Some(0.7098),
+                    frequency_weighted_f1: Some(0.7),
+                    balanced_accuracy: Some(0.7129),
                 },
                 ScorerSummary {
                     scorer: "surprisal".into(),
@@ -146,6 +168,22 @@ mod tests {
                 dollars: 0.5,
                 ..Spent::default()
             },
+            explainers: vec![
+                ExplainerSummary {
+                    scorer: "detection".into(),
+                    explainer: "default".into(),
+                    own: true,
+                    latents: 47,
+                    mean: Some(0.71),
+                    median: Some(0.725),
+                    ..ExplainerSummary::default()
+                },
+                ExplainerSummary {
+                    scorer: "detection".into(),
+                    explainer: "top_tokens".into(),
+                    ..ExplainerSummary::default()
+                },
+            ],
         };
         assert_eq!(
             describe(&summary, &out),
@@ -157,6 +195,10 @@ cost     $0.50, 987 calls, 1 000 000 tokens
 scorer     latents   mean  median  examples  failed  accuracy     F1  F1 by frequency     TP   FP     TN   FN
 detection       47  0.710   0.725     4 699       1     0.713  0.710            0.700  1 650  650  1 700  699
 surprisal        0      -       -         0       0         -      -                -      -    -      -    -
+
+scorer     explainer              latents   mean  median
+detection  default (this job)          47  0.710   0.725
+detection  top_tokens (baseline)        0      -       -
 "
         );
     }

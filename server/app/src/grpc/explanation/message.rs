@@ -4,7 +4,7 @@ use latentd_domain::{LatentName, Reason};
 use latentd_proto::v1 as pb;
 use latentd_store::{
     explanations::{Explanation, Hit, Provenance},
-    interp::{JobSummary, ScorerSummary},
+    interp::{ExplainerSummary, JobSummary, ScorerSummary},
     scores::{Score, ScoreExample},
 };
 
@@ -161,6 +161,7 @@ pub(super) fn summary(job: &latentd_domain::JobId, summary: JobSummary) -> pb::J
         counts,
         scorers,
         spent: cost,
+        explainers,
     } = summary;
     pb::JobSummary {
         job: job.to_string(),
@@ -171,25 +172,37 @@ pub(super) fn summary(job: &latentd_domain::JobId, summary: JobSummary) -> pb::J
         failed: counts.failed_latents,
         scorers: scorers.into_iter().map(scorer_summary).collect(),
         spent: Some(spent(cost)),
+        explainers: explainers.into_iter().map(explainer_summary).collect(),
     }
 }
 
-/// A mean over nothing is 0; that it is over nothing is told by the counts beside it.
+fn explainer_summary(summary: ExplainerSummary) -> pb::ExplainerSummary {
+    pb::ExplainerSummary {
+        scorer: summary.scorer.as_str().to_owned(),
+        explainer: summary.explainer,
+        own: summary.own,
+        latents: summary.latents,
+        mean: summary.mean,
+        median: summary.median,
+        n: summary.n,
+        n_failed: summary.n_failed,
+    }
+}
+
 fn scorer_summary(summary: ScorerSummary) -> pb::ScorerSummary {
-    let or_zero = Option::<f64>::unwrap_or_default;
     pb::ScorerSummary {
         scorer: summary.scorer.as_str().to_owned(),
         latents: summary.latents,
-        mean: or_zero(summary.mean),
-        median: or_zero(summary.median),
+        mean: summary.mean,
+        median: summary.median,
         n: summary.n,
         n_failed: summary.n_failed,
         true_positives: summary.true_positives,
         false_positives: summary.false_positives,
         true_negatives: summary.true_negatives,
         false_negatives: summary.false_negatives,
-        f1: or_zero(summary.f1),
-        frequency_weighted_f1: or_zero(summary.frequency_weighted_f1),
-        balanced_accuracy: or_zero(summary.balanced_accuracy),
+        f1: summary.f1,
+        frequency_weighted_f1: summary.frequency_weighted_f1,
+        balanced_accuracy: summary.balanced_accuracy,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use latentd_domain::{
     ProviderId, Reason,
-    autointerp::{AutointerpSpec, Capabilities, Latents, NonActivatingSource, ScorerSpec},
+    autointerp::{AutointerpSpec, Capabilities, Latents, Limits, NonActivatingSource, ScorerSpec},
 };
 use latentd_proto::v1 as pb;
 use latentd_store::{
@@ -78,7 +78,8 @@ async fn complete(app: &App, parsed: Parsed) -> Result<AutointerpSpec, Error> {
         budget: parsed.budget,
     };
     check_size(&spec)?;
-    check_providers(app, &spec).await?;
+    let known = check_providers(app, &spec).await?;
+    fill_lengths(&mut spec, &known);
     let similar = spec.examples.non_activating == NonActivatingSource::SimilarText;
     if similar {
         residency::any_sentence_encoder(app)?;
@@ -200,8 +201,27 @@ fn check_size(spec: &AutointerpSpec) -> Result<(), Error> {
     Err(Error::new(Reason::BatchTooLarge, message))
 }
 
+/// What is known of each provider of a job.
+type Known = BTreeMap<ProviderId, Option<(Capabilities, Limits)>>;
+
+/// The longest answer of each call is its provider's, where the request does not say.
+fn fill_lengths(spec: &mut AutointerpSpec, known: &Known) {
+    let of = |provider: &Option<ProviderId>| {
+        let known = provider.as_ref().and_then(|id| known.get(id)).copied();
+        known.flatten().map_or(0, |(_, limits)| limits.max_tokens)
+    };
+    if spec.explainer.max_tokens == 0 {
+        spec.explainer.max_tokens = of(&spec.explainer.provider);
+    }
+    for scorer in &mut spec.scorers {
+        if scorer.max_tokens == 0 {
+            scorer.max_tokens = of(&scorer.provider);
+        }
+    }
+}
+
 /// Every provider is registered and can do what is asked of it.
-async fn check_providers(app: &App, spec: &AutointerpSpec) -> Result<(), Error> {
+async fn check_providers(app: &App, spec: &AutointerpSpec) -> Result<Known, Error> {
     let explainer = spec.explainer.provider.as_ref();
     let explainer = explainer.map(|id| ("explainer.provider".to_owned(), id));
     let scorers = spec
@@ -213,39 +233,54 @@ async fn check_providers(app: &App, spec: &AutointerpSpec) -> Result<(), Error> 
             Some((format!("scorers[{index}].provider"), provider))
         });
     let mut violations = Violations::default();
-    let mut known: BTreeMap<&ProviderId, Option<Capabilities>> = BTreeMap::new();
+    let mut known = Known::new();
     for (field, id) in explainer.into_iter().chain(scorers) {
         if known.contains_key(id) {
             continue;
         }
-        let capabilities = match app.store.providers().get(id).await {
-            Ok(provider) => Some(provider.capabilities),
+        let found = match app.store.providers().get(id).await {
+            Ok(provider) => Some((provider.capabilities, provider.limits)),
             Err(error @ latentd_store::Error::UnknownProvider(_)) => {
                 violations.add(field, Reason::UnknownProvider, error.to_string());
                 None
             }
             Err(error) => return Err(error.into()),
         };
-        known.insert(id, capabilities);
+        known.insert(id.clone(), found);
+    }
+    let able = |id: Option<&ProviderId>| {
+        let found = id.and_then(|id| known.get(id).copied().flatten());
+        found.map(|(can, _)| can)
+    };
+    let explainer = &spec.explainer;
+    if let (Some(id), Some(can)) = (&explainer.provider, able(explainer.provider.as_ref()))
+        && explainer.kind.needs_prompt_logprobs()
+        && !can.prompt_logprobs
+    {
+        let lack = lacks_prompt_logprobs(explainer.kind.as_str(), id);
+        violations.add("explainer.provider", Reason::ProviderLacksCapability, lack);
     }
     for (index, scorer) in spec.scorers.iter().enumerate() {
-        let id = scorer.provider.as_ref();
-        let capabilities = id.and_then(|id| known.get(id).copied().flatten());
+        let capabilities = able(scorer.provider.as_ref());
         if let Some(lack) = capabilities.and_then(|can| lack(scorer, can)) {
             let field = format!("scorers[{index}].provider");
             violations.add(field, Reason::ProviderLacksCapability, lack);
         }
     }
-    violations.check()
+    violations.check()?;
+    Ok(known)
+}
+
+fn lacks_prompt_logprobs(who: &str, provider: &ProviderId) -> String {
+    format!(
+        "{who} needs log-probabilities of given text, which {provider} did not give when it was probed; local models, llama.cpp \
+         and vLLM do"
+    )
 }
 
 /// What a scorer needs that its provider cannot do.
 fn lack(scorer: &ScorerSpec, can: Capabilities) -> Option<String> {
     let provider = scorer.provider.as_ref()?;
-    (scorer.kind.needs_prompt_logprobs() && !can.prompt_logprobs).then(|| {
-        format!(
-            "{} needs log-probabilities of given text, which {provider} did not give when it was probed",
-            scorer.kind.as_str()
-        )
-    })
+    (scorer.kind.needs_prompt_logprobs() && !can.prompt_logprobs)
+        .then(|| lacks_prompt_logprobs(scorer.kind.as_str(), provider))
 }

@@ -1,10 +1,15 @@
 //! A provider as clients see it.
 
-use latentd_domain::autointerp::ProviderKind;
+use latentd_domain::autointerp::{Field, ProviderKind, Refused};
 use latentd_proto::v1::{self as pb, provider::Kind};
 use latentd_store::providers::Provider;
 
 use crate::grpc::convert::timestamp;
+
+fn names(refused: Refused) -> Vec<String> {
+    let names = refused.fields().map(Field::as_str);
+    names.map(str::to_owned).collect()
+}
 
 pub(super) fn provider(provider: Provider) -> pb::Provider {
     let kind = match provider.kind {
@@ -23,6 +28,7 @@ pub(super) fn provider(provider: Provider) -> pb::Provider {
             requests_per_minute: limits.requests_per_minute,
             tokens_per_minute: limits.tokens_per_minute,
             timeout_seconds: limits.timeout_seconds,
+            max_tokens: limits.max_tokens,
         }),
         prices: Some(pb::ProviderPrices {
             prompt_per_million: prices.prompt_per_million,
@@ -33,6 +39,7 @@ pub(super) fn provider(provider: Provider) -> pb::Provider {
             chat_logprobs: can.chat_logprobs,
             prompt_logprobs: can.prompt_logprobs,
             context_length: can.context_length,
+            refused: names(can.refused),
         }),
         create_time: Some(timestamp(provider.create_time)),
         probe_time: provider.probe_time.map(timestamp),

@@ -1,9 +1,12 @@
 //! What CreateProvider registers, read from its message.
 
-use latentd_autointerp::provider::{key::KeySource, openai};
+use latentd_autointerp::{
+    call::MAX_ANSWER,
+    provider::{key::KeySource, openai},
+};
 use latentd_domain::{
     ModelId, ProviderId,
-    autointerp::{Limits, Prices, ProviderKind},
+    autointerp::{Limits, MAX_TOKENS_LOCAL, Prices, ProviderKind},
 };
 use latentd_proto::v1::{self as pb, provider::Kind};
 use latentd_store::providers::NewProvider;
@@ -146,19 +149,21 @@ fn limits(
 ) -> Limits {
     let default = Limits::default();
     let or = |given: u32, default| if given == 0 { default } else { given };
-    let in_flight = match kind {
-        Some(ProviderKind::Local) => IN_FLIGHT_LOCAL,
-        Some(ProviderKind::Openai) | None => IN_FLIGHT,
+    let (in_flight, max_tokens) = match kind {
+        Some(ProviderKind::Local) => (IN_FLIGHT_LOCAL, MAX_TOKENS_LOCAL),
+        Some(ProviderKind::Openai) | None => (IN_FLIGHT, default.max_tokens),
     };
     let limits = Limits {
         max_in_flight: or(message.max_in_flight, in_flight),
         requests_per_minute: message.requests_per_minute,
         tokens_per_minute: message.tokens_per_minute,
         timeout_seconds: or(message.timeout_seconds, default.timeout_seconds),
+        max_tokens: or(message.max_tokens, max_tokens),
     };
     for (field, given, most) in [
         ("max_in_flight", limits.max_in_flight, MAX_IN_FLIGHT),
         ("timeout_seconds", limits.timeout_seconds, MAX_TIMEOUT),
+        ("max_tokens", limits.max_tokens, MAX_ANSWER),
     ] {
         if given > most {
             let field = format!("provider.limits.{field}");
@@ -236,6 +241,7 @@ mod tests {
         let provider = parse(request).unwrap().provider;
         assert_eq!(provider.model, "smollm2-135m");
         assert_eq!(provider.limits.max_in_flight, 8);
+        assert_eq!(provider.limits.max_tokens, 512);
     }
 
     #[test]
@@ -251,6 +257,7 @@ mod tests {
                     max_in_flight: u32::MAX,
                     tokens_per_minute: u64::MAX,
                     timeout_seconds: u32::MAX,
+                    max_tokens: u32::MAX,
                     requests_per_minute: 0,
                 }),
                 prices: Some(pb::ProviderPrices {
@@ -268,6 +275,7 @@ mod tests {
             "provider.model",
             "provider.limits.max_in_flight",
             "provider.limits.timeout_seconds",
+            "provider.limits.max_tokens",
             "provider.limits.tokens_per_minute",
             "provider.prices.prompt_per_million",
             "provider.prices.completion_per_million",

@@ -112,6 +112,21 @@ pub(super) struct Exchanges {
 }
 
 impl Exchanges {
+    /// Asks `provider`, and once more with more room where its answer `is_short`: it was cut off, and what there is of it is no
+    /// answer. Each is an exchange of its own.
+    pub(super) async fn ask_in_full(
+        &self,
+        provider: &Registered,
+        call: &Call,
+        is_short: &(dyn Fn(&Reply) -> bool + Send + Sync),
+    ) -> Result<Heard, Trouble> {
+        let heard = self.ask(provider, call).await?;
+        match call.with_more_room().filter(|_| is_short(&heard.reply)) {
+            Some(longer) => self.ask(provider, &longer).await,
+            None => Ok(heard),
+        }
+    }
+
     /// Asks `provider`, or remembers what it said.
     pub(super) async fn ask(&self, provider: &Registered, call: &Call) -> Result<Heard, Trouble> {
         let hash = call.hash(provider.provider.identity());

@@ -1,6 +1,8 @@
 //! Stage 0 of a latent: its explanations are written, or found.
 
-use latentd_autointerp::{Explainer, Failure, Subject};
+use std::{slice, sync::Arc};
+
+use latentd_autointerp::{Call, Explainer, Failure, Reply, Subject};
 use latentd_domain::{Reason, autointerp::ExplainerKind};
 use latentd_store::{
     explanations::{NewExplanation, Provenance},
@@ -8,6 +10,7 @@ use latentd_store::{
 };
 
 use super::{exchange::Trouble, item::skipped, work::Work};
+use crate::providers::Registered;
 
 pub(super) async fn run(work: &Work, latent: u32) -> Result<Outcome, Trouble> {
     match (work.spec.explainer.kind, &work.explainer) {
@@ -21,9 +24,9 @@ pub(super) async fn run(work: &Work, latent: u32) -> Result<Outcome, Trouble> {
     }
 }
 
-/// Shows examples to the provider and keeps what it says of them.
+/// Shows examples to the provider, if the explainer asks one, and keeps what comes of it.
 async fn ask(work: &Work, latent: u32, explainer: &dyn Explainer) -> Result<Outcome, Trouble> {
-    let promoted = work.spec.explainer.kind == ExplainerKind::MaxActLogits;
+    let promoted = work.spec.explainer.kind.shows_promoted();
     let subject = match work.reader.read(latent, Vec::new(), promoted).await? {
         Ok(subject) => subject,
         Err(skip) => return Ok(skipped(&skip)),
@@ -32,18 +35,66 @@ async fn ask(work: &Work, latent: u32, explainer: &dyn Explainer) -> Result<Outc
         Ok(question) => question,
         Err(skip) => return Ok(skipped(&skip)),
     };
-    let provider = work.provider(work.spec.explainer.provider.as_ref()).await?;
-    let heard = work.exchanges.ask(&provider, &question.call).await?;
-    let text = explainer.read(&heard.reply).map_err(Trouble::Failed)?;
+    let provider = match &work.spec.explainer.provider {
+        Some(id) => Some(work.provider(Some(id)).await?),
+        None => None,
+    };
+    let is_short = |reply: &Reply| {
+        let read = explainer.read(&subject, slice::from_ref(reply));
+        read.is_err_and(|failure| failure.reason == Reason::AnswerCutOff)
+    };
+    let mut asked = Asked {
+        work,
+        provider: provider.clone(),
+        replies: Vec::new(),
+        first: None,
+    };
+    asked.ask(&question.calls, &is_short).await?;
+    let then = explainer.then(&subject, &asked.replies);
+    asked
+        .ask(&then.map_err(Trouble::Failed)?, &is_short)
+        .await?;
+    let text = explainer.read(&subject, &asked.replies);
+    let text = text.map_err(Trouble::Failed)?;
+    let model = provider.as_ref().map(|provider| provider.provider.model());
     let provenance = Provenance {
-        provider: Some(provider.id.clone()),
-        provider_model: provider.provider.model().to_owned(),
+        provider: provider.as_ref().map(|provider| provider.id.clone()),
+        provider_model: model.unwrap_or_default().to_owned(),
         prompt_version: explainer.prompt_version().to_owned(),
         examples: question.shown,
-        exchange: Some(heard.hash),
+        exchange: asked.first,
         ..provenance(work, &subject)
     };
     Ok(made(work, &subject, text, provenance))
+}
+
+/// What was asked about one latent so far.
+struct Asked<'a> {
+    work: &'a Work,
+    provider: Option<Arc<Registered>>,
+    replies: Vec<Reply>,
+    /// Hash of the first exchange.
+    first: Option<String>,
+}
+
+impl Asked<'_> {
+    async fn ask(
+        &mut self,
+        calls: &[Call],
+        is_short: &(dyn Fn(&Reply) -> bool + Send + Sync),
+    ) -> Result<(), Trouble> {
+        for call in calls {
+            let provider = self.provider.as_ref().ok_or_else(|| {
+                let failure = Failure::new(Reason::Internal, "the explainer has no provider");
+                Trouble::Failed(failure)
+            })?;
+            let exchanges = &self.work.exchanges;
+            let heard = exchanges.ask_in_full(provider, call, is_short).await?;
+            self.first.get_or_insert(heard.hash);
+            self.replies.push(heard.reply);
+        }
+        Ok(())
+    }
 }
 
 fn provenance(work: &Work, subject: &Subject) -> Provenance {

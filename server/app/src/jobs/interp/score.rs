@@ -1,7 +1,7 @@
 //! A later stage of a latent: one scorer grades its explanations, or the latent itself.
 
 use futures::{FutureExt, StreamExt, stream};
-use latentd_autointerp::{Call, Failure, Plan, Reply, Row, Scorer, Subject};
+use latentd_autointerp::{Call, Failure, Plan, Reply, Row, Scorer, Subject, is_cut_off};
 use latentd_domain::{
     Reason,
     autointerp::{ScorerKind, ScorerSpec},
@@ -102,7 +102,10 @@ async fn answer(
             let reply = encoder::ask(work.app(), model, embed).await;
             return Ok(reply.map(|reply| (reply, None)));
         }
-        (call, Some(provider), _) => work.exchanges.ask(provider, call).await,
+        (call, Some(provider), _) => {
+            let exchanges = &work.exchanges;
+            exchanges.ask_in_full(provider, call, &is_cut_off).await
+        }
         (_, None, _) => Err(Trouble::Failed(Failure::new(
             Reason::Internal,
             "nobody to ask",

@@ -37,6 +37,10 @@ pub fn capable(
     if request.path.ends_with("/chat/completions") {
         return Answer::Chat(text(request));
     }
+    if request.path.ends_with("/completions") {
+        let choice = json!({ "text": format!(" {}", text(request)), "finish_reason": "stop" });
+        return Answer::json(&json!({ "choices": [choice] }));
+    }
     Answer::reply(404, "")
 }
 

@@ -1,94 +1,498 @@
-//! What an endpoint wants otherwise than most: OpenAI's newer models refuse `max_tokens` and any temperature but their own. Learned
-//! from the first refusal, which costs nothing, and kept for as long as the endpoint is used.
+//! What an endpoint wants otherwise than most. Each part of a request that it can do without is left out, or said in another way,
+//! once the endpoint has refused it. Refusals cost nothing. What was learned holds for as long as the endpoint is used, and is
+//! stored with what a probe found out.
+//!
+//! A refusal is a text for people, and every kind of endpoint has its own. So what it names is only suspected: the request is
+//! written without it, and the suspicion is kept if that was answered.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use latentd_domain::Reason;
-use serde_json::{Value, json};
+use latentd_domain::{
+    Reason,
+    autointerp::{Field, Refused},
+};
+use serde_json::Value;
 
-use crate::{Chat, provider::CallError};
+use super::http::Failed;
 
-/// The longest answer is called `max_completion_tokens`.
-const COMPLETION_TOKENS: u8 = 1;
-/// The temperature is the model's own.
-const OWN_TEMPERATURE: u8 = 2;
+/// How each field is named in refusals, in lower case: by OpenAI and Azure, vLLM and SGLang, llama.cpp, OpenRouter, Mistral,
+/// Gemini, Groq, Together and TGI, and in chat templates.
+const NAMES: [(Field, &[&str]); 8] = [
+    (
+        Field::System,
+        &[
+            "system role",
+            "system message",
+            "system prompt",
+            "system instruction",
+            "developer instruction",
+            "'system'",
+            "\"system\"",
+            "`system`",
+            "role:system",
+            "role: system",
+            "role system",
+            "roles must alternate",
+            "only user and assistant roles",
+            "'user' or 'assistant'",
+            "user, assistant",
+            "incorrect role",
+            "invalid role",
+            "unexpected role",
+            "unknown role",
+            "unsupported role",
+            "messages[0].role",
+            "messages.0.role",
+        ],
+    ),
+    (Field::Seed, &["seed"]),
+    (
+        Field::ResponseFormat,
+        &[
+            "response_format",
+            "response format",
+            "responseformat",
+            "response_schema",
+            "json_schema",
+            "json schema",
+            "json mode",
+            "structured output",
+            "guided_json",
+            "guided decoding",
+            "grammar",
+            "requested parameters",
+        ],
+    ),
+    (
+        Field::TopLogprobs,
+        &["top_logprobs", "toplogprobs", "top logprobs"],
+    ),
+    (
+        Field::Logprobs,
+        &[
+            "logprobs",
+            "log probs",
+            "log probabilities",
+            "log-probabilities",
+            "requested parameters",
+        ],
+    ),
+    (Field::Temperature, &["temperature"]),
+    (
+        Field::Stream,
+        &["'stream'", "\"stream\"", "`stream`", "stream parameter"],
+    ),
+    (
+        Field::Stop,
+        &["'stop'", "\"stop\"", "`stop`", "stop sequence"],
+    ),
+];
+
+/// Words of refusals, where the status alone does not tell one from a failure of the endpoint.
+const REFUSING: [&str; 12] = [
+    "support",
+    "unknown",
+    "unexpected",
+    "allowed",
+    "permitted",
+    "invalid",
+    "must",
+    "extra",
+    "only",
+    "cannot",
+    "enabled",
+    "incorrect",
+];
+
+/// Fewest tokens that are asked for, where the endpoint has less room than a call wants.
+const FEWEST: u32 = 16;
 
 /// What was learned of an endpoint.
 #[derive(Debug, Default)]
-pub(super) struct Dialect(AtomicU8);
-
-/// The dialect that a request was written in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spoken(u8);
+pub(super) struct Dialect(AtomicU16);
 
 impl Dialect {
-    /// How to write the next request.
-    pub(super) fn now(&self) -> Spoken {
-        Spoken(self.0.load(Ordering::Relaxed))
+    /// What was learned before.
+    pub(super) fn new(refused: Refused) -> Self {
+        Self(AtomicU16::new(refused.bits()))
     }
 
-    /// Learns from a refusal of a request that was written in `spoken`. Returns whether it is worth to write it anew.
-    pub(super) fn learn(&self, spoken: Spoken, refusal: &CallError) -> bool {
-        if refusal.reason != Reason::ProviderRejected {
-            return false;
-        }
-        let mut wanted = spoken.0;
-        if refusal.detail.contains("max_completion_tokens") {
-            wanted |= COMPLETION_TOKENS;
-        }
-        if refusal.detail.contains("temperature") {
-            wanted |= OWN_TEMPERATURE;
-        }
-        self.0.fetch_or(wanted, Ordering::Relaxed);
-        wanted != spoken.0
+    /// What to leave out of the next request.
+    pub(super) fn now(&self) -> Refused {
+        Refused::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Keeps what a request lacked that was answered.
+    pub(super) fn keep(&self, refused: Refused) {
+        self.0.fetch_or(refused.bits(), Ordering::Relaxed);
     }
 }
 
-impl Spoken {
-    /// The fields of a request that depend on it.
-    pub(super) fn fields(self, chat: &Chat) -> Vec<(&'static str, Value)> {
-        let longest = if self.0 & COMPLETION_TOKENS == 0 {
-            "max_tokens"
-        } else {
-            "max_completion_tokens"
-        };
-        let mut fields = vec![(longest, json!(chat.max_tokens))];
-        if self.0 & OWN_TEMPERATURE == 0 {
-            fields.push(("temperature", json!(chat.temperature)));
+/// How a request is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Form {
+    /// What it lacks.
+    pub(super) without: Refused,
+    /// Most tokens that it asks for, where the endpoint has less room than the call wants.
+    pub(super) room: Option<u32>,
+}
+
+impl Form {
+    /// How to write a request anew that asked for `max_tokens` at most, written in this form, and was refused; `None` if the
+    /// refusal gives no reason to.
+    pub(super) fn after(self, refusal: &Failed, max_tokens: u32) -> Option<Self> {
+        let reason = refusal.error.reason;
+        let is_of_request = matches!(reason, Reason::ProviderRejected | Reason::ProviderNotFound);
+        if !is_of_request && reason != Reason::ProviderFailed {
+            return None;
         }
-        fields
+        let text = said(&refusal.body);
+        if !is_of_request && !REFUSING.iter().any(|word| text.contains(word)) {
+            return None;
+        }
+        if let Some(room) = room(&text, self.room.unwrap_or(max_tokens)) {
+            let room = Some(room);
+            return Some(Self { room, ..self });
+        }
+        let without = suspects(&text, self.without);
+        (without != self.without).then_some(Self { without, ..self })
+    }
+}
+
+/// The fields that a refusal names, with those that are left out already.
+fn suspects(text: &str, without: Refused) -> Refused {
+    let mut found = without;
+    // What is a part of a longer name is not named itself.
+    let shorter = text.replace("top_logprobs", "").replace("toplogprobs", "");
+    for (field, names) in NAMES {
+        let text = if field == Field::Logprobs {
+            &shorter
+        } else {
+            text
+        };
+        if names.iter().any(|name| text.contains(name)) {
+            found = found.with(field);
+        }
+    }
+    let older = text
+        .replace("max_completion_tokens", "")
+        .contains("max_tokens");
+    if older && !without.has(Field::MaxTokens) {
+        found = found.with(Field::MaxTokens);
+    } else if text.contains("max_completion_tokens") || older {
+        let newer = if without.has(Field::MaxTokens) {
+            Field::MaxCompletionTokens
+        } else {
+            Field::MaxTokens
+        };
+        found = found.with(newer);
+    }
+    found
+}
+
+/// The longest answer that fits, where a refusal says that `asked` tokens are too many.
+fn room(text: &str, asked: u32) -> Option<u32> {
+    let is_of_length = [
+        "max_tokens",
+        "max_completion_tokens",
+        "max_new_tokens",
+        "context length",
+        "context window",
+        "completion tokens",
+    ]
+    .iter()
+    .any(|name| text.contains(name));
+    let is_too_much = [
+        "too large",
+        "at most",
+        "maximum",
+        "exceed",
+        "reduce",
+        "less than",
+        "must be <=",
+        " > ",
+        "greater than",
+        "limited",
+    ]
+    .iter()
+    .any(|name| text.contains(name));
+    if !is_of_length || !is_too_much {
+        return None;
+    }
+    let numbers: Vec<u32> = text
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect();
+    // What the prompt takes of the context, where both are told.
+    let before = |words: &str| {
+        let front = text
+            .split(words)
+            .next()
+            .filter(|front| front.len() < text.len())?;
+        let digits = front.trim_end_matches([' ', '`']);
+        let from = digits
+            .rfind(|c: char| !c.is_ascii_digit())
+            .map_or(0, |at| at + 1);
+        digits.get(from..)?.parse::<u32>().ok()
+    };
+    let prompt = [
+        "input tokens",
+        "in the messages",
+        "in your prompt",
+        "inputs` tokens",
+        "prompt tokens",
+    ]
+    .iter()
+    .find_map(|words| before(words));
+    let longer = |than: u32| {
+        numbers
+            .iter()
+            .copied()
+            .filter(|&number| number > than)
+            .min()
+    };
+    let shorter = numbers.iter().copied().filter(|&number| number < asked);
+    let fits = match prompt {
+        Some(prompt) => longer(asked.max(prompt))?.checked_sub(prompt)?,
+        None => shorter.max().unwrap_or(asked / 2),
+    };
+    (FEWEST..asked).contains(&fits).then_some(fits)
+}
+
+/// What a refusal says, in lower case, without what it repeats of the request.
+fn said(body: &[u8]) -> String {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        return String::from_utf8_lossy(body).to_lowercase();
+    };
+    let mut text = String::new();
+    gather(&value, &mut text);
+    text.to_lowercase()
+}
+
+/// Fields that name what is refused. What they hold is put in quotes, as names are in sentences.
+const NAMING: [&str; 2] = ["param", "loc"];
+
+fn gather(value: &Value, text: &mut String) {
+    match value {
+        Value::String(said) => {
+            text.push_str(said);
+            text.push(' ');
+        }
+        Value::Array(values) => values.iter().for_each(|value| gather(value, text)),
+        Value::Object(fields) => {
+            let repeated = ["input", "inputs", "request", "messages", "prompt"];
+            let said = fields
+                .iter()
+                .filter(|(name, _)| !repeated.contains(&name.as_str()));
+            for (name, value) in said {
+                if NAMING.contains(&name.as_str()) {
+                    gather_names(value, text);
+                } else {
+                    gather(value, text);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn gather_names(value: &Value, text: &mut String) {
+    match value {
+        Value::String(name) => text.extend(["'", name, "' "]),
+        Value::Array(values) => values.iter().for_each(|value| gather_names(value, text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::CallError;
 
-    fn refusal(detail: &str) -> CallError {
-        CallError::never(Reason::ProviderRejected, detail)
+    fn refusal(body: &str) -> Failed {
+        Failed {
+            error: CallError::never(Reason::ProviderRejected, "HTTP 400"),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    fn named(body: &str) -> Vec<&'static str> {
+        let form = Form::default().after(&refusal(body), 4096);
+        let without = form.map(|form| form.without).unwrap_or_default();
+        without.fields().map(Field::as_str).collect()
     }
 
     #[test]
-    fn what_is_refused_is_said_otherwise_once() {
-        let dialect = Dialect::default();
-        let first = dialect.now();
-        assert!(!dialect.learn(first, &refusal("the prompt is too long")));
-        let unsupported = refusal("'max_tokens' is not supported, use 'max_completion_tokens'");
-        assert!(dialect.learn(first, &unsupported));
-        // Another call that was written before is worth another try, too; the same again is not.
-        assert!(dialect.learn(first, &unsupported));
-        let second = dialect.now();
-        assert!(!dialect.learn(second, &unsupported));
-        assert!(dialect.learn(second, &refusal("'temperature' does not support 0")));
-        let chat = Chat {
-            messages: vec![],
-            temperature: 0.0,
-            max_tokens: 5,
-            seed: 0,
-            schema: None,
-            top_logprobs: 0,
+    fn what_endpoints_say_of_each_field() {
+        for (body, fields) in [
+            // vLLM with Gemma 2, SGLang.
+            (
+                r#"{"object":"error","message":"System role not supported","type":"BadRequestError","param":null,"code":400}"#,
+                vec!["system"],
+            ),
+            // OpenAI.
+            (
+                r#"{"error":{"message":"Unsupported value: 'messages[0].role' does not support 'system' with this model.","type":"invalid_request_error","param":"messages[0].role","code":"unsupported_value"}}"#,
+                vec!["system"],
+            ),
+            // Gemini, by OpenRouter.
+            (
+                r#"{"error":{"message":"Provider returned error","code":400,"metadata":{"raw":"{\"error\":{\"message\":\"Developer instruction is not enabled for models/gemma-3-1b-it\"}}"}}}"#,
+                vec!["system"],
+            ),
+            (
+                r#"{"errors":[{"loc":["body","messages",0,"role"],"msg":"Input should be 'user' or 'assistant'","type":"literal_error"}]}"#,
+                vec!["system"],
+            ),
+            // Chat templates, in llama.cpp and TGI.
+            (
+                r#"{"error":"Template error: Only user and assistant roles are supported!","error_type":"template_error"}"#,
+                vec!["system"],
+            ),
+            (
+                r#"{"error":{"code":400,"message":"Conversation roles must alternate user/assistant/user/assistant/..."}}"#,
+                vec!["system"],
+            ),
+            // Mistral.
+            (
+                r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted","input":7}]},"type":"invalid_request_error"}"#,
+                vec!["seed"],
+            ),
+            // Gemini.
+            (
+                r#"[{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \"seed\": Cannot find field.","status":"INVALID_ARGUMENT"}}]"#,
+                vec!["seed"],
+            ),
+            (
+                r#"{"error":{"code":400,"message":"Unable to submit request because Logprobs is not supported for this model."}}"#,
+                vec!["logprobs"],
+            ),
+            // vLLM on Gaudi.
+            (
+                r#"{"error":{"message":"Gaudi doesn't support logprobs. Please remove 'logprobs'/'top_logprobs' from your request to receive a response."}}"#,
+                vec!["logprobs", "top_logprobs"],
+            ),
+            (
+                r#"{"error":{"message":"'top_logprobs' is not supported","param":"top_logprobs"}}"#,
+                vec!["top_logprobs"],
+            ),
+            // Groq, DeepSeek.
+            (
+                r#"{"error":{"message":"The model only supports response formats: [json text]."}}"#,
+                vec!["response_format"],
+            ),
+            (
+                r#"{"error":{"message":"This response_format type is unavailable now"}}"#,
+                vec!["response_format"],
+            ),
+            // OpenAI.
+            (
+                r#"{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.","param":"max_tokens","code":"unsupported_parameter"}}"#,
+                vec!["max_tokens"],
+            ),
+            (
+                r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported.","param":"temperature"}}"#,
+                vec!["temperature"],
+            ),
+            (
+                r#"{"error":{"message":"Unrecognized request argument supplied: stop","param":"stop"}}"#,
+                vec!["stop"],
+            ),
+            // Of the request itself, whatever it holds.
+            (
+                r#"{"error":{"message":"the prompt is not allowed"}}"#,
+                vec![],
+            ),
+            (
+                r#"{"detail":[{"loc":["body"],"msg":"bad","input":{"messages":[{"role":"system","content":"seed"}]}}]}"#,
+                vec![],
+            ),
+            ("<html>no</html>", vec![]),
+        ] {
+            assert_eq!(named(body), fields, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_failure_of_the_endpoint_is_no_refusal() {
+        let failed = |body: &str| {
+            let error = CallError::soon(Reason::ProviderFailed, "HTTP 500");
+            let failed = Failed {
+                error,
+                body: body.as_bytes().to_vec(),
+            };
+            Form::default().after(&failed, 4096)
         };
-        let fields = dialect.now().fields(&chat);
-        assert_eq!(fields, [("max_completion_tokens", json!(5))]);
+        assert_eq!(
+            failed(r#"{"error":{"message":"out of memory at seed 7"}}"#),
+            None
+        );
+        let template =
+            r#"{"error":{"code":500,"message":"System role not supported","type":"server_error"}}"#;
+        assert!(failed(template).unwrap().without.has(Field::System));
+        let limited = Failed {
+            error: CallError::soon(Reason::ProviderRateLimited, "429"),
+            body: br#"{"error":{"message":"system role not supported"}}"#.to_vec(),
+        };
+        assert_eq!(Form::default().after(&limited, 4096), None);
+    }
+
+    #[test]
+    fn what_was_left_out_in_vain_is_no_reason_to_ask_again() {
+        let text = refusal(r#"{"message":"System role not supported"}"#);
+        let form = Form::default().after(&text, 100).unwrap();
+        assert_eq!(form.after(&text, 100), None);
+        // An endpoint that knows neither name of the longest answer is told none.
+        let tokens = refusal(r#"{"message":"Unknown field max_tokens"}"#);
+        let form = Form::default().after(&tokens, 100).unwrap();
+        let tokens = refusal(r#"{"message":"Unknown field max_completion_tokens"}"#);
+        let form = form.after(&tokens, 100).unwrap();
+        assert!(form.without.has(Field::MaxTokens) && form.without.has(Field::MaxCompletionTokens));
+        assert_eq!(form.after(&tokens, 100), None);
+    }
+
+    #[test]
+    fn an_endpoint_says_how_much_room_it_has() {
+        for (asked, text, fits) in [
+            (
+                6000,
+                "max_tokens is too large: 6000. This model supports at most 4096 completion tokens, whereas you provided 6000.",
+                Some(4096),
+            ),
+            (
+                8192,
+                "This model's maximum context length is 131072 tokens. However, you requested 131134 tokens (122942 in the messages, 8192 in the completion). Please reduce the length of the messages or completion.",
+                Some(8130),
+            ),
+            (
+                4096,
+                "'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is 4100 tokens and your request has 14 input tokens (4096 > 4100 - 14).",
+                Some(4086),
+            ),
+            (
+                10000,
+                "max_tokens: 10000 > 8192, which is the maximum allowed number of output tokens",
+                Some(8192),
+            ),
+            (
+                16384,
+                "`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens`",
+                Some(8192),
+            ),
+            (4096, "max_tokens is limited for this model", Some(2048)),
+            (
+                500,
+                "This model's maximum context length is 2048 tokens. However, your request has 3000 input tokens.",
+                None,
+            ),
+            (
+                500,
+                "Unsupported parameter: 'max_tokens' is not supported with this model.",
+                None,
+            ),
+        ] {
+            let found = room(&text.to_lowercase(), asked);
+            assert_eq!(found, fits, "{text}");
+        }
     }
 }

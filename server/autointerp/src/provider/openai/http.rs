@@ -38,6 +38,27 @@ pub(super) enum Path {
     Root(&'static str),
 }
 
+/// An exchange that failed, with the reply that says so, if there was one.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: CallError,
+    /// The reply.
+    pub(super) body: Vec<u8>,
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Self {
+        let body = Vec::new();
+        Self { error, body }
+    }
+}
+
+impl From<Failed> for CallError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 impl Http {
     pub(super) fn new(
         base: &Url,
@@ -79,8 +100,8 @@ impl Http {
 
     /// Asks for what lies at `path`.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: Path) -> Result<T, CallError> {
-        self.exchange(self.client.request(Method::GET, self.url(path)))
-            .await
+        let request = self.client.request(Method::GET, self.url(path));
+        Ok(self.exchange(request).await?)
     }
 
     /// Sends `body` to `path`. `key` tells repetitions from new calls.
@@ -89,7 +110,7 @@ impl Http {
         path: Path,
         body: &impl Serialize,
         key: &str,
-    ) -> Result<T, CallError> {
+    ) -> Result<T, Failed> {
         let request = self
             .client
             .request(Method::POST, self.url(path))
@@ -101,19 +122,25 @@ impl Http {
     async fn exchange<T: DeserializeOwned>(
         &self,
         mut request: reqwest::RequestBuilder,
-    ) -> Result<T, CallError> {
+    ) -> Result<T, Failed> {
         if let Some(value) = self.key.as_ref().and_then(bearer) {
             request = request.header(AUTHORIZATION, value);
         }
         let result = async {
             let mut response = request.send().await.map_err(broken)?;
             let body = read(&mut response).await?;
-            refusal::accept(&response, &body, SystemTime::now())?;
-            serde_json::from_slice(&body).map_err(|error| refusal::malformed(&body, &error))
+            if let Err(error) = refusal::accept(&response, &body, SystemTime::now()) {
+                return Err(Failed { error, body });
+            }
+            serde_json::from_slice(&body)
+                .map_err(|error| Failed::from(refusal::malformed(&body, &error)))
         };
-        result.await.map_err(|error: CallError| CallError {
-            detail: self.without_key(error.detail),
-            ..error
+        result.await.map_err(|failed: Failed| Failed {
+            error: CallError {
+                detail: self.without_key(failed.error.detail),
+                ..failed.error
+            },
+            body: failed.body,
         })
     }
 

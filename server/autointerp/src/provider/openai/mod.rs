@@ -4,6 +4,7 @@
 //! ways to get them, and finds out once which one the endpoint has.
 
 mod chat;
+mod complete;
 mod dialect;
 mod http;
 #[cfg(test)]
@@ -21,9 +22,15 @@ use futures::{FutureExt, future::BoxFuture};
 use latentd_domain::{HasReason, Reason, autointerp::Capabilities};
 use reqwest::Url;
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use self::{dialect::Dialect, http::Http, score_text::Method};
+use self::{
+    dialect::{Dialect, Form},
+    http::{Http, Path},
+    score_text::Method,
+};
 use super::{CallError, Provider};
 use crate::{Call, call::Exchanged};
 
@@ -40,6 +47,8 @@ pub struct OpenAiConfig {
     pub timeout: Duration,
     /// What was found out about it: what it cannot do is not asked of it.
     pub capabilities: Capabilities,
+    /// Longest answer, in tokens, thinking included: of probes.
+    pub max_tokens: u32,
 }
 
 /// Why an endpoint cannot be used.
@@ -101,6 +110,7 @@ pub struct OpenAi {
     identity: String,
     model: String,
     capabilities: Capabilities,
+    max_tokens: u32,
     http: Http,
     dialect: Dialect,
     method: OnceCell<Option<Method>>,
@@ -124,9 +134,48 @@ impl OpenAi {
             model: config.model,
             capabilities: config.capabilities,
             http: Http::new(&base, config.key, config.timeout)?,
-            dialect: Dialect::default(),
+            dialect: Dialect::new(config.capabilities.refused),
+            max_tokens: config.max_tokens,
             method: OnceCell::new(),
         })
+    }
+
+    /// Sends what `body` writes to `path`, anew where the endpoint refuses a part of it. `max_tokens` is the longest answer that
+    /// the call asks for.
+    async fn spoken<T: DeserializeOwned>(
+        &self,
+        path: Path,
+        key: &str,
+        max_tokens: u32,
+        body: impl Fn(Form) -> Value,
+    ) -> Result<T, CallError> {
+        /// How often one request is written at most: each part refused on its own, and some for its length.
+        const MOST: usize = 14;
+        let mut form = Form {
+            without: self.dialect.now(),
+            room: None,
+        };
+        for _ in 0..MOST {
+            // A request that was refused was not answered, and is not paid for.
+            let refusal = match self.http.post(path, &body(form), key).await {
+                Ok(reply) => {
+                    self.dialect.keep(form.without);
+                    return Ok(reply);
+                }
+                Err(refusal) => refusal,
+            };
+            match form.after(&refusal, max_tokens) {
+                Some(other) => form = other,
+                None => return Err(refusal.error),
+            }
+            tracing::debug!(
+                identity = self.identity,
+                detail = refusal.error.detail,
+                ?form,
+                "a request is written anew"
+            );
+        }
+        Ok(self.http.post(path, &body(form), key).await?)
     }
 }
 
@@ -147,6 +196,7 @@ impl Provider for OpenAi {
         async move {
             match call {
                 Call::Chat(chat) => self.chat(chat, self.capabilities, key).await,
+                Call::Complete(complete) => self.complete(complete, key).await,
                 Call::ScoreText(score) => self.score_text(score, key).await,
                 Call::Embed(_) => Err(CallError::never(
                     Reason::ProviderLacksCapability,
@@ -195,6 +245,7 @@ mod tests {
             key: Some(SecretString::from("sk-secret")),
             timeout: Duration::from_secs(1),
             capabilities: Capabilities::default(),
+            max_tokens: 512,
         };
         assert!(!format!("{config:?}").contains("sk-secret"));
         let provider = OpenAi::new(config).unwrap();

@@ -27,6 +27,7 @@ fn provider(base_url: String) -> OpenAi {
         key: Some(SecretString::from(KEY)),
         timeout: Duration::from_millis(300),
         capabilities: Capabilities::default(),
+        max_tokens: 512,
     })
     .unwrap()
 }
@@ -178,6 +179,7 @@ async fn calls_a_second() {
         key: None,
         timeout: Duration::from_secs(30),
         capabilities: Capabilities::default(),
+        max_tokens: 512,
     };
     let limits = Limits {
         max_in_flight: 256,

@@ -1,6 +1,9 @@
 //! Finds out what an endpoint can do, by asking it small things.
 
-use latentd_domain::{Reason, autointerp::Capabilities};
+use latentd_domain::{
+    Reason,
+    autointerp::{Capabilities, Refused},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -8,6 +11,7 @@ use super::{OpenAi, http::Path, score_text::says_no};
 use crate::{
     Chat, Message, Reply,
     call::{Answer, Exchanged},
+    parse,
     provider::CallError,
 };
 
@@ -17,6 +21,7 @@ const ALL: Capabilities = Capabilities {
     chat_logprobs: true,
     prompt_logprobs: true,
     context_length: 0,
+    refused: Refused::from_bits(0),
 };
 
 #[derive(Debug, Deserialize)]
@@ -56,9 +61,16 @@ impl Model {
 }
 
 impl OpenAi {
-    /// What the endpoint can do. Fails if it does not even answer a question.
+    /// What the endpoint can do. Fails if it does not even answer a question in the form of real ones: with rules before it.
     pub(super) async fn find_capabilities(&self) -> Result<Capabilities, CallError> {
-        self.ask("question", question()).await?;
+        let answer = self.ask("question", question()).await?;
+        if answer.cut_off && answer.text.trim().is_empty() {
+            let what = format!(
+                "a greeting was not answered within {} tokens: all of them went into thinking; raise limits.max_tokens",
+                self.max_tokens
+            );
+            return Err(CallError::never(Reason::AnswerCutOff, what));
+        }
         let with_logprobs = Chat {
             top_logprobs: 5,
             ..question()
@@ -74,10 +86,27 @@ impl OpenAi {
             chat_logprobs,
             prompt_logprobs: self.method().await?.is_some(),
             context_length: self.context_length().await,
+            refused: self.dialect.now(),
         })
     }
 
+    /// An answer, with all the room that the provider gives if a short one was cut off while the model was thinking.
     async fn ask(&self, what: &str, chat: Chat) -> Result<Answer, CallError> {
+        let short = self.ask_within(what, chat.clone()).await?;
+        let reply = Reply::Chat(short.clone());
+        if !is_thinking(&reply) || self.max_tokens <= chat.max_tokens {
+            return Ok(said(short));
+        }
+        let chat = Chat {
+            max_tokens: self.max_tokens,
+            ..chat
+        };
+        Ok(said(
+            self.ask_within(&format!("{what} at length"), chat).await?,
+        ))
+    }
+
+    async fn ask_within(&self, what: &str, chat: Chat) -> Result<Answer, CallError> {
         let key = format!("probe {} {what}", self.identity);
         match self.chat(&chat, ALL, &key).await? {
             Exchanged {
@@ -116,9 +145,38 @@ impl OpenAi {
     }
 }
 
+/// Whether an answer was cut off before there was anything of it but thinking.
+fn is_thinking(reply: &Reply) -> bool {
+    match parse::answer(reply) {
+        Ok(said) => said.cut_off && said.text.is_empty(),
+        Err(failure) => failure.reason == Reason::AnswerCutOff,
+    }
+}
+
+/// An answer without thinking.
+fn said(answer: Answer) -> Answer {
+    let reply = Reply::Chat(answer);
+    let (text, cut_off) = match parse::answer(&reply) {
+        Ok(said) => (said.text.to_owned(), said.cut_off),
+        Err(failure) => (String::new(), failure.reason == Reason::AnswerCutOff),
+    };
+    match reply {
+        Reply::Chat(answer) => Answer {
+            text,
+            cut_off,
+            ..answer
+        },
+        Reply::Complete(_) | Reply::ScoreText(_) | Reply::Embed(_) => Answer::default(),
+    }
+}
+
+/// As real calls are: rules, and a question.
 fn question() -> Chat {
     Chat {
-        messages: vec![Message::user("Say hello.")],
+        messages: vec![
+            Message::system("You answer in few words."),
+            Message::user("Say hello."),
+        ],
         temperature: 0.0,
         max_tokens: 16,
         seed: 0,

@@ -25,6 +25,7 @@ async fn endpoint(
         key: None,
         timeout: Duration::from_secs(5),
         capabilities: Capabilities::default(),
+        max_tokens: 512,
     })
     .unwrap();
     (endpoint, provider)
@@ -77,6 +78,7 @@ async fn an_endpoint_that_can_do_everything() {
         chat_logprobs: true,
         prompt_logprobs: true,
         context_length: 8192,
+        ..Capabilities::default()
     };
     assert_eq!(found, everything);
 }

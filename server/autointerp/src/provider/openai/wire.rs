@@ -16,18 +16,20 @@ pub(super) struct ChatReply {
 /// One answer.
 #[derive(Debug, Deserialize)]
 pub(super) struct ChatChoice {
-    pub(super) message: WireMessage,
+    #[serde(default)]
+    pub(super) message: Option<WireMessage>,
     pub(super) finish_reason: Option<String>,
     pub(super) logprobs: Option<WireLogprobs>,
     pub(super) error: Option<serde_json::Value>,
 }
 
-/// What the model says.
-#[derive(Debug, Deserialize)]
+/// What the model says. What it thinks has fields of its own (`reasoning_content`, `reasoning`), which are no part of the answer.
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct WireMessage {
-    /// Must be there, but may be null: after a refusal, or where all went into reasoning.
-    #[serde(deserialize_with = "present")]
+    /// Null or absent after a refusal, or where all went into thinking.
+    #[serde(default)]
     pub(super) content: Option<Content>,
+    #[serde(default)]
     pub(super) refusal: Option<String>,
 }
 
@@ -41,26 +43,27 @@ pub(super) enum Content {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Part {
+    #[serde(default, rename = "type")]
+    pub(super) kind: Option<String>,
     #[serde(default)]
-    pub(super) text: String,
+    pub(super) text: Option<String>,
+}
+
+impl Part {
+    /// The text, unless it is of the model's thinking.
+    fn into_text(self) -> Option<String> {
+        let is_answer = matches!(self.kind.as_deref(), None | Some("text" | "output_text"));
+        self.text.filter(|_| is_answer)
+    }
 }
 
 impl Content {
     pub(super) fn into_text(self) -> String {
         match self {
             Self::Text(text) => text,
-            Self::Parts(parts) => parts.into_iter().map(|part| part.text).collect(),
+            Self::Parts(parts) => parts.into_iter().filter_map(Part::into_text).collect(),
         }
     }
-}
-
-/// A field that may be null, but not absent.
-fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer)
 }
 
 /// Tokens as the endpoint counts them.
@@ -98,7 +101,7 @@ pub(super) struct WireToken {
     #[serde(default)]
     pub(super) bytes: Option<Vec<u8>>,
     #[serde(default)]
-    pub(super) top_logprobs: Vec<WireTop>,
+    pub(super) top_logprobs: Option<Vec<WireTop>>,
 }
 
 /// An alternative.
@@ -114,7 +117,7 @@ impl WireToken {
     }
 
     pub(super) fn into_token(self, offset: usize) -> TokenLogprob {
-        let top = self.top_logprobs.into_iter();
+        let top = self.top_logprobs.unwrap_or_default().into_iter();
         TokenLogprob {
             token: self.token,
             offset,

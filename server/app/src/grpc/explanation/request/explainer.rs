@@ -6,15 +6,13 @@ use latentd_domain::{
 };
 use latentd_proto::v1::{self as pb, explainer::Kind};
 
-use super::{MAX_ANSWER, MAX_TEMPERATURE};
+use super::{MAX_TEMPERATURE, max_tokens};
 use crate::grpc::parse::Violations;
 
 /// Share of an example's highest activation from which tokens are marked (delphi's `threshold`).
 const THRESHOLD: f64 = 0.3;
 /// The same for latents that fire on single tokens (delphi's `SingleTokenExplainer`).
 const SINGLE_TOKEN_THRESHOLD: f64 = 0.6;
-/// Longest answer, in tokens (delphi's offline client).
-const MAX_TOKENS: u32 = 500;
 
 /// An explainer, and the provider that its scorers take if they name none.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub(super) fn none() -> ExplainerSpec {
         threshold: THRESHOLD,
         chain_of_thought: false,
         temperature: 0.0,
-        max_tokens: MAX_TOKENS,
+        max_tokens: 0,
     }
 }
 
@@ -49,6 +47,8 @@ pub(super) fn parse(violations: &mut Violations, message: Option<pb::Explainer>)
         ExplainerKind::Default
         | ExplainerKind::Contrastive
         | ExplainerKind::MaxActLogits
+        | ExplainerKind::TopTokens
+        | ExplainerKind::Completion
         | ExplainerKind::None
         | ExplainerKind::RandomBaseline => THRESHOLD,
     };
@@ -56,20 +56,14 @@ pub(super) fn parse(violations: &mut Violations, message: Option<pb::Explainer>)
     violations.within("explainer.threshold", threshold, 0.0..=1.0);
     let temperature = message.temperature;
     violations.within("explainer.temperature", temperature, 0.0..=MAX_TEMPERATURE);
-    if message.max_tokens > MAX_ANSWER {
-        let description = format!("{} is more than {MAX_ANSWER}", message.max_tokens);
-        violations.invalid("explainer.max_tokens", description);
-    }
+    max_tokens(violations, "explainer.max_tokens", message.max_tokens);
     let spec = ExplainerSpec {
         kind,
         provider: provider.clone().filter(|_| kind.calls_provider()),
         threshold,
         chain_of_thought: message.chain_of_thought,
         temperature,
-        max_tokens: match message.max_tokens {
-            0 => MAX_TOKENS,
-            given => given,
-        },
+        max_tokens: message.max_tokens,
     };
     Parsed { spec, provider }
 }
@@ -80,6 +74,8 @@ fn kind(violations: &mut Violations, value: i32) -> ExplainerKind {
         Kind::SingleToken => ExplainerKind::SingleToken,
         Kind::Contrastive => ExplainerKind::Contrastive,
         Kind::MaxActLogits => ExplainerKind::MaxActLogits,
+        Kind::TopTokens => ExplainerKind::TopTokens,
+        Kind::Completion => ExplainerKind::Completion,
         Kind::None => ExplainerKind::None,
         Kind::RandomBaseline => ExplainerKind::RandomBaseline,
     }

@@ -6,6 +6,7 @@ mod explainer;
 mod plan;
 mod scorer;
 
+use latentd_autointerp::call::MAX_ANSWER;
 use latentd_domain::{
     CacheId, ExplanationId, Reason, SaeName,
     autointerp::{Budget, ExamplePlan, ExplainerKind, ExplainerSpec, ScorerSpec},
@@ -25,8 +26,6 @@ use crate::{
 const MAX_REQUEST_ID: usize = 128;
 /// Highest sampling temperature that endpoints of OpenAI's API take.
 const MAX_TEMPERATURE: f64 = 2.0;
-/// Longest answer that may be asked for, in tokens.
-const MAX_ANSWER: u32 = 1 << 17;
 /// Explanations that one request may name.
 const MAX_EXPLANATIONS: usize = 10_000;
 
@@ -70,7 +69,8 @@ pub(super) fn explain(
         violations.add("scorers", Reason::EmptyBatch, description);
     }
     let scorers = scorer::parse(&mut violations, request.scorers, provider);
-    let examples = plan::parse(&mut violations, request.examples, limits);
+    let sampler = explainer.spec.kind.sampler();
+    let examples = plan::parse(&mut violations, request.examples, sampler, limits);
     let budget = budget::parse(&mut violations, request.budget);
     check_request_id(&mut violations, &request.request_id);
     violations.finish(sae.map(|sae| Parsed {
@@ -102,7 +102,8 @@ pub(super) fn score(
         violations.add("scorers", Reason::EmptyBatch, "at least one is needed");
     }
     let scorers = scorer::parse(&mut violations, request.scorers, None);
-    let examples = plan::parse(&mut violations, request.examples, limits);
+    let sampler = ExplainerKind::None.sampler();
+    let examples = plan::parse(&mut violations, request.examples, sampler, limits);
     let budget = budget::parse(&mut violations, request.budget);
     check_request_id(&mut violations, &request.request_id);
     violations.finish(sae.map(|sae| Parsed {
@@ -125,6 +126,13 @@ fn explanations(violations: &mut Violations, names: &[String]) -> Vec<Explanatio
     }
     let names: Vec<ExplanationName> = violations.names("explanations", names);
     names.into_iter().map(ExplanationName::into_id).collect()
+}
+
+/// The longest answer, in tokens; 0 for the provider's.
+fn max_tokens(violations: &mut Violations, field: &str, given: u32) {
+    if given > MAX_ANSWER {
+        violations.invalid(field, format!("{given} is more than {MAX_ANSWER}"));
+    }
 }
 
 fn check_request_id(violations: &mut Violations, id: &str) {

@@ -5,16 +5,20 @@ use latentd_proto::v1::{self as pb, example_plan as plan};
 
 use crate::{config::Limits, grpc::parse::Violations};
 
-/// Reads the field `examples`; absent, it is all defaults.
+/// Reads the field `examples`; absent, it is all defaults. `train_sampler` is that of the explainer.
 pub(super) fn parse(
     violations: &mut Violations,
     message: Option<pb::ExamplePlan>,
+    train_sampler: TrainSampler,
     limits: &Limits,
 ) -> ExamplePlan {
-    let Some(message) = message else {
-        return ExamplePlan::default();
+    let default = ExamplePlan {
+        train_sampler,
+        ..ExamplePlan::default()
     };
-    let default = ExamplePlan::default();
+    let Some(message) = message else {
+        return default;
+    };
     let or = |given: u32, default| if given == 0 { default } else { given as usize };
     let n_train = or(message.n_train, default.n_train);
     let n_test = or(message.n_test, default.n_test);
@@ -27,7 +31,7 @@ pub(super) fn parse(
         n_test,
         n_non_activating: or(message.n_non_activating, default.n_non_activating),
         n_quantiles: or(message.n_quantiles, default.n_quantiles),
-        train_sampler: sampler(violations, message.train_sampler),
+        train_sampler: sampler(violations, message.train_sampler).unwrap_or(train_sampler),
         ratio_top: message.ratio_top.unwrap_or(default.ratio_top),
         non_activating: non_activating(violations, message.non_activating),
         window: or(message.window, default.window),
@@ -62,12 +66,13 @@ fn check(violations: &mut Violations, plan: &ExamplePlan, limits: &Limits) {
     }
 }
 
-fn sampler(violations: &mut Violations, value: i32) -> TrainSampler {
+fn sampler(violations: &mut Violations, value: i32) -> Option<TrainSampler> {
     match violations.choice("examples.train_sampler", value, "Sampler") {
-        plan::Sampler::Unspecified | plan::Sampler::Quantiles => TrainSampler::Quantiles,
-        plan::Sampler::Top => TrainSampler::Top,
-        plan::Sampler::Random => TrainSampler::Random,
-        plan::Sampler::Mix => TrainSampler::Mix,
+        plan::Sampler::Unspecified => None,
+        plan::Sampler::Quantiles => Some(TrainSampler::Quantiles),
+        plan::Sampler::Top => Some(TrainSampler::Top),
+        plan::Sampler::Random => Some(TrainSampler::Random),
+        plan::Sampler::Mix => Some(TrainSampler::Mix),
     }
 }
 

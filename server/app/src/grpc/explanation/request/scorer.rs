@@ -6,7 +6,7 @@ use latentd_domain::{
 };
 use latentd_proto::v1::{self as pb, scorer::Kind};
 
-use super::MAX_TEMPERATURE;
+use super::{MAX_TEMPERATURE, max_tokens};
 use crate::grpc::parse::Violations;
 
 /// Scorers of one job.
@@ -83,6 +83,7 @@ fn one(
         message.temperature,
         0.0..=MAX_TEMPERATURE,
     );
+    max_tokens(violations, &of("max_tokens"), message.max_tokens);
     Some(ScorerSpec {
         kind,
         provider: provider.filter(|_| !by_encoder),
@@ -91,6 +92,7 @@ fn one(
         calibration: calibration(violations, &of("calibration"), message.calibration),
         threshold,
         temperature: message.temperature,
+        max_tokens: message.max_tokens,
     })
 }
 

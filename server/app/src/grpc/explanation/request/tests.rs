@@ -50,7 +50,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(parsed.explainer.kind, ExplainerKind::Default);
     assert_eq!(
         (parsed.explainer.threshold, parsed.explainer.max_tokens),
-        (0.3, 500)
+        (0.3, 0)
     );
     assert_eq!(parsed.examples, ExamplePlan::default());
     assert_eq!(parsed.budget, Budget::default());
@@ -58,6 +58,7 @@ fn what_is_left_out_has_its_default() {
     let plan = plan::parse(
         &mut Violations::default(),
         Some(pb::ExamplePlan::default()),
+        TrainSampler::Quantiles,
         &limits(),
     );
     assert_eq!(
@@ -65,6 +66,29 @@ fn what_is_left_out_has_its_default() {
         ExamplePlan::default(),
         "a plan that says nothing is no plan"
     );
+}
+
+#[test]
+fn explainers_of_words_take_the_strongest_examples_and_may_need_nobody() {
+    for (kind, provider) in [(Kind::TopTokens, ""), (Kind::Completion, "p")] {
+        for plan in [None, Some(pb::ExamplePlan::default())] {
+            let mut request = minimal();
+            request.explainer = Some(pb::Explainer {
+                kind: kind.into(),
+                provider: provider.to_owned(),
+                ..pb::Explainer::default()
+            });
+            request.examples = plan;
+            let parsed = explain(request.clone(), &limits()).unwrap();
+            assert_eq!(parsed.examples.train_sampler, TrainSampler::Top);
+            request.examples = Some(pb::ExamplePlan {
+                train_sampler: example_plan::Sampler::Quantiles.into(),
+                ..pb::ExamplePlan::default()
+            });
+            let parsed = explain(request, &limits()).unwrap();
+            assert_eq!(parsed.examples.train_sampler, TrainSampler::Quantiles);
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use latentd_domain::autointerp::Usage;
 
-use super::{align::align, malformed, vllm::COMPLETIONS};
+use super::{align::align, malformed};
 use crate::{
     Message, Role, ScoreText,
     call::{Context, TokenLogprob},
@@ -13,6 +13,7 @@ use crate::{
         CallError, limit,
         openai::{
             OpenAi,
+            complete::COMPLETIONS,
             wire::{self, WireUsage},
         },
     },

@@ -13,7 +13,7 @@ use crate::{
     provider::{
         CallError,
         openai::{
-            OpenAi,
+            OpenAi, chat,
             http::Path,
             wire::{self, WireToken},
         },
@@ -69,9 +69,9 @@ pub(super) async fn score(
     let context = match &score.context {
         Context::Text(context) => tokenize(context, true, false).await?,
         Context::Chat(messages) => {
-            let body = json!({ "messages": messages });
+            let body = |form| json!({ "messages": chat::messages(messages, form) });
             let path = Path::Root("/apply-template");
-            let rendered: Template = provider.http.post(path, &body, key).await?;
+            let rendered: Template = provider.spoken(path, key, 0, body).await?;
             tokenize(&rendered.prompt, true, true).await?
         }
     };

@@ -6,11 +6,11 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use latentd_domain::autointerp::Usage;
 
-use super::{super::chat::CHAT, align::align, malformed};
+use super::{align::align, malformed};
 use crate::{
     Message, ScoreText,
     call::{Context, TokenLogprob},
@@ -18,14 +18,13 @@ use crate::{
         CallError, limit,
         openai::{
             OpenAi,
-            http::Path,
+            chat::{CHAT, messages},
+            complete::COMPLETIONS,
+            dialect::Form,
             wire::{self, WireUsage},
         },
     },
 };
-
-/// Path of completions.
-pub(super) const COMPLETIONS: Path = Path::Api("/completions");
 
 #[derive(Debug, Deserialize)]
 struct VllmReply {
@@ -83,16 +82,32 @@ pub(super) async fn score(
     score: &ScoreText,
     key: &str,
 ) -> Result<(Vec<TokenLogprob>, Usage), CallError> {
+    let path = match score.context {
+        Context::Text(_) => COMPLETIONS,
+        Context::Chat(_) => CHAT,
+    };
+    let body = |form| body(&provider.model, score, form);
+    let reply: VllmReply = provider.spoken(path, key, 1, body).await?;
+    let usage = wire::usage(reply.usage, limit::tokens(score.text.len()), 0);
+    let in_choice = reply.choices.into_iter().next();
+    let places = reply
+        .prompt_logprobs
+        .or_else(|| in_choice.and_then(|choice| choice.prompt_logprobs))
+        .ok_or_else(|| malformed("the reply has no prompt_logprobs"))?;
+    Ok((read(places, &score.text, score.top)?, usage))
+}
+
+fn body(model: &str, score: &ScoreText, form: Form) -> Value {
     let mut body = json!({
-        "model": provider.model,
+        "model": model,
         "max_tokens": 1,
         "temperature": 0,
         "prompt_logprobs": score.top,
     });
     let extra = match &score.context {
         Context::Text(context) => json!({ "prompt": format!("{context}{}", score.text) }),
-        Context::Chat(messages) => {
-            let mut messages = messages.clone();
+        Context::Chat(before) => {
+            let mut messages = messages(before, form);
             messages.push(Message::assistant(&score.text));
             json!({
                 "messages": messages,
@@ -101,21 +116,10 @@ pub(super) async fn score(
             })
         }
     };
-    if let (Some(body), serde_json::Value::Object(extra)) = (body.as_object_mut(), extra) {
+    if let (Some(body), Value::Object(extra)) = (body.as_object_mut(), extra) {
         body.extend(extra);
     }
-    let path = match score.context {
-        Context::Text(_) => COMPLETIONS,
-        Context::Chat(_) => CHAT,
-    };
-    let reply: VllmReply = provider.http.post(path, &body, key).await?;
-    let usage = wire::usage(reply.usage, limit::tokens(score.text.len()), 0);
-    let in_choice = reply.choices.into_iter().next();
-    let places = reply
-        .prompt_logprobs
-        .or_else(|| in_choice.and_then(|choice| choice.prompt_logprobs))
-        .ok_or_else(|| malformed("the reply has no prompt_logprobs"))?;
-    Ok((read(places, &score.text, score.top)?, usage))
+    body
 }
 
 fn read(places: Vec<Option<Place>>, text: &str, top: u8) -> Result<Vec<TokenLogprob>, CallError> {

@@ -1,0 +1,171 @@
+//! Words at the peaks of the strongest examples, for a model that continues text to name their theme: for base and small models,
+//! which follow a pattern and no instructions.
+//!
+//! The page shows lists of words with their themes, and ends with the latent's. It is written in several orders, and each gives a
+//! label. The label is taken that the words make likelier than other words do: log p(label | words) − log p(label | other
+//! words), a token, which is what tells a theme of these words from one that the model says of anything.
+
+use latentd_domain::Reason;
+
+use super::{Explainer, Question, train, words};
+use crate::{
+    Call, Failure, Reply, ScoreText, Skip, Subject,
+    call::{Complete, Context, TokenLogprob},
+    parse,
+    prompts::complete::{NEUTRAL, ORDERS, page},
+};
+
+/// Examples whose words are shown, at most.
+const EXAMPLES: usize = 20;
+/// Words that are shown, at most.
+const WORDS: usize = 8;
+/// Longest label, in tokens.
+const MAX_TOKENS: u32 = 12;
+
+#[derive(Debug)]
+pub(super) struct Completion;
+
+impl Explainer for Completion {
+    fn prompt_version(&self) -> &'static str {
+        "completion/1"
+    }
+
+    fn plan(&self, subject: &Subject) -> Result<Question, Skip> {
+        let shown = train(subject)?;
+        let shown = shown.get(..EXAMPLES).unwrap_or(shown);
+        let words = named(subject);
+        let call = |order| {
+            Call::Complete(Complete {
+                prompt: page(order, &words),
+                stop: "\n".to_owned(),
+                temperature: 0.0,
+                max_tokens: MAX_TOKENS,
+                seed: subject.seed,
+            })
+        };
+        Ok(Question {
+            calls: (0..ORDERS).map(call).collect(),
+            shown: shown.iter().map(|shown| shown.id).collect(),
+        })
+    }
+
+    fn then(&self, subject: &Subject, replies: &[Reply]) -> Result<Vec<Call>, Failure> {
+        let words = named(subject);
+        let neutral = NEUTRAL.map(str::to_owned);
+        let mut calls = Vec::new();
+        for label in labels(replies)? {
+            for words in [&words[..], &neutral] {
+                calls.push(Call::ScoreText(ScoreText {
+                    context: Context::Text(page(0, words)),
+                    text: format!(" {label}"),
+                    top: 0,
+                }));
+            }
+        }
+        Ok(calls)
+    }
+
+    fn read(&self, _subject: &Subject, replies: &[Reply]) -> Result<String, Failure> {
+        let (said, scored) = replies.split_at_checked(ORDERS).unwrap_or((replies, &[]));
+        let labels = labels(said)?;
+        let mut best: Option<(f64, String)> = None;
+        for (label, scores) in labels.into_iter().zip(scored.chunks(2)) {
+            let [with, without] = scores else {
+                return Err(parse::wrong_kind("log-probabilities of a label"));
+            };
+            let gain = logprob(with)? - logprob(without)?;
+            if best.as_ref().is_none_or(|(most, _)| gain > *most) {
+                best = Some((gain, label));
+            }
+        }
+        best.map(|(_, label)| label)
+            .ok_or_else(|| parse::wrong_kind("log-probabilities of each label"))
+    }
+}
+
+/// The words that are shown, most frequent first.
+fn named(subject: &Subject) -> Vec<String> {
+    let shown = subject.train.get(..EXAMPLES).unwrap_or(&subject.train);
+    let mut words = words::at_peaks(shown);
+    words.truncate(WORDS);
+    words.into_iter().map(|word| word.text).collect()
+}
+
+/// The labels that were said, each once in any case of its letters; at least one.
+fn labels(replies: &[Reply]) -> Result<Vec<String>, Failure> {
+    let mut labels: Vec<String> = Vec::new();
+    for reply in replies {
+        let Reply::Complete(text) = reply else {
+            return Err(parse::wrong_kind("the continuation of a text"));
+        };
+        let label = tidy(text);
+        let known = |other: &String| other.to_lowercase() == label.to_lowercase();
+        // A list says the words again.
+        let is_list = label.contains(',');
+        if label.chars().any(char::is_alphanumeric) && !is_list && !labels.iter().any(known) {
+            labels.push(label);
+        }
+    }
+    if labels.is_empty() {
+        let what = "the model named no theme: it continued the page with an empty line, or said the words again";
+        return Err(Failure::new(Reason::AnswerNotParsed, what));
+    }
+    Ok(labels)
+}
+
+/// A label on one line, without a full stop.
+fn tidy(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default().trim();
+    line.trim_end_matches(['.', ',', ';', ':', ' ']).to_owned()
+}
+
+/// The mean log-probability of the tokens of a text.
+fn logprob(reply: &Reply) -> Result<f64, Failure> {
+    let sum = |tokens: &[TokenLogprob]| {
+        let each = tokens.iter().map(|token| f64::from(token.logprob));
+        each.sum::<f64>()
+    };
+    match reply {
+        Reply::ScoreText(tokens) if !tokens.is_empty() => Ok(sum(tokens) / tokens.len() as f64),
+        Reply::ScoreText(_) | Reply::Chat(_) | Reply::Complete(_) | Reply::Embed(_) => {
+            Err(parse::wrong_kind("log-probabilities of a label"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::world;
+
+    fn scored(logprob: f32) -> Reply {
+        Reply::ScoreText(vec![TokenLogprob {
+            token: " a".to_owned(),
+            offset: 0,
+            logprob,
+            top: Vec::new(),
+        }])
+    }
+
+    #[test]
+    fn the_label_that_the_words_make_likelier_is_taken() {
+        let subject = world::subject(0, 3, 1);
+        let said = ["words", " Animals.", "animals", "zebra, violin"];
+        let mut replies: Vec<Reply> = said
+            .iter()
+            .map(|text| Reply::Complete((*text).to_owned()))
+            .collect();
+        let then = Completion.then(&subject, &replies).unwrap();
+        assert_eq!(
+            then.len(),
+            4,
+            "two labels, behind these words and behind others"
+        );
+        // "words" is likelier, and as likely behind other words.
+        replies.extend([-1.0, -1.0, -4.0, -9.0].map(scored));
+        assert_eq!(Completion.read(&subject, &replies).unwrap(), "Animals");
+        let none = vec![Reply::Complete(String::new()); 4];
+        let failure = Completion.then(&subject, &none).unwrap_err();
+        assert_eq!(failure.reason, Reason::AnswerNotParsed);
+    }
+}
