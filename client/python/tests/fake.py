@@ -107,7 +107,11 @@ class Fake(
 
     def GetJobSummary(self, request: Any, context: Any) -> explanation_pb2.JobSummary:
         scorer = explanation_pb2.ScorerSummary(scorer="detection", latents=3, mean=0.7, true_positives=9)
-        return explanation_pb2.JobSummary(job="jobs/j", latents=4, explained=3, dead=1, scorers=[scorer])
+        own = explanation_pb2.ExplainerSummary(scorer="detection", explainer="default", own=True, latents=3, mean=0.7)
+        baseline = explanation_pb2.ExplainerSummary(scorer="detection", explainer="top_tokens")
+        return explanation_pb2.JobSummary(
+            job="jobs/j", latents=4, explained=3, dead=1, scorers=[scorer], explainers=[own, baseline]
+        )
 
     def CreateProvider(self, request: Any, context: Any) -> provider_pb2.Provider:
         self.asked["CreateProvider"] = request

@@ -299,13 +299,13 @@ def interval_differences(interval: tuple[float, float] | None, found: Recomputed
     return out
 
 
-def summary(scores: Sequence[Any], firing_tokens: Mapping[int, int]) -> dict[str, float]:
+def summary(scores: Sequence[Any], firing_tokens: Mapping[int, int]) -> dict[str, float | None]:
     """What a job's summary says of one scorer, from its scores; `firing_tokens` of each latent."""
     values = [score.value for score in scores if score.value is not None]
-    out = {
+    out: dict[str, float | None] = {
         "latents": len({score.latent for score in scores if score.value is not None}),
-        "mean": float(np.mean(values)) if values else 0.0,
-        "median": float(np.median(values)) if values else 0.0,
+        "mean": float(np.mean(values)) if values else None,
+        "median": float(np.median(values)) if values else None,
         "n": sum(score.n for score in scores),
         "n_failed": sum(score.n_failed for score in scores),
     }
@@ -316,10 +316,10 @@ def summary(scores: Sequence[Any], firing_tokens: Mapping[int, int]) -> dict[str
     tp, fp, tn, fn = counts.sum(0)
     out |= dict(zip(names, (tp, fp, tn, fn), strict=True))
     tpr, tnr = ratio(tp, tp + fn), ratio(tn, tn + fp)
-    out["f1"] = ratio(2 * tp, 2 * tp + fp + fn) or 0.0
-    out["balanced_accuracy"] = 0.0 if tpr is None or tnr is None else (tpr + tnr) / 2
+    out["f1"] = ratio(2 * tp, 2 * tp + fp + fn)
+    out["balanced_accuracy"] = None if tpr is None or tnr is None else (tpr + tnr) / 2
     f1 = np.array([ratio(2 * tp, 2 * tp + fp + fn) or 0.0 for tp, fp, _, fn in counts])
     found = counts[:, [0, 1, 3]].sum(1) > 0
     weight = np.array([firing_tokens[score.latent] for score in scores]) * found
-    out["frequency_weighted_f1"] = ratio(float(weight @ f1), float(weight.sum())) or 0.0
+    out["frequency_weighted_f1"] = ratio(float(weight @ f1), float(weight.sum()))
     return out

@@ -190,6 +190,10 @@ def test_a_job_says_what_it_cost(plain: tuple[Fake, Client]) -> None:
     assert str(seen[0].progress) == line
     summary = client.job_summary("j")
     assert (summary.explained, summary.dead, summary.scorers[0].true_positives) == (3, 1, 9)
+    # What is not defined is None, and not 0.
+    assert (summary.scorers[0].mean, summary.scorers[0].median, summary.scorers[0].f1) == (0.7, None, None)
+    beside = [(row.explainer, row.own, row.mean) for row in summary.explainers]
+    assert beside == [("default", True, 0.7), ("top_tokens", False, None)]
     assert client.pause_job("j").pause_reason == "requested"
     client.resume_job("j", budget=Budget(calls=100))
     sent = fake.asked["ResumeJob"]

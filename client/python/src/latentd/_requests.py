@@ -36,8 +36,9 @@ class Explainer:
     `default` shows examples with the strong tokens marked and their activations from 0 to 10, `single_token` marks only
     the strongest token of each, `contrastive` adds examples on which the latent does not fire, `max_act_logits` adds
     the tokens that the latent promotes. `top_tokens` asks nobody: the words at the peaks of the strongest examples with
-    their share. `completion` has a base or small model continue these words with their theme; its provider must give the
-    log-probabilities of given text. `none` scores the explanations that exist, `random_baseline` takes another latent's.
+    their share. `completion` has a base or small model continue these words with their theme; its provider must give
+    the log-probabilities of given text. `none` scores the explanations that exist, `random_baseline` takes another
+    latent's.
     """
 
     kind: ExplainerKind = "default"
@@ -87,7 +88,7 @@ class ExamplePlan:
     n_quantiles: int = 0
     """Quantiles that examples are drawn from; 10 if 0."""
     train_sampler: Sampler | None = None
-    """How the explainer's examples are drawn; from quantiles if None, the strongest with `top_tokens` and `completion`."""
+    """How the explainer's examples are drawn; if None from quantiles, the strongest with `top_tokens`, `completion`."""
     ratio_top: float | None = None
     """Share of the strongest with sampler `mix`."""
     non_activating: NonActivating | None = None
