@@ -283,6 +283,7 @@ fn spec(latents: u32) -> Result<AutointerpSpec> {
         calibration: Calibration::Uncalibrated,
         threshold: 0.3,
         temperature: 0.0,
+        max_tokens: 0,
     });
     Ok(AutointerpSpec {
         sae: "bench/sae".parse()?,

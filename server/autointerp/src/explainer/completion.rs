@@ -7,7 +7,10 @@
 
 use latentd_domain::Reason;
 
-use super::{Explainer, Question, train, words};
+use super::{
+    Explainer, Question, train,
+    words::{self, Word},
+};
 use crate::{
     Call, Failure, Reply, ScoreText, Skip, Subject,
     call::{Complete, Context, TokenLogprob},
@@ -19,6 +22,8 @@ use crate::{
 const EXAMPLES: usize = 20;
 /// Words that are shown, at most.
 const WORDS: usize = 8;
+/// Share of the examples from which on a word may stand for all of them.
+const MANY: f64 = 0.4;
 /// Longest label, in tokens.
 const MAX_TOKENS: u32 = 12;
 
@@ -33,7 +38,7 @@ impl Explainer for Completion {
     fn plan(&self, subject: &Subject) -> Result<Question, Skip> {
         let shown = train(subject)?;
         let shown = shown.get(..EXAMPLES).unwrap_or(shown);
-        let words = named(subject);
+        let words = texts(&named(subject));
         let call = |order| {
             Call::Complete(Complete {
                 prompt: page(order, &words),
@@ -50,7 +55,7 @@ impl Explainer for Completion {
     }
 
     fn then(&self, subject: &Subject, replies: &[Reply]) -> Result<Vec<Call>, Failure> {
-        let words = named(subject);
+        let words = texts(&named(subject));
         let neutral = NEUTRAL.map(str::to_owned);
         let mut calls = Vec::new();
         for label in labels(replies)? {
@@ -65,30 +70,57 @@ impl Explainer for Completion {
         Ok(calls)
     }
 
-    fn read(&self, _subject: &Subject, replies: &[Reply]) -> Result<String, Failure> {
+    fn read(&self, subject: &Subject, replies: &[Reply]) -> Result<String, Failure> {
         let (said, scored) = replies.split_at_checked(ORDERS).unwrap_or((replies, &[]));
         let labels = labels(said)?;
-        let mut best: Option<(f64, String)> = None;
+        let words = named(subject);
+        let mut best: Option<(bool, f64, String)> = None;
         for (label, scores) in labels.into_iter().zip(scored.chunks(2)) {
             let [with, without] = scores else {
                 return Err(parse::wrong_kind("log-probabilities of a label"));
             };
             let gain = logprob(with)? - logprob(without)?;
-            if best.as_ref().is_none_or(|(most, _)| gain > *most) {
-                best = Some((gain, label));
+            let is_theme = !is_one_of(&label, &words);
+            let better =
+                |(theme, most, _): &(bool, f64, String)| (is_theme, gain) > (*theme, *most);
+            if best.as_ref().is_none_or(better) {
+                best = Some((is_theme, gain, label));
             }
         }
-        best.map(|(_, label)| label)
+        best.map(|(_, _, label)| label)
             .ok_or_else(|| parse::wrong_kind("log-probabilities of each label"))
     }
 }
 
 /// The words that are shown, most frequent first.
-fn named(subject: &Subject) -> Vec<String> {
+fn named(subject: &Subject) -> Vec<Word> {
     let shown = subject.train.get(..EXAMPLES).unwrap_or(&subject.train);
     let mut words = words::at_peaks(shown);
     words.truncate(WORDS);
-    words.into_iter().map(|word| word.text).collect()
+    words
+}
+
+fn texts(words: &[Word]) -> Vec<String> {
+    words.iter().map(|word| word.text.clone()).collect()
+}
+
+/// Whether a label is one of the words again, and they are mostly others: no theme of them all.
+fn is_one_of(label: &str, words: &[Word]) -> bool {
+    let label = label.to_lowercase();
+    let alike = |word: &&Word| begin_alike(&word.text.to_lowercase(), &label);
+    let count =
+        |words: &mut dyn Iterator<Item = &Word>| words.map(|word| word.count).sum::<usize>();
+    let of_label = count(&mut words.iter().filter(alike));
+    let all = count(&mut words.iter());
+    words.iter().any(|word| word.text.to_lowercase() == label)
+        && (of_label as f64) < MANY * all as f64
+}
+
+/// Whether two words are forms of one: they begin alike, but for their endings.
+fn begin_alike(a: &str, b: &str) -> bool {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    let shorter = a.chars().count().min(b.chars().count());
+    same >= 3 && same + 1 >= shorter
 }
 
 /// The labels that were said, each once in any case of its letters; at least one.
@@ -135,7 +167,7 @@ fn logprob(reply: &Reply) -> Result<f64, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::words::tests::shown, *};
     use crate::tests::world;
 
     fn scored(logprob: f32) -> Reply {
@@ -164,6 +196,26 @@ mod tests {
         // "words" is likelier, and as likely behind other words.
         replies.extend([-1.0, -1.0, -4.0, -9.0].map(scored));
         assert_eq!(Completion.read(&subject, &replies).unwrap(), "Animals");
+        // One of the words says nothing of the others, however likely it is.
+        let mut subject = subject;
+        let days = ["Monday", "Tuesday", "Friday"].map(|day| shown(&[(day, 5.0)]));
+        subject.train = days.to_vec();
+        let said = ["Monday", "days", "Monday", ""];
+        let mut replies: Vec<Reply> = said
+            .iter()
+            .map(|text| Reply::Complete((*text).to_owned()))
+            .collect();
+        replies.extend([-1.0, -9.0, -4.0, -6.0].map(scored));
+        assert_eq!(Completion.read(&subject, &replies).unwrap(), "days");
+        let rising = ["rise", "rising", "Rises", "lift"].map(|word| shown(&[(word, 5.0)]));
+        subject.train = rising.to_vec();
+        let said = ["rising", "religion", "", ""];
+        let mut replies: Vec<Reply> = said
+            .iter()
+            .map(|text| Reply::Complete((*text).to_owned()))
+            .collect();
+        replies.extend([-1.0, -9.0, -4.0, -6.0].map(scored));
+        assert_eq!(Completion.read(&subject, &replies).unwrap(), "rising");
         let none = vec![Reply::Complete(String::new()); 4];
         let failure = Completion.then(&subject, &none).unwrap_err();
         assert_eq!(failure.reason, Reason::AnswerNotParsed);

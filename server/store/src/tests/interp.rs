@@ -31,6 +31,7 @@ pub(super) fn spec(latents: u32, scorers: &[ScorerKind]) -> AutointerpSpec {
         calibration: Calibration::Uncalibrated,
         threshold: 0.3,
         temperature: 0.0,
+        max_tokens: 0,
     };
     AutointerpSpec {
         sae: "gpt2/l0".parse().unwrap(),

@@ -163,7 +163,10 @@ impl Form {
 fn suspects(text: &str, without: Refused) -> Refused {
     let mut found = without;
     // What is a part of a longer name is not named itself.
-    let shorter = text.replace("top_logprobs", "").replace("toplogprobs", "");
+    let longer = ["top_logprobs", "toplogprobs", "prompt_logprobs"];
+    let shorter = longer
+        .iter()
+        .fold(text.to_owned(), |text, name| text.replace(name, ""));
     for (field, names) in NAMES {
         let text = if field == Field::Logprobs {
             &shorter
