@@ -29,4 +29,4 @@ pub use name::{
 pub use reason::{HasReason, Reason};
 pub use selection::{Scale, Selection, SpecialTokens};
 pub use stats::{HISTOGRAM_BUCKETS, LatentStats, histogram_bucket};
-pub use tokens::TokenSequence;
+pub use tokens::{TokenSequence, missing_bos};

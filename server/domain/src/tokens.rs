@@ -24,3 +24,22 @@ impl TokenSequence {
         self.ids.is_empty()
     }
 }
+
+/// The beginning-of-sequence token that goes in front of `ids`: `bos`, unless they begin with it. Two of them in a row are
+/// a text that no model was trained on.
+pub fn missing_bos(bos: Option<u32>, ids: &[u32]) -> Option<u32> {
+    bos.filter(|bos| ids.first() != Some(bos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missing_bos;
+
+    #[test]
+    fn a_sequence_that_begins_with_the_token_gets_no_second_one() {
+        assert_eq!(missing_bos(Some(0), &[5, 0]), Some(0));
+        assert_eq!(missing_bos(Some(0), &[]), Some(0));
+        assert_eq!(missing_bos(Some(0), &[0, 5]), None);
+        assert_eq!(missing_bos(None, &[5]), None);
+    }
+}

@@ -212,7 +212,6 @@ impl HasReason for ComputeError {
     }
 }
 
-/// The first few names, and how many more there are: a message stays readable when a whole model is missing.
 /// A tensor's shape in words: `576 × 4608`.
 pub(crate) fn shape<N: std::fmt::Display>(dimensions: &[N]) -> String {
     if dimensions.is_empty() {
@@ -222,12 +221,13 @@ pub(crate) fn shape<N: std::fmt::Display>(dimensions: &[N]) -> String {
     dimensions.join(" × ")
 }
 
-fn listed(names: &[String]) -> String {
+/// The first few names, and how many more there are: a message stays readable when a whole model is missing.
+pub(crate) fn listed(names: &[impl AsRef<str>]) -> String {
     const SHOWN: usize = 12;
     let shown = names
         .iter()
         .take(SHOWN)
-        .map(String::as_str)
+        .map(AsRef::as_ref)
         .collect::<Vec<_>>()
         .join(", ");
     match names.len().saturating_sub(SHOWN) {

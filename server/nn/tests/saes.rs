@@ -279,6 +279,33 @@ fn refused(result: Result<Sae, LoadError>, reason: Reason, words: &str) {
 }
 
 #[test]
+fn options_of_the_model_are_refused_where_they_change_values() {
+    let with = |name: &str, option: &str| {
+        mutated(name, |config, _| {
+            let at = match config.get("metadata") {
+                Some(_) => &mut config["metadata"],
+                None => config,
+            };
+            at["model_from_pretrained_kwargs"] = json!({option: true});
+        })
+    };
+    let (heads, values) = ("refactor_factored_attn_matrices", "fold_value_biases");
+    let stream = "center_writing_weights";
+    for name in ["standard-hook-z", "pre6-hook-z-average"] {
+        refused(with(name, heads), Reason::UnsupportedSae, heads);
+        refused(with(name, values), Reason::UnsupportedSae, values);
+        assert!(with(name, stream).is_ok() && with(name, "fold_ln").is_ok());
+    }
+    refused(with("standard", stream), Reason::UnsupportedSae, stream);
+    assert!(with("standard", heads).is_ok() && with("standard", values).is_ok());
+    refused(
+        with("standard", "revision"),
+        Reason::UnsupportedSae,
+        "revision",
+    );
+}
+
+#[test]
 fn what_is_not_supported_is_refused() {
     use Reason::{
         MalformedConfig, MissingNormFactor, ShapeMismatch, UnknownHookPoint, UnsupportedSae,

@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use latentd_domain::missing_bos;
+
 use super::{CORPUS_DIGEST, DOCUMENTS, IDS, ROW_DOCUMENT, ROW_OFFSETS, ROW_START};
 use crate::{
     Error,
@@ -23,7 +25,7 @@ use crate::{
 pub struct RowSpec {
     /// Longest row, in tokens, a beginning-of-sequence token included.
     pub context_length: usize,
-    /// Token to put in front of each row.
+    /// Token to put in front of each row that does not begin with it.
     pub bos: Option<u32>,
     /// Tokens to take at most, those in front included; the last row is cut to it. `None` takes all.
     pub max_tokens: Option<u64>,
@@ -72,33 +74,40 @@ impl TokenWriter {
         })
     }
 
-    /// Cuts one document, tokenized without a beginning-of-sequence token, into rows. Says whether there is room for more;
+    /// Cuts one document, to which no beginning-of-sequence token was added, into rows. Says whether there is room for more;
     /// a document that comes when there is none is left out and not counted.
     pub fn push_document(&mut self, ids: &[u32]) -> Result<bool, Error> {
         if self.is_full() {
             return Ok(false);
         }
-        let room = self.spec.context_length - usize::from(self.spec.bos.is_some());
         let document = self.documents;
         self.documents += 1;
-        for (at, piece) in ids.chunks(room).enumerate() {
-            if self.is_full() {
-                break;
-            }
-            let start = u32::try_from(at * room)
+        let mut rest = ids;
+        while !rest.is_empty() && !self.is_full() {
+            let bos = missing_bos(self.spec.bos, rest);
+            let room = self.spec.context_length - usize::from(bos.is_some());
+            let start = u32::try_from(ids.len() - rest.len())
                 .map_err(|_| Error::invalid_build("a document has more than 2^32 tokens"))?;
-            self.push_row(document, start, piece)?;
+            let (piece, after) = rest.split_at(room.min(rest.len()));
+            self.push_row(document, start, (bos, piece))?;
+            rest = after;
         }
         Ok(!self.is_full())
     }
 
-    fn push_row(&mut self, document: u64, start: u32, piece: &[u32]) -> Result<(), Error> {
+    /// A row of a document, which begins at its token `start`: a token in front, if one is needed, and its own.
+    fn push_row(
+        &mut self,
+        document: u64,
+        start: u32,
+        (bos, piece): (Option<u32>, &[u32]),
+    ) -> Result<(), Error> {
         let left = self.left();
-        let front = u64::from(self.spec.bos.is_some());
+        let front = u64::from(bos.is_some());
         let taken = usize::try_from(left - front.min(left))
             .unwrap_or(usize::MAX)
             .min(piece.len());
-        if let Some(bos) = self.spec.bos {
+        if let Some(bos) = bos {
             self.ids.push(&[bos])?;
         }
         self.ids.push(piece.get(..taken).unwrap_or_default())?;
@@ -249,6 +258,21 @@ mod tests {
             .map(|f| f.unwrap().file_name())
             .collect();
         assert_eq!(files, ["tokens.safetensors"]);
+    }
+
+    #[test]
+    fn a_row_that_begins_with_bos_gets_no_second_one() {
+        let spec = RowSpec {
+            context_length: 4,
+            bos: Some(0),
+            max_tokens: None,
+        };
+        // The document writes the token itself, at its beginning and where a row ends.
+        let (_dir, table) = table(spec, &[vec![0, 1, 2, 3, 4, 5, 6, 0, 7], vec![0]]);
+        let rows: Vec<&[u32]> = (0..table.rows()).map(|row| table.row(row)).collect();
+        assert_eq!(rows, [&[0, 1, 2, 3][..], &[0, 4, 5, 6], &[0, 7], &[0]]);
+        let starts: Vec<_> = (0..4).map(|row| table.start_in_document(row)).collect();
+        assert_eq!(starts, [0, 4, 7, 0]);
     }
 
     #[test]

@@ -10,18 +10,26 @@ const KEPT: usize = 4096;
 pub(crate) struct Rope {
     /// Angle per position of each pair, `[d_head / 2]`.
     frequencies: Vec<f32>,
+    /// What rotated vectors are multiplied by.
+    factor: f32,
     kept: Rotation,
     kept_positions: usize,
     device: Device,
 }
 
 impl Rope {
-    /// For a model of `context_length`. The frequencies say what scaling the model uses.
-    pub(crate) fn new(frequencies: Vec<f32>, context_length: usize, device: &Device) -> Self {
+    /// For a model of `context_length`. The frequencies and the factor say what scaling the model uses.
+    pub(crate) fn new(
+        frequencies: Vec<f32>,
+        factor: f32,
+        context_length: usize,
+        device: &Device,
+    ) -> Self {
         let kept_positions = context_length.min(KEPT);
-        let kept = angles(&frequencies, kept_positions, device);
+        let kept = angles(&frequencies, factor, kept_positions, device);
         Self {
             frequencies,
+            factor,
             kept,
             kept_positions,
             device: device.clone(),
@@ -33,7 +41,7 @@ impl Rope {
         if positions <= self.kept_positions {
             self.kept.clone()
         } else {
-            angles(&self.frequencies, positions, &self.device)
+            angles(&self.frequencies, self.factor, positions, &self.device)
         }
     }
 
@@ -42,20 +50,20 @@ impl Rope {
     }
 }
 
-fn angles(frequencies: &[f32], positions: usize, device: &Device) -> Rotation {
-    let (cos, sin) = cosines_and_sines(frequencies, positions);
+fn angles(frequencies: &[f32], factor: f32, positions: usize, device: &Device) -> Rotation {
+    let (cos, sin) = cosines_and_sines(frequencies, factor, positions);
     Rotation::new(cos, sin, frequencies.len(), device)
 }
 
-/// `[positions, d_head / 2]` each. The angle is rounded to f32 before them, as transformers does; the functions are evaluated
+/// `[positions, d_head / 2]` each, times `factor`. The angle is rounded to f32 before them, as transformers does; the functions are evaluated
 /// in f64 because the angles of far positions are large.
-fn cosines_and_sines(frequencies: &[f32], positions: usize) -> (Vec<f32>, Vec<f32>) {
+fn cosines_and_sines(frequencies: &[f32], factor: f32, positions: usize) -> (Vec<f32>, Vec<f32>) {
     let of_position = |position: usize| {
         frequencies
             .iter()
             .map(move |frequency| f64::from(position as f32 * frequency))
     };
-    let both = |angle: f64| (angle.cos() as f32, angle.sin() as f32);
+    let both = |angle: f64| (angle.cos() as f32 * factor, angle.sin() as f32 * factor);
     (0..positions).flat_map(of_position).map(both).unzip()
 }
 
@@ -65,18 +73,23 @@ mod tests {
 
     #[test]
     fn angles_grow_with_the_position() {
-        let (cos, sin) = cosines_and_sines(&[1.0, 0.5], 3);
+        let (cos, sin) = cosines_and_sines(&[1.0, 0.5], 1.0, 3);
         assert_eq!((cos.len(), sin.len()), (6, 6));
         assert_eq!((cos[0], sin[0], cos[1], sin[1]), (1.0, 0.0, 1.0, 0.0));
         assert_eq!((cos[4], sin[4]), (2.0f64.cos() as f32, 2.0f64.sin() as f32));
         assert_eq!((cos[5], sin[5]), (1.0f64.cos() as f32, 1.0f64.sin() as f32));
+        let (cos, _) = cosines_and_sines(&[1.0], 1.5, 2);
+        assert_eq!(cos, [1.5, 1.5 * 1.0f64.cos() as f32]);
     }
 
     #[test]
     fn only_so_many_positions_are_kept() {
         let device = Device::new(0).unwrap();
-        assert_eq!(Rope::new(vec![1.0; 4], 10, &device).bytes(), 2 * 10 * 16);
-        let rope = Rope::new(vec![1.0; 4], 1 << 24, &device);
+        assert_eq!(
+            Rope::new(vec![1.0; 4], 1.0, 10, &device).bytes(),
+            2 * 10 * 16
+        );
+        let rope = Rope::new(vec![1.0; 4], 1.0, 1 << 24, &device);
         assert_eq!(rope.bytes(), 2 * KEPT * 16);
         drop(rope.rotation(KEPT + 1));
     }

@@ -21,11 +21,16 @@ pub(super) fn parts(
         checkpoint,
         place,
     };
-    let frequencies = config.rope.inverse_frequencies(config.d_head);
+    let rope = Rope::new(
+        config.rope.inverse_frequencies(config.d_head),
+        config.rope.attention_factor(),
+        config.context_length,
+        place.device,
+    );
     Ok(Parts {
         embedding: reader.table("model.embed_tokens.weight")?,
         positions: None,
-        rope: Some(Rope::new(frequencies, config.context_length, place.device)),
+        rope: Some(rope),
         blocks: (0..config.n_layers)
             .map(|layer| reader.block(layer))
             .collect::<Result<_, _>>()?,

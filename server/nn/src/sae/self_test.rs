@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use latentd_domain::{Scale, Selection, SelfTest, SparseActivations};
+use latentd_domain::{Scale, Selection, SelfTest, SparseActivations, missing_bos};
 
 use super::Sae;
 use crate::{
@@ -102,12 +102,13 @@ impl Sae {
     fn rows_of_text(&self, model: &Model) -> Result<(Vec<Vec<u32>>, Vec<bool>), LoadError> {
         let tokenizer = model.tokenizer();
         let tokens = tokenizer.encode(TEXT, false)?;
-        let bos = tokenizer.bos().filter(|_| self.info.prepend_bos);
+        let wanted = tokenizer.bos().filter(|_| self.info.prepend_bos);
         let context = self.info.context_length.unwrap_or(DEFAULT_CONTEXT);
         let context = context.min(model.info().context_length).max(2);
-        let room = context - usize::from(bos.is_some());
+        let room = context - usize::from(wanted.is_some());
         let (mut rows, mut mask) = (Vec::new(), Vec::new());
         for (ids, special) in tokens.ids.chunks(room).zip(tokens.special.chunks(room)) {
+            let bos = missing_bos(wanted, ids);
             rows.push(bos.into_iter().chain(ids.iter().copied()).collect());
             mask.extend(bos.map(|_| false));
             mask.extend(special.iter().map(|special| !special));

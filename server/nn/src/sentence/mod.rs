@@ -5,6 +5,7 @@
 //! has the same bits whatever texts were encoded beside it.
 
 mod bert;
+mod modules;
 mod pool;
 mod settings;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From the vectors of a text's tokens to the vector of the text.
 
-use super::settings::Pooling;
+use super::modules::Pooling;
 use crate::packed::PackedTokens;
 
 /// Shortest length that a vector is divided by, as PyTorch's `normalize` has it.

@@ -1,25 +1,29 @@
 //! What a sentence encoder's folder says beside the model: how token vectors become one, and how long a text may be.
 //!
-//! The files are those of sentence-transformers (its modules `Transformer`, `Pooling` and `Normalize`). A folder without
-//! them is a bare model, and is used as sentence-transformers uses one: the mean of the tokens, not normalised.
+//! The files are those of sentence-transformers (its modules `Transformer`, `Pooling` and `Normalize`).
 
 use std::path::Path;
 
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
+use super::modules::{self, Pooling};
 use crate::error::LoadError;
 
 /// Longest of these files that is read.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// How the vectors of a text's tokens become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pooling {
-    /// Their mean, special tokens included.
-    Mean,
-    /// The vector of the first token.
-    First,
-}
+/// The configuration of the module `Transformer`, under its name of today and those of older versions; the first that is
+/// there counts.
+const TRANSFORMER: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
 
 /// What is done around the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,52 +37,87 @@ pub(super) struct Settings {
     pub(super) lower_case: bool,
 }
 
-/// An entry of `modules.json`.
-#[derive(Deserialize)]
-struct RawModule {
-    #[serde(default)]
-    path: String,
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-/// `sentence_bert_config.json`.
+/// The configuration of the module `Transformer`.
 #[derive(Default, Deserialize)]
 struct RawTransformer {
     max_seq_length: Option<u64>,
     do_lower_case: Option<bool>,
+    transformer_task: Option<String>,
+    module_output_name: Option<String>,
+    query_length: Option<Value>,
+    document_length: Option<Value>,
+    query_expansion: Option<Value>,
+    tokenizer_name_or_path: Option<String>,
+    processing_kwargs: Option<Value>,
+    #[serde(alias = "model_args")]
+    model_kwargs: Option<Value>,
+    #[serde(alias = "tokenizer_args")]
+    processor_kwargs: Option<Value>,
+    #[serde(alias = "config_args")]
+    config_kwargs: Option<Value>,
 }
 
-/// The configuration of a `Pooling`: the mode by name, or one flag a mode in files of older versions.
-#[derive(Default, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names are the file's")]
-struct RawPooling {
-    pooling_mode: Option<OneOrMany>,
-    #[serde(default)]
-    pooling_mode_cls_token: bool,
-    #[serde(default)]
-    pooling_mode_max_tokens: bool,
-    #[serde(default)]
-    pooling_mode_mean_tokens: bool,
-    #[serde(default)]
-    pooling_mode_mean_sqrt_len_tokens: bool,
-    #[serde(default)]
-    pooling_mode_weightedmean_tokens: bool,
-    #[serde(default)]
-    pooling_mode_lasttoken: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
+impl RawTransformer {
+    /// Whether everything that changes an embedding is one that is done here; if not, its name.
+    fn changed(&self) -> Option<&'static str> {
+        let is = |value: &Option<String>, expected| {
+            value.as_deref().is_none_or(|value| value == expected)
+        };
+        let is_empty = |value: &Option<Value>| match value {
+            None => true,
+            Some(Value::Object(values)) => values.is_empty(),
+            Some(_) => false,
+        };
+        [
+            (
+                "transformer_task",
+                is(&self.transformer_task, "feature-extraction"),
+            ),
+            (
+                "module_output_name",
+                is(&self.module_output_name, "token_embeddings"),
+            ),
+            ("query_length", is_empty(&self.query_length)),
+            ("document_length", is_empty(&self.document_length)),
+            ("query_expansion", is_empty(&self.query_expansion)),
+            (
+                "tokenizer_name_or_path",
+                self.tokenizer_name_or_path.is_none(),
+            ),
+            ("processing_kwargs", is_empty(&self.processing_kwargs)),
+            ("model_kwargs", is_empty(&self.model_kwargs)),
+            ("processor_kwargs", is_empty(&self.processor_kwargs)),
+            ("config_kwargs", is_empty(&self.config_kwargs)),
+        ]
+        .into_iter()
+        .find_map(|(name, same)| (!same).then_some(name))
+    }
 }
 
 /// `config_sentence_transformers.json`.
 #[derive(Default, Deserialize)]
-struct RawPrompts {
+struct RawModel {
     default_prompt_name: Option<String>,
+    truncate_dim: Option<u64>,
+    model_type: Option<String>,
+}
+
+impl RawModel {
+    /// What of it is not supported.
+    fn changed(&self) -> Option<String> {
+        if let Some(name) = &self.default_prompt_name {
+            return Some(format!("the default prompt `{name}` is not supported"));
+        }
+        if let Some(width) = self.truncate_dim {
+            return Some(format!(
+                "embeddings cut to {width} numbers (`truncate_dim`) are not supported"
+            ));
+        }
+        let kind = self.model_type.as_deref().unwrap_or("SentenceTransformer");
+        (kind != "SentenceTransformer").then(|| {
+            format!("the model type `{kind}` is not supported; supported is: SentenceTransformer")
+        })
+    }
 }
 
 /// The part of `tokenizer_config.json` that says how long a text may be: a number too large for an integer if it does not.
@@ -90,15 +129,15 @@ struct RawTokenizer {
 impl Settings {
     /// Reads the files of `folder`, whose model has `positions` positions.
     pub(super) fn read(folder: &Path, positions: usize) -> Result<Self, LoadError> {
-        let prompts: RawPrompts = optional(&folder.join("config_sentence_transformers.json"))?;
-        if let Some(name) = prompts.default_prompt_name {
-            return Err(unsupported(
-                folder,
-                format!("the default prompt `{name}` is not supported"),
-            ));
+        let (pooling, normalise) = modules::of(folder)?;
+        let model: RawModel =
+            optional(&folder.join("config_sentence_transformers.json"))?.unwrap_or_default();
+        if let Some(detail) = model.changed() {
+            return Err(unsupported(folder, detail));
         }
-        let transformer: RawTransformer = optional(&folder.join("sentence_bert_config.json"))?;
-        let tokenizer: RawTokenizer = optional(&folder.join("tokenizer_config.json"))?;
+        let transformer = transformer(folder)?;
+        let tokenizer: RawTokenizer =
+            optional(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
         let max_tokens = match (transformer.max_seq_length, tokenizer.model_max_length) {
             (Some(tokens), _) => usize::try_from(tokens).unwrap_or(positions),
             // `as` saturates: more than there are positions is as many as there are.
@@ -109,7 +148,6 @@ impl Settings {
             let detail = format!("a text of at most {max_tokens} tokens has no room for a word");
             return Err(malformed(folder, detail));
         }
-        let (pooling, normalise) = modules(folder)?;
         Ok(Self {
             pooling,
             normalise,
@@ -119,80 +157,32 @@ impl Settings {
     }
 }
 
-/// The modules after the model: pooling, and whether embeddings are normalised.
-fn modules(folder: &Path) -> Result<(Pooling, bool), LoadError> {
-    let modules: Option<Vec<RawModule>> = optional(&folder.join("modules.json"))?;
-    let Some(modules) = modules else {
-        return Ok((Pooling::Mean, false));
-    };
-    let (mut pooling, mut normalise) = (Pooling::Mean, false);
-    for module in &modules {
-        match module.kind.rsplit('.').next().unwrap_or_default() {
-            "Transformer" => {}
-            "Pooling" => {
-                // The path is a name in the folder; one that leads out of it finds no file that fits.
-                let raw = optional(&folder.join(&module.path).join("config.json"))?;
-                pooling = mode(folder, raw)?;
-            }
-            "Normalize" => normalise = true,
-            other => {
-                let detail = format!(
-                    "the module `{other}` is not supported; supported are: Transformer, Pooling, Normalize"
-                );
-                return Err(unsupported(folder, detail));
-            }
+fn transformer(folder: &Path) -> Result<RawTransformer, LoadError> {
+    for name in TRANSFORMER {
+        let path = folder.join(name);
+        if let Some(raw) = optional::<RawTransformer>(&path)? {
+            return match raw.changed() {
+                None => Ok(raw),
+                Some(key) => Err(unsupported(
+                    &path,
+                    format!("`{key}` changes what the model computes and is not supported"),
+                )),
+            };
         }
     }
-    Ok((pooling, normalise))
-}
-
-fn mode(folder: &Path, raw: RawPooling) -> Result<Pooling, LoadError> {
-    let flags = [
-        ("cls", raw.pooling_mode_cls_token),
-        ("max", raw.pooling_mode_max_tokens),
-        ("mean", raw.pooling_mode_mean_tokens),
-        (
-            "mean_sqrt_len_tokens",
-            raw.pooling_mode_mean_sqrt_len_tokens,
-        ),
-        ("weightedmean", raw.pooling_mode_weightedmean_tokens),
-        ("lasttoken", raw.pooling_mode_lasttoken),
-    ];
-    let modes = match raw.pooling_mode {
-        Some(OneOrMany::One(mode)) => vec![mode],
-        Some(OneOrMany::Many(modes)) => modes,
-        None => flags
-            .iter()
-            .filter(|(_, set)| *set)
-            .map(|(mode, _)| (*mode).to_owned())
-            .collect(),
-    };
-    match modes
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        [] | ["mean"] => Ok(Pooling::Mean),
-        ["cls"] => Ok(Pooling::First),
-        _ => Err(unsupported(
-            folder,
-            format!(
-                "pooling by {} is not supported; supported are: mean, cls",
-                modes.join(" and ")
-            ),
-        )),
-    }
+    Ok(RawTransformer::default())
 }
 
 /// A file that need not be there.
-fn optional<T: DeserializeOwned + Default>(path: &Path) -> Result<T, LoadError> {
-    if path.exists() {
-        let json = read(path)?;
-        serde_json::from_slice(&json).map_err(|error| malformed(path, error.to_string()))
-    } else {
-        Ok(T::default())
+pub(super) fn optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LoadError> {
+    if !path.exists() {
+        return Ok(None);
     }
+    let json = read(path)?;
+    let value = serde_json::from_slice(&json);
+    value
+        .map(Some)
+        .map_err(|error| malformed(path, error.to_string()))
 }
 
 /// A file that must be there.
@@ -210,14 +200,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     fs_err::read(path).map_err(unreadable)
 }
 
-fn malformed(path: &Path, detail: String) -> LoadError {
+pub(super) fn malformed(path: &Path, detail: String) -> LoadError {
     LoadError::MalformedConfig {
         path: path.to_owned(),
         detail,
     }
 }
 
-fn unsupported(path: &Path, detail: String) -> LoadError {
+pub(super) fn unsupported(path: &Path, detail: String) -> LoadError {
     LoadError::UnsupportedModel {
         path: path.to_owned(),
         detail,
@@ -243,6 +233,8 @@ mod tests {
     const MODULES: &str = r#"[{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},
         {"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"},
         {"idx":2,"name":"2","path":"2_Normalize","type":"sentence_transformers.models.Normalize"}]"#;
+
+    const MEAN: (&str, &str) = ("1_Pooling/config.json", r#"{"pooling_mode":"mean"}"#);
 
     fn pooling(config: &str) -> Result<Settings, LoadError> {
         settings(&[("modules.json", MODULES), ("1_Pooling/config.json", config)])
@@ -283,6 +275,8 @@ mod tests {
         let said = |tokens: &str| {
             let json = format!(r#"{{"max_seq_length":{tokens},"do_lower_case":true}}"#);
             settings(&[
+                ("modules.json", MODULES),
+                MEAN,
                 ("sentence_bert_config.json", &json),
                 ("tokenizer_config.json", r#"{"model_max_length":100}"#),
             ])
@@ -298,15 +292,70 @@ mod tests {
     fn what_the_code_does_not_do_is_refused() {
         let dense = r#"[{"type":"sentence_transformers.models.Dense"}]"#;
         let prompt = r#"{"prompts":{"query":"query: "},"default_prompt_name":"query"}"#;
+        let sound = |name, json| settings(&[("modules.json", MODULES), MEAN, (name, json)]);
+        let model = "config_sentence_transformers.json";
         for refused in [
             pooling(r#"{"pooling_mode_max_tokens":true}"#),
             pooling(r#"{"pooling_mode":["cls","mean"]}"#),
             settings(&[("modules.json", dense)]),
-            settings(&[("config_sentence_transformers.json", prompt)]),
+            sound(model, prompt),
+            sound(model, r#"{"truncate_dim":8}"#),
+            sound(model, r#"{"model_type":"SparseEncoder"}"#),
+            sound(
+                "sentence_bert_config.json",
+                r#"{"model_args":{"attention_dropout":0.1}}"#,
+            ),
+            sound(
+                "sentence_bert_config.json",
+                r#"{"module_output_name":"sentence_embedding"}"#,
+            ),
         ] {
             assert_eq!(refused.unwrap_err().reason(), Reason::UnsupportedModel);
         }
         let broken = settings(&[("modules.json", "{")]);
         assert_eq!(broken.unwrap_err().reason(), Reason::MalformedConfig);
+    }
+
+    #[test]
+    fn what_modules_name_must_be_there() {
+        let lost = settings(&[("modules.json", MODULES)]).unwrap_err();
+        assert_eq!(lost.reason(), Reason::PathNotReadable);
+        assert!(lost.to_string().contains("1_Pooling"), "{lost}");
+        // Git keeps no empty folder, and a `Normalize` has nothing to say.
+        assert!(pooling(r#"{"pooling_mode":"cls"}"#).unwrap().normalise);
+        for companion in [
+            MEAN,
+            ("sentence_bert_config.json", "{}"),
+            ("config_sentence_transformers.json", "{}"),
+        ] {
+            let lost = settings(&[companion]).unwrap_err();
+            assert_eq!(lost.reason(), Reason::MalformedConfig);
+            assert!(lost.to_string().contains("modules.json"), "{lost}");
+        }
+    }
+
+    #[test]
+    fn modules_have_their_places() {
+        let module = |kind: &str, path: &str| {
+            format!(r#"{{"path":"{path}","type":"sentence_transformers.models.{kind}"}}"#)
+        };
+        let (transformer, normalize) = (module("Transformer", ""), module("Normalize", "2"));
+        let pooling = module("Pooling", "1_Pooling");
+        let below = module("Transformer", "0_Transformer");
+        let foreign = r#"{"path":"1_Pooling","type":"custom_models.Pooling"}"#.to_owned();
+        for modules in [
+            vec![&transformer],
+            vec![&transformer, &normalize],
+            vec![&transformer, &normalize, &pooling],
+            vec![&transformer, &pooling, &pooling],
+            vec![&below, &pooling],
+            vec![&transformer, &foreign],
+            vec![],
+        ] {
+            let modules: Vec<&str> = modules.into_iter().map(String::as_str).collect();
+            let json = format!("[{}]", modules.join(","));
+            let refused = settings(&[("modules.json", &json), MEAN]).unwrap_err();
+            assert_eq!(refused.reason(), Reason::UnsupportedModel, "{json}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading `tokenizer.json` and the files beside it, and what of it counts.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -79,12 +79,12 @@ pub(super) fn digest(inner: &tokenizers::Tokenizer, special: SpecialIds) -> Resu
 
 /// The fields of `tokenizer_config.json` that matter.
 #[derive(Default, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names are the file's")]
 struct RawConfig {
     bos_token: Option<RawToken>,
     eos_token: Option<RawToken>,
     cls_token: Option<RawToken>,
     sep_token: Option<RawToken>,
+    added_tokens_decoder: Option<BTreeMap<String, RawToken>>,
 }
 
 /// A token by its content, or with how it is matched beside.
@@ -95,6 +95,13 @@ enum RawToken {
     Described { content: String },
 }
 
+impl RawToken {
+    fn content(&self) -> &str {
+        let (Self::Plain(content) | Self::Described { content }) = self;
+        content
+    }
+}
+
 /// Beginning and end of sequence of the tokenizer at `path`.
 pub(super) fn special_ids(
     path: &Path,
@@ -102,24 +109,56 @@ pub(super) fn special_ids(
     fallback: SpecialIds,
 ) -> Result<SpecialIds, LoadError> {
     let config = config_beside(path)?;
-    let id = |token: Option<RawToken>| {
-        let (RawToken::Plain(content) | RawToken::Described { content }) = token?;
-        definition.inner.token_to_id(&content)
+    // Older versions of transformers wrote the special tokens into a file of their own.
+    let map = beside(path, "special_tokens_map.json")?;
+    check_added(path, definition, &config)?;
+    let id = |name: &str, token: Option<RawToken>, older: Option<RawToken>| {
+        let token = token.or(older).filter(|token| !token.content().is_empty());
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        let id = definition.inner.token_to_id(token.content());
+        id.map(Some).ok_or_else(|| LoadError::MalformedTokenizer {
+            path: path.to_owned(),
+            detail: format!(
+                "its `{name}` is `{}`, which is not one of its tokens",
+                token.content()
+            ),
+        })
     };
     Ok(SpecialIds {
-        bos: id(config.bos_token).or(fallback.bos),
-        eos: id(config.eos_token).or(fallback.eos),
+        bos: id("bos_token", config.bos_token, map.bos_token)?.or(fallback.bos),
+        eos: id("eos_token", config.eos_token, map.eos_token)?.or(fallback.eos),
     })
+}
+
+/// Tokens that `tokenizer_config.json` adds must be those of the tokenizer: transformers would add what it lacks.
+fn check_added(path: &Path, definition: &Definition, config: &RawConfig) -> Result<(), LoadError> {
+    let other = config
+        .added_tokens_decoder
+        .iter()
+        .flatten()
+        .find(|(id, token)| {
+            definition.inner.token_to_id(token.content()) != id.parse::<u32>().ok()
+        });
+    match other {
+        None => Ok(()),
+        Some((id, token)) => Err(LoadError::MalformedTokenizer {
+            path: path.to_owned(),
+            detail: format!(
+                "`tokenizer_config.json` adds the token {id}, `{}`, which it does not have",
+                token.content()
+            ),
+        }),
+    }
 }
 
 /// What encloses a text in the bert family, as beginning and end of sequence.
 pub(super) fn enclosing_ids(path: &Path, definition: &Definition) -> Result<SpecialIds, LoadError> {
     let config = config_beside(path)?;
+    check_added(path, definition, &config)?;
     let id = |token: Option<RawToken>, default: &str| {
-        let name = match token {
-            Some(RawToken::Plain(content) | RawToken::Described { content }) => content,
-            None => default.to_owned(),
-        };
+        let name = token.map_or_else(|| default.to_owned(), |token| token.content().to_owned());
         let missing = || LoadError::MalformedTokenizer {
             path: path.to_owned(),
             detail: format!("it lacks the token `{name}`, which encloses a text"),
@@ -134,7 +173,11 @@ pub(super) fn enclosing_ids(path: &Path, definition: &Definition) -> Result<Spec
 
 /// The `tokenizer_config.json` beside the tokenizer at `path`, if there is one.
 fn config_beside(path: &Path) -> Result<RawConfig, LoadError> {
-    let path = path.with_file_name("tokenizer_config.json");
+    beside(path, "tokenizer_config.json")
+}
+
+fn beside(path: &Path, name: &str) -> Result<RawConfig, LoadError> {
+    let path = path.with_file_name(name);
     if !path.exists() {
         return Ok(RawConfig::default());
     }

@@ -16,7 +16,7 @@ use std::{path::Path, sync::OnceLock};
 use chat::ChatTemplate;
 pub use chat::{ChatError, ChatMessage};
 use definition::Definition;
-use latentd_domain::TokenSequence;
+use latentd_domain::{TokenSequence, missing_bos};
 use text::TokenTexts;
 
 use crate::{
@@ -70,21 +70,23 @@ impl Tokenizer {
     /// The tokenizer in the metadata of a GGUF file.
     pub(crate) fn from_gguf(file: &Gguf) -> Result<Self, LoadError> {
         let path = file.checkpoint.path();
-        let (definition, special) =
-            gguf::definition(&file.metadata, file.bytes()).map_err(|detail| {
-                LoadError::MalformedTokenizer {
-                    path: path.to_owned(),
-                    detail,
-                }
-            })?;
-        let template = file.metadata.string("tokenizer.chat_template");
+        let metadata = &file.metadata;
+        let malformed = |detail| LoadError::MalformedTokenizer {
+            path: path.to_owned(),
+            detail,
+        };
+        let (definition, special) = gguf::definition(metadata, file.bytes()).map_err(malformed)?;
+        let template = metadata
+            .string("tokenizer.chat_template")
+            .map_err(malformed)?;
         let template = template.map(str::to_owned).ok_or(ChatError::NoTemplate);
-        let ends = ["eot_token_id", "eom_token_id"].map(|key| {
-            let id = file.metadata.unsigned(&format!("tokenizer.ggml.{key}"));
-            id.and_then(|id| u32::try_from(id).ok())
-        });
+        let mut ends = Vec::new();
+        for key in ["eot_token_id", "eom_token_id"] {
+            let id = metadata.unsigned(&format!("tokenizer.ggml.{key}"));
+            ends.extend(id.map_err(malformed)?.and_then(|id| u32::try_from(id).ok()));
+        }
         let tokenizer = Self::new(definition, special, path)?;
-        Ok(tokenizer.conversing(template, ends.into_iter().flatten().collect()))
+        Ok(tokenizer.conversing(template, ends))
     }
 
     /// The same, with a chat template and more tokens that end an answer. A template that is malformed is no reason not to
@@ -193,8 +195,7 @@ impl Tokenizer {
     }
 
     fn missing_bos(&self, ids: &[u32], prepend_bos: bool) -> Option<u32> {
-        self.bos
-            .filter(|&bos| prepend_bos && ids.first() != Some(&bos))
+        missing_bos(self.bos.filter(|_| prepend_bos), ids)
     }
 
     /// The text of one token, spaces as spaces; bytes that are not UTF-8 by themselves are shown as U+FFFD. Empty for an id

@@ -204,6 +204,38 @@ fn special_tokens_come_from_the_file_beside_it_or_from_the_configuration() {
     assert_eq!((read().bos(), read().eos()), (Some(a), Some(8)));
     fs_err::remove_file(&config).unwrap();
     assert_eq!((read().bos(), read().eos()), (Some(7), Some(8)));
+    let map = folder.path().join("special_tokens_map.json");
+    fs_err::write(&map, r#"{"bos_token": "a"}"#).unwrap();
+    assert_eq!((read().bos(), read().eos()), (Some(a), Some(8)));
+}
+
+#[test]
+fn tokens_that_the_configuration_names_must_be_there() {
+    let folder = copy("models/llama");
+    let json = folder.path().join("tokenizer.json");
+    let config = folder.path().join("tokenizer_config.json");
+    let read = |text: &str| {
+        fs_err::write(&config, text).unwrap();
+        Tokenizer::from_json(&json, SpecialIds::default())
+    };
+    for (text, named) in [
+        (r#"{"bos_token": "<bos>"}"#, "`<bos>`"),
+        (r#"{"eos_token": {"content": "<eos>"}}"#, "`<eos>`"),
+        (
+            r#"{"added_tokens_decoder": {"272": {"content": "<pad>", "special": true}}}"#,
+            "272, `<pad>`",
+        ),
+        (
+            r#"{"added_tokens_decoder": {"1": {"content": "<|endoftext|>"}}}"#,
+            "<|endoftext|>",
+        ),
+    ] {
+        let error = read(text).unwrap_err();
+        assert_eq!(error.reason(), Reason::MalformedTokenizer);
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    let sound = r#"{"bos_token": "", "added_tokens_decoder": {"0": {"content": "<|endoftext|>"}}}"#;
+    assert_eq!(read(sound).unwrap().bos(), None);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod expected;
 pub mod gguf;
 #[cfg(test)]
 pub(crate) mod golden;
+mod head;
 mod mapped;
 mod model_files;
 #[cfg(test)]
@@ -25,7 +26,7 @@ mod safetensors;
 mod tests;
 
 pub(crate) use config::BertConfig;
-pub use config::{Gpt2Config, LlamaConfig, ModelConfig, RopeConfig, RopeScaling};
+pub use config::{Gpt2Config, LlamaConfig, ModelConfig, RopeConfig, RopeScaling, Yarn};
 use encoding::{Encoding, first_non_finite};
 use mapped::Mapped;
 pub use model_files::ModelFiles;
@@ -207,6 +208,29 @@ impl Checkpoint {
             shape: expected.to_owned(),
             data,
         })
+    }
+
+    /// Whether two tensors hold the same numbers; `None` unless both are there and can be read.
+    fn equal(&self, one: &str, other: &str) -> Option<bool> {
+        let (one, other) = (self.tensors.get(one)?, self.tensors.get(other)?);
+        let bytes = |stored: &Stored| Some(self.files.get(stored.file)?.span(&stored.span));
+        if one.shape != other.shape {
+            return Some(false);
+        }
+        if one.encoding == other.encoding && bytes(one)? == bytes(other)? {
+            return Some(true);
+        }
+        let elements = one.shape.iter().product();
+        let one = one.encoding.to_f32(bytes(one)?, elements)?;
+        let other = other.encoding.to_f32(bytes(other)?, elements)?;
+        Some(one == other)
+    }
+
+    /// Gives a tensor a second name.
+    fn alias(&mut self, name: &str, alias: &str) {
+        if let Some(stored) = self.tensors.get(name).cloned() {
+            self.tensors.insert(alias.to_owned(), stored);
+        }
     }
 
     /// Names of the tensors that were not taken, sorted.

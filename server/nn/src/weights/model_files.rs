@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Checkpoint, ModelConfig, gguf::Gguf};
-use crate::{error::LoadError, tokenizer::Tokenizer};
+use super::{Checkpoint, ModelConfig, gguf::Gguf, head};
+use crate::{
+    error::{LoadError, listed},
+    tokenizer::Tokenizer,
+};
 
 /// The files of one model, opened and checked: every tensor that the family needs is there, with the right shape.
 #[derive(Debug)]
@@ -40,8 +43,10 @@ impl ModelFiles {
     }
 
     fn open_folder(folder: &Path) -> Result<Self, LoadError> {
-        let (config, special) = ModelConfig::read(&folder.join("config.json"))?;
-        let checkpoint = Checkpoint::open_folder(folder)?.with_prefix(config.prefix());
+        let (mut config, special) = ModelConfig::read(&folder.join("config.json"))?;
+        refuse_adapter(folder)?;
+        let mut checkpoint = Checkpoint::open_folder(folder)?.with_prefix(config.prefix());
+        head::settle(&mut config, &mut checkpoint);
         let tokenizer = Tokenizer::from_json(&folder.join("tokenizer.json"), special)?;
         Ok(Self {
             format: "huggingface",
@@ -53,6 +58,7 @@ impl ModelFiles {
 
     fn open_gguf(file: &Path) -> Result<Self, LoadError> {
         let gguf = Gguf::open(file)?;
+        refuse_unknown(&gguf)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         Ok(Self {
             format: "gguf",
@@ -61,6 +67,43 @@ impl ModelFiles {
             tokenizer,
         })
     }
+}
+
+/// transformers applies an adapter that lies beside a model's weights; its matrices are not read here.
+fn refuse_adapter(folder: &Path) -> Result<(), LoadError> {
+    const ADAPTER: &str = "adapter_config.json";
+    if !folder.join(ADAPTER).exists() {
+        return Ok(());
+    }
+    Err(LoadError::UnsupportedModel {
+        path: folder.to_owned(),
+        detail: format!(
+            "the folder has an adapter (`{ADAPTER}`), which is not supported: merge it into the weights"
+        ),
+    })
+}
+
+/// A tensor that the family has no use for means that the model is another one than the metadata say. llama.cpp loads no
+/// such file.
+fn refuse_unknown(gguf: &Gguf) -> Result<(), LoadError> {
+    let known = gguf.config.tensors();
+    let unknown: Vec<&str> = gguf
+        .checkpoint
+        .names()
+        .filter(|name| !Gguf::IS_READ_WITH_CONFIG.contains(name))
+        .filter(|name| known.iter().all(|(known, _)| known != name))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let family = gguf.config.family();
+    Err(LoadError::UnsupportedModel {
+        path: gguf.checkpoint.path().to_owned(),
+        detail: format!(
+            "a {family} has no use for {}: the file holds another model, which is not supported",
+            listed(&unknown)
+        ),
+    })
 }
 
 /// The GGUF file of a folder that has no `config.json` and one such file.

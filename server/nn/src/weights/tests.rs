@@ -188,3 +188,86 @@ fn a_folder_with_one_gguf_file_is_that_file() {
             .contains("several")
     );
 }
+
+/// The golden llama, whose head is tied, with `lm_head.weight` in its file, and without its embedding if `alone`.
+fn with_head(head: impl Fn(&[f32]) -> Vec<f32>, alone: bool) -> tempfile::TempDir {
+    let folder = copy("models/llama");
+    let (files, tensors) = take_all(folder.path()).unwrap();
+    let names = files.config.tensors();
+    let head = head(&tensors[0].data);
+    let mut all: Vec<_> = names
+        .iter()
+        .zip(&tensors)
+        .map(|((name, shape), tensor)| (name.as_str(), shape.as_slice(), tensor.data.as_slice()))
+        .filter(|(name, ..)| !alone || *name != "model.embed_tokens.weight")
+        .collect();
+    all.push(("lm_head.weight", names[0].1.as_slice(), &head));
+    write_safetensors(&folder.path().join("model.safetensors"), &all);
+    folder
+}
+
+fn is_tied(folder: &Path) -> bool {
+    let ModelConfig::Llama(config) = ModelFiles::open(folder).unwrap().config else {
+        panic!("not a llama")
+    };
+    config.tie_embeddings
+}
+
+#[test]
+fn a_head_with_other_weights_is_not_tied() {
+    let same = with_head(<[f32]>::to_vec, false);
+    assert!(is_tied(same.path()));
+    let other = with_head(
+        |embedding| embedding.iter().map(|value| value + 1.0).collect(),
+        false,
+    );
+    assert!(!is_tied(other.path()));
+    let (_, tensors) = take_all(other.path()).unwrap();
+    assert!(
+        tensors
+            .iter()
+            .any(|tensor| tensor.data[0] == tensors[0].data[0] + 1.0)
+    );
+}
+
+#[test]
+fn an_embedding_that_is_not_there_is_the_heads() {
+    let folder = with_head(<[f32]>::to_vec, true);
+    let (_, expected) = take_all(&path("models/llama")).unwrap();
+    let (_, found) = take_all(folder.path()).unwrap();
+    assert_eq!(expected, found);
+}
+
+#[test]
+fn a_model_with_an_adapter_is_refused() {
+    let folder = copy("models/llama");
+    fs_err::write(folder.path().join("adapter_config.json"), "{}").unwrap();
+    let error = ModelFiles::open(folder.path()).unwrap_err();
+    assert_eq!(error.reason(), Reason::UnsupportedModel);
+    assert!(error.to_string().contains("adapter_config.json"), "{error}");
+}
+
+#[test]
+fn a_key_of_a_configuration_that_changes_numbers_is_refused_by_name() {
+    for (model, key, value) in [
+        ("llama", "is_causal", "false"),
+        ("llama", "sliding_window", "8"),
+        ("llama", "quantization_config", r#"{"quant_method": "fp8"}"#),
+        ("llama", "logits_scaling", "8.0"),
+        ("llama", "partial_rotary_factor", "0.5"),
+        ("gpt2", "is_causal", "false"),
+        ("gpt2", "pruned_heads", r#"{"0": [1]}"#),
+        ("gpt2", "max_position_embeddings", "32"),
+    ] {
+        let folder = copy(&format!("models/{model}"));
+        let config = folder.path().join("config.json");
+        let text = fs_err::read_to_string(&config).unwrap();
+        let mut changed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        changed[key] = serde_json::from_str(value).unwrap();
+        fs_err::write(&config, changed.to_string()).unwrap();
+        let error = ModelFiles::open(folder.path()).unwrap_err();
+        let expected = [Reason::UnsupportedModel, Reason::MalformedConfig];
+        assert!(expected.contains(&error.reason()), "{key}: {error}");
+        assert!(error.to_string().contains(key), "{key}: {error}");
+    }
+}

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, from_json,
-    positive,
+    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, fields,
+    from_json, keys, positive,
 };
 use crate::kernels::Then;
 
@@ -45,7 +45,6 @@ struct RawBert {
     hidden_act: Option<String>,
     position_embedding_type: Option<String>,
     is_decoder: Option<bool>,
-    add_cross_attention: Option<bool>,
 }
 
 impl BertConfig {
@@ -54,7 +53,9 @@ impl BertConfig {
 
     /// Reads `config.json`.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, Refusal> {
-        let raw: RawBert = from_json(json)?;
+        let all = from_json(json)?;
+        keys::check_encoder(&all)?;
+        let raw: RawBert = fields(&all)?;
         let positions = raw.position_embedding_type.as_deref().unwrap_or("absolute");
         if positions != "absolute" {
             let detail = format!(
@@ -62,7 +63,7 @@ impl BertConfig {
             );
             return Err(Refusal::Unsupported(detail));
         }
-        if raw.is_decoder == Some(true) || raw.add_cross_attention == Some(true) {
+        if raw.is_decoder == Some(true) {
             let detail = "bert as a decoder is not supported".to_owned();
             return Err(Refusal::Unsupported(detail));
         }

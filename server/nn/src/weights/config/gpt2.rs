@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, from_json,
-    positive,
+    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, fields,
+    from_json, keys, positive,
 };
 
 /// Layer norms, learned positions, full attention and an MLP with GELU in its tanh form.
@@ -38,12 +38,15 @@ struct RawGpt2 {
     n_inner: Option<u64>,
     n_positions: Option<u64>,
     n_ctx: Option<u64>,
+    hidden_size: Option<u64>,
+    num_hidden_layers: Option<u64>,
+    num_attention_heads: Option<u64>,
+    max_position_embeddings: Option<u64>,
     layer_norm_epsilon: Option<f64>,
     activation_function: Option<String>,
     tie_word_embeddings: Option<bool>,
     scale_attn_weights: Option<bool>,
     scale_attn_by_inverse_layer_idx: Option<bool>,
-    add_cross_attention: Option<bool>,
 }
 
 /// Dimensions as a file states them, not yet checked.
@@ -64,7 +67,9 @@ impl Gpt2Config {
     }
 
     pub(super) fn from_json(json: &[u8]) -> Result<Self, Refusal> {
-        let raw: RawGpt2 = from_json(json)?;
+        let all = from_json(json)?;
+        keys::check_decoder(&all)?;
+        let raw: RawGpt2 = fields(&all)?;
         let supported = ["gelu_new", "gelu_pytorch_tanh"];
         if let Some(activation) = raw
             .activation_function
@@ -82,7 +87,6 @@ impl Gpt2Config {
                 "scale_attn_by_inverse_layer_idx",
                 raw.scale_attn_by_inverse_layer_idx == Some(true),
             ),
-            ("add_cross_attention", raw.add_cross_attention == Some(true)),
         ] {
             if differs {
                 let detail =
@@ -92,11 +96,27 @@ impl Gpt2Config {
         }
         let config = Self::from_dims(&Gpt2Dims {
             vocab: raw.vocab_size,
-            d_model: raw.n_embd,
+            d_model: either("n_embd", raw.n_embd, "hidden_size", raw.hidden_size)?,
             d_mlp: raw.n_inner,
-            n_layers: raw.n_layer,
-            n_heads: raw.n_head,
-            context_length: raw.n_positions.or(raw.n_ctx),
+            n_layers: either(
+                "n_layer",
+                raw.n_layer,
+                "num_hidden_layers",
+                raw.num_hidden_layers,
+            )?,
+            n_heads: either(
+                "n_head",
+                raw.n_head,
+                "num_attention_heads",
+                raw.num_attention_heads,
+            )?,
+            context_length: either(
+                "n_positions",
+                raw.n_positions,
+                "max_position_embeddings",
+                raw.max_position_embeddings,
+            )?
+            .or(raw.n_ctx),
             layer_norm_eps: raw.layer_norm_epsilon.unwrap_or(1e-5),
         })?;
         Ok(Self {
@@ -131,6 +151,21 @@ impl Gpt2Config {
     }
 }
 
+/// A number that the file may give by either of two names; transformers takes both.
+fn either(
+    name: &str,
+    value: Option<u64>,
+    alias: &str,
+    other: Option<u64>,
+) -> Result<Option<u64>, Refusal> {
+    match (value, other) {
+        (Some(value), Some(other)) if value != other => Err(Refusal::Malformed(format!(
+            "`{name}` is {value} and `{alias}`, another name for it, is {other}"
+        ))),
+        _ => Ok(value.or(other)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +185,20 @@ mod tests {
         );
         assert_eq!(config.d_head(), 4);
         assert!(config.tie_embeddings);
+    }
+
+    #[test]
+    fn both_names_of_a_dimension_are_read() {
+        let config =
+            br#"{"vocab_size":100,"hidden_size":12,"num_hidden_layers":2,"num_attention_heads":3,
+            "max_position_embeddings":64}"#;
+        let config = Gpt2Config::from_json(config).unwrap();
+        assert_eq!((config.d_model, config.context_length), (12, 64));
+        assert!(parse(r#","hidden_size":12"#).is_ok());
+        assert!(matches!(
+            parse(r#","hidden_size":24"#),
+            Err(Refusal::Malformed(_))
+        ));
     }
 
     #[test]

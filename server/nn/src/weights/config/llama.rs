@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, from_json,
-    positive,
-    rope::{RawRope, RopeConfig},
+    MAX_CONTEXT, MAX_HEADS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Refusal, count, divides, fields,
+    from_json, keys, positive,
+    rope::{self, RopeConfig},
 };
 
 /// Root-mean-square norms, rotary positions, grouped-query attention and a gated MLP with SiLU.
@@ -39,7 +39,7 @@ pub struct LlamaConfig {
     pub mlp_bias: bool,
 }
 
-/// The fields of `config.json` that matter. Absent fields have transformers' defaults.
+/// The fields of `config.json` that matter, but for those of the rope. Absent fields have transformers' defaults.
 #[derive(Deserialize)]
 struct RawLlama {
     vocab_size: Option<u64>,
@@ -51,9 +51,6 @@ struct RawLlama {
     head_dim: Option<u64>,
     max_position_embeddings: Option<u64>,
     rms_norm_eps: Option<f64>,
-    rope_theta: Option<f64>,
-    rope_scaling: Option<RawRope>,
-    rope_parameters: Option<RawRope>,
     tie_word_embeddings: Option<bool>,
     attention_bias: Option<bool>,
     mlp_bias: Option<bool>,
@@ -75,7 +72,9 @@ pub(crate) struct LlamaDims {
 
 impl LlamaConfig {
     pub(super) fn from_json(json: &[u8]) -> Result<Self, Refusal> {
-        let raw: RawLlama = from_json(json)?;
+        let all = from_json(json)?;
+        keys::check_decoder(&all)?;
+        let raw: RawLlama = fields(&all)?;
         if let Some(activation) = raw
             .hidden_act
             .filter(|name| name != "silu" && name != "swish")
@@ -95,9 +94,8 @@ impl LlamaConfig {
             context_length: raw.max_position_embeddings,
             rms_norm_eps: raw.rms_norm_eps.unwrap_or(1e-6),
         })?;
-        let rope = raw.rope_parameters.or(raw.rope_scaling).unwrap_or_default();
         Ok(Self {
-            rope: RopeConfig::from_raw(raw.rope_theta, &rope, config.context_length)?,
+            rope: rope::read(&all, config.context_length)?,
             tie_embeddings: raw.tie_word_embeddings.unwrap_or(false),
             attention_bias: raw.attention_bias.unwrap_or(false),
             mlp_bias: raw.mlp_bias.unwrap_or(false),

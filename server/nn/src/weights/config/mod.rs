@@ -4,6 +4,7 @@
 
 mod bert;
 mod gpt2;
+mod keys;
 mod llama;
 mod rope;
 
@@ -14,8 +15,9 @@ pub use gpt2::Gpt2Config;
 pub(crate) use gpt2::Gpt2Dims;
 pub use llama::LlamaConfig;
 pub(crate) use llama::LlamaDims;
-pub use rope::{RopeConfig, RopeScaling};
-use serde::Deserialize;
+pub use rope::{RopeConfig, RopeScaling, Yarn};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use crate::error::LoadError;
 
@@ -127,6 +129,14 @@ impl ModelConfig {
         }
     }
 
+    /// The name of the embedding's weights.
+    pub(super) const fn embedding(&self) -> &'static str {
+        match self {
+            Self::Llama(_) => "model.embed_tokens.weight",
+            Self::Gpt2(_) => "transformer.wte.weight",
+        }
+    }
+
     /// Reads `config.json`.
     pub(crate) fn read(path: &Path) -> Result<(Self, SpecialIds), LoadError> {
         let unreadable = |source| LoadError::PathNotReadable {
@@ -143,7 +153,7 @@ impl ModelConfig {
     }
 
     fn parse(json: &[u8]) -> Result<(Self, SpecialIds), Refusal> {
-        let common: RawCommon = from_json(json)?;
+        let common: RawCommon = fields(&from_json(json)?)?;
         let special = SpecialIds {
             bos: common.bos_token_id.and_then(OneOrMany::first),
             eos: common.eos_token_id.and_then(OneOrMany::first),
@@ -169,6 +179,12 @@ pub(crate) fn unknown_family(field: &str, found: &str) -> Refusal {
 
 fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(json).map_err(|error| Refusal::Malformed(error.to_string()))
+}
+
+/// The fields of `T` among the keys of a file.
+fn fields<T: DeserializeOwned>(config: &Map<String, Value>) -> Result<T, Refusal> {
+    serde_json::from_value(Value::Object(config.clone()))
+        .map_err(|error| Refusal::Malformed(error.to_string()))
 }
 
 /// A count that must be there, not 0 and at most `max`.

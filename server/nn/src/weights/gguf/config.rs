@@ -1,136 +1,176 @@
 //! A model's configuration from GGUF metadata and the tensors that are there.
 
-use super::header::Header;
+use super::{header::Header, keys, rope};
 use crate::weights::{
-    Gpt2Config, LlamaConfig, ModelConfig, RopeConfig, RopeScaling,
-    config::{Gpt2Dims, LlamaDims, Refusal, positive, unknown_family},
+    Gpt2Config, LlamaConfig, ModelConfig,
+    config::{Gpt2Dims, LlamaDims, Refusal, unknown_family},
 };
 
-/// Factors that divide the rope frequencies, where the model has them.
-const ROPE_FACTORS: &str = "rope_freqs.weight";
-
-/// The configuration that the header describes. `rope_factors` reads [`ROPE_FACTORS`].
+/// The configuration that the header of `file` describes. `rope_factors` reads [`rope::FACTORS`].
 pub(super) fn read(
     header: &Header,
+    file: &[u8],
     rope_factors: impl FnOnce(&str) -> Option<Vec<f32>>,
 ) -> Result<ModelConfig, Refusal> {
     let metadata = &header.metadata;
-    if metadata
+    let split = metadata
         .unsigned("split.count")
-        .is_some_and(|count| count > 1)
-    {
+        .map_err(Refusal::Malformed)?;
+    if split.is_some_and(|count| count > 1) {
         let detail = "it is one part of a split file, which is not supported: merge it with `gguf-split --merge`";
         return Err(Refusal::Unsupported(detail.to_owned()));
     }
+    let kind = metadata
+        .string("general.type")
+        .map_err(Refusal::Malformed)?;
+    if let Some(kind) = kind.filter(|&kind| kind != "model") {
+        return Err(Refusal::Unsupported(format!(
+            "`general.type` is `{kind}`: the file holds no whole model"
+        )));
+    }
     let family = metadata
         .string("general.architecture")
+        .map_err(Refusal::Malformed)?
         .ok_or_else(|| Refusal::Malformed("`general.architecture` is missing".to_owned()))?;
-    let key = |name: &str| format!("{family}.{name}");
-    let number = |name: &str| metadata.unsigned(&key(name));
-    // The embedding has the last word: `vocab_size` may be absent, or count padding that is not there.
-    let vocab = header
-        .tensors
-        .get("token_embd.weight")
-        .and_then(|info| info.shape.first())
-        .map(|&n| n as u64);
-    let tie_embeddings = !header.tensors.contains_key("output.weight");
+    if !ModelConfig::FAMILIES.contains(&family) {
+        return Err(unknown_family("general.architecture", family));
+    }
+    keys::check(metadata, family)?;
+    let described = Described {
+        header,
+        file,
+        family,
+    };
     match family {
-        "llama" => {
-            if number("expert_count").is_some_and(|count| count > 0) {
-                return Err(Refusal::Unsupported(
-                    "a mixture of experts is not supported".to_owned(),
-                ));
-            }
-            let config = LlamaConfig::from_dims(&LlamaDims {
-                vocab,
-                d_model: number("embedding_length"),
-                d_mlp: number("feed_forward_length"),
-                n_layers: number("block_count"),
-                n_heads: number("attention.head_count"),
-                n_kv_heads: number("attention.head_count_kv"),
-                d_head: number("attention.key_length").or_else(|| number("rope.dimension_count")),
-                context_length: number("context_length"),
-                rms_norm_eps: metadata
-                    .float(&key("attention.layer_norm_rms_epsilon"))
-                    .unwrap_or(1e-6),
-            })?;
-            let rope = rope(header, &config, rope_factors)?;
-            Ok(ModelConfig::Llama(LlamaConfig {
-                rope,
-                tie_embeddings,
-                attention_bias: header.tensors.contains_key("blk.0.attn_q.bias"),
-                mlp_bias: header.tensors.contains_key("blk.0.ffn_gate.bias"),
-                ..config
-            }))
-        }
-        "gpt2" => {
-            let config = Gpt2Config::from_dims(&Gpt2Dims {
-                vocab,
-                d_model: number("embedding_length"),
-                d_mlp: number("feed_forward_length"),
-                n_layers: number("block_count"),
-                n_heads: number("attention.head_count"),
-                context_length: number("context_length"),
-                layer_norm_eps: metadata
-                    .float(&key("attention.layer_norm_epsilon"))
-                    .unwrap_or(1e-5),
-            })?;
-            Ok(ModelConfig::Gpt2(Gpt2Config {
-                tie_embeddings,
-                ..config
-            }))
-        }
+        "llama" => described.llama(rope_factors).map(ModelConfig::Llama),
+        "gpt2" => described.gpt2().map(ModelConfig::Gpt2),
         other => Err(unknown_family("general.architecture", other)),
     }
 }
 
-fn rope(
-    header: &Header,
-    config: &LlamaConfig,
-    rope_factors: impl FnOnce(&str) -> Option<Vec<f32>>,
-) -> Result<RopeConfig, Refusal> {
-    let metadata = &header.metadata;
-    if metadata
-        .unsigned("llama.rope.dimension_count")
-        .is_some_and(|n| n != config.d_head as u64)
-    {
-        return Err(Refusal::Unsupported(
-            "rotating a part of each head is not supported".to_owned(),
-        ));
-    }
-    let theta = metadata
-        .float("llama.rope.freq_base")
-        .unwrap_or(RopeConfig::DEFAULT_THETA);
-    let theta = positive("llama.rope.freq_base", theta)?;
-    let scaling = match metadata.string("llama.rope.scaling.type") {
-        None | Some("none") => RopeScaling::None,
-        Some("linear") => {
-            let factor = metadata.float("llama.rope.scaling.factor").unwrap_or(1.0);
-            RopeScaling::Linear {
-                factor: positive("llama.rope.scaling.factor", factor)?,
-            }
-        }
-        Some(other) => {
-            let detail =
-                format!("rope scaling `{other}` is not supported; supported are: none, linear");
-            return Err(Refusal::Unsupported(detail));
-        }
-    };
-    if !header.tensors.contains_key(ROPE_FACTORS) {
-        return Ok(RopeConfig { theta, scaling });
-    }
-    let factors = rope_factors(ROPE_FACTORS)
-        .filter(|factors| {
-            factors.len() == config.d_head / 2 && factors.iter().all(|f| f.is_finite() && *f > 0.0)
-        })
-        .ok_or_else(|| {
-            Refusal::Malformed(format!(
-                "`{ROPE_FACTORS}` is not {} positive numbers",
-                config.d_head / 2
-            ))
+/// What a file says of a model of one family.
+struct Described<'a> {
+    header: &'a Header,
+    file: &'a [u8],
+    family: &'a str,
+}
+
+impl Described<'_> {
+    fn llama(
+        &self,
+        rope_factors: impl FnOnce(&str) -> Option<Vec<f32>>,
+    ) -> Result<LlamaConfig, Refusal> {
+        let tensors = &self.header.tensors;
+        let config = LlamaConfig::from_dims(&LlamaDims {
+            vocab: self.vocab(),
+            d_model: Some(self.needed("embedding_length")?),
+            d_mlp: Some(self.of_all_layers("feed_forward_length")?),
+            n_layers: Some(self.needed("block_count")?),
+            n_heads: Some(self.of_all_layers("attention.head_count")?),
+            n_kv_heads: self.of_layers("attention.head_count_kv")?,
+            d_head: self.number("attention.key_length")?,
+            context_length: Some(self.needed("context_length")?),
+            rms_norm_eps: self.epsilon("attention.layer_norm_rms_epsilon")?,
         })?;
-    Ok(RopeConfig {
-        theta,
-        scaling: RopeScaling::Factors(factors),
-    })
+        self.must_be("attention.value_length", config.d_head)?;
+        Ok(LlamaConfig {
+            rope: rope::read(self.header, config.d_head, rope_factors)?,
+            tie_embeddings: !tensors.contains_key("output.weight"),
+            attention_bias: tensors.contains_key("blk.0.attn_q.bias"),
+            mlp_bias: tensors.contains_key("blk.0.ffn_gate.bias"),
+            ..config
+        })
+    }
+
+    fn gpt2(&self) -> Result<Gpt2Config, Refusal> {
+        let config = Gpt2Config::from_dims(&Gpt2Dims {
+            vocab: self.vocab(),
+            d_model: Some(self.needed("embedding_length")?),
+            d_mlp: Some(self.of_all_layers("feed_forward_length")?),
+            n_layers: Some(self.needed("block_count")?),
+            n_heads: Some(self.of_all_layers("attention.head_count")?),
+            context_length: Some(self.needed("context_length")?),
+            layer_norm_eps: self.epsilon("attention.layer_norm_epsilon")?,
+        })?;
+        if let Some(heads) = self.of_layers("attention.head_count_kv")? {
+            self.equal("attention.head_count_kv", heads, config.n_heads)?;
+        }
+        self.must_be("attention.key_length", config.d_head())?;
+        self.must_be("attention.value_length", config.d_head())?;
+        Ok(Gpt2Config {
+            tie_embeddings: !self.header.tensors.contains_key("output.weight"),
+            ..config
+        })
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.family)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        let number = self.header.metadata.unsigned(&self.key(name));
+        number.map_err(Refusal::Malformed)
+    }
+
+    fn needed(&self, name: &str) -> Result<u64, Refusal> {
+        self.number(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    fn of_all_layers(&self, name: &str) -> Result<u64, Refusal> {
+        self.of_layers(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    fn missing(&self, name: &str) -> Refusal {
+        Refusal::Malformed(format!("`{}` is missing", self.key(name)))
+    }
+
+    /// A number that is the same in every layer, written once or once for each.
+    fn of_layers(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        let key = self.key(name);
+        let layers = self.number("block_count")?.unwrap_or_default();
+        let numbers = self.header.metadata.of_layers(self.file, &key, layers);
+        let Some(numbers) = numbers.map_err(Refusal::Malformed)? else {
+            return Ok(None);
+        };
+        match numbers.split_first() {
+            Some((&first, rest)) if rest.iter().all(|&number| number == first) => Ok(Some(first)),
+            _ => Err(Refusal::Unsupported(format!(
+                "`{key}` is an array whose numbers differ from layer to layer, which is not supported"
+            ))),
+        }
+    }
+
+    fn epsilon(&self, name: &str) -> Result<f64, Refusal> {
+        let key = self.key(name);
+        let epsilon = self
+            .header
+            .metadata
+            .float(&key)
+            .map_err(Refusal::Malformed)?;
+        epsilon.ok_or_else(|| self.missing(name))
+    }
+
+    /// Refuses another value of a key than the one that the family computes.
+    fn must_be(&self, name: &str, value: usize) -> Result<(), Refusal> {
+        match self.number(name)? {
+            None => Ok(()),
+            Some(found) => self.equal(name, found, value),
+        }
+    }
+
+    fn equal(&self, name: &str, found: u64, value: usize) -> Result<(), Refusal> {
+        if found == value as u64 {
+            return Ok(());
+        }
+        let key = self.key(name);
+        Err(Refusal::Unsupported(format!(
+            "`{key}` is {found} where only {value} is supported"
+        )))
+    }
+
+    /// The embedding has the last word: `vocab_size` may be absent, or count padding that is not there.
+    fn vocab(&self) -> Option<u64> {
+        let embedding = self.header.tensors.get("token_embd.weight")?;
+        embedding.shape.first().map(|&n| n as u64)
+    }
 }

@@ -58,7 +58,7 @@ impl Header {
         }
         let metadata = Metadata::read(&mut cursor, entries)?;
         let alignment = metadata
-            .unsigned("general.alignment")
+            .unsigned("general.alignment")?
             .unwrap_or(DEFAULT_ALIGNMENT);
         if !alignment.is_power_of_two() || alignment > 1 << 20 {
             return Err(format!(

@@ -7,9 +7,13 @@
 mod config;
 mod cursor;
 mod header;
+#[cfg(test)]
+mod key_tests;
+mod keys;
 pub(crate) mod metadata;
 mod names;
 pub(crate) mod quant;
+mod rope;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,6 +36,9 @@ pub(crate) struct Gguf {
 }
 
 impl Gguf {
+    /// Tensors that are a part of the configuration.
+    pub(crate) const IS_READ_WITH_CONFIG: [&str; 1] = [rope::FACTORS];
+
     /// Opens a file and checks its header.
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         let mapped = Mapped::open(path)?;
@@ -45,8 +52,8 @@ impl Gguf {
             info.encoding
                 .to_f32(mapped.span(&info.span), info.shape.iter().product())
         };
-        let config =
-            config::read(&header, rope_factors).map_err(|refusal: Refusal| refusal.at(path))?;
+        let config = config::read(&header, mapped.bytes(), rope_factors)
+            .map_err(|refusal: Refusal| refusal.at(path))?;
 
         let mut tensors = BTreeMap::new();
         for (name, info) in header.tensors {

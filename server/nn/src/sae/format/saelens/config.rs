@@ -10,19 +10,6 @@ use crate::error::LoadError;
 /// Largest `cfg.json` that is read; real ones have a few kilobytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Options of `model_from_pretrained_kwargs` that change no activation at a hook point of ours: where and in which format the
-/// model was loaded, and rewritings of weights that leave the residual stream and the sublayers' outputs as they are.
-const HARMLESS_MODEL_OPTIONS: [&str; 8] = [
-    "device",
-    "n_devices",
-    "dtype",
-    "torch_dtype",
-    "trust_remote_code",
-    "center_unembed",
-    "fold_ln",
-    "refactor_factored_attn_matrices",
-];
-
 /// What latentd needs of a `cfg.json`, with SAELens' defaults.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -44,7 +31,7 @@ pub(super) struct Config {
     pub(super) l0: Option<f64>,
     activation_fn: Option<String>,
     hook_head_index: Option<usize>,
-    model_options: Map<String, Value>,
+    pub(super) model_options: Map<String, Value>,
 }
 
 impl Config {
@@ -141,22 +128,8 @@ impl Config {
                 "the SAE reads head {head} alone (`hook_head_index`), which is not supported"
             ));
         }
-        let changed = self.model_options.iter().find(|(name, value)| {
-            is_set(value) && !HARMLESS_MODEL_OPTIONS.contains(&name.as_str())
-        });
-        match changed {
-            None => Ok(()),
-            Some((name, value)) => Err(format!(
-                "the SAE was trained on a model with changed weights (`model_from_pretrained_kwargs`: {name} = {value}), \
-                 which is not supported: its activations would be wrong on the model as it is"
-            )),
-        }
+        Ok(())
     }
-}
-
-/// Whether an option of the model asks for anything.
-fn is_set(value: &Value) -> bool {
-    !matches!(value, Value::Null | Value::Bool(false))
 }
 
 /// Typed reading of a JSON object. An absent field and `null` are the same, as in SAELens.
@@ -291,18 +264,5 @@ mod tests {
         let version = json!("6.1.0");
         let metadata = json!({"sae_lens_version": version, "hook_head_index": 3});
         assert!(refusal(json!({"metadata": metadata})).contains("head 3"));
-        let options = json!({"center_writing_weights": true});
-        let metadata =
-            json!({"sae_lens_version": version, "model_from_pretrained_kwargs": options});
-        assert!(refusal(json!({"metadata": metadata})).contains("center_writing_weights"));
-        let options = json!({"center_writing_weights": false, "fold_ln": true});
-        let metadata =
-            json!({"sae_lens_version": version, "model_from_pretrained_kwargs": options});
-        assert_eq!(
-            parse(v6(json!({"metadata": metadata})))
-                .unwrap()
-                .check_supported(),
-            Ok(())
-        );
     }
 }

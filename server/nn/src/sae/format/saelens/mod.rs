@@ -6,6 +6,7 @@
 //! Source: SAELens 6 (`saes/*.py`, `loading/pretrained_sae_loaders.py`).
 
 mod config;
+mod model_options;
 mod pre6;
 mod tensors;
 
@@ -39,6 +40,7 @@ impl Description {
         let architecture = architecture(&config.architecture).map_err(refuse)?;
         let normalisation = normalisation(&config, options, folder)?;
         let hook_point = hook_point(&config, options, folder)?;
+        model_options::check(&config.model_options, hook_point).map_err(refuse)?;
         let reshape_hook_z = reshape(&config, hook_point).map_err(refuse)?;
         let k = k(&config, architecture).map_err(|detail| LoadError::MalformedConfig {
             path: config.path.clone(),

@@ -1,5 +1,11 @@
 //! A tokenizer from GGUF metadata: written out as the `tokenizer.json` that transformers makes of the same metadata
-//! (`integrations/gguf/gguf_tokenizer_mapping.py`), and read like any other, so that the two agree token for token.
+//! (`integrations/gguf/gguf_tokenizer_mapping.py`), and read like any other. How a text is split before merging, and which
+//! keys count, is as in llama.cpp.
+
+mod keys;
+mod split;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,42 +25,6 @@ const USER_DEFINED: i32 = 4;
 /// Longest token, in characters, whose merges are derived: all of them are, in tokenizers that exist.
 const MAX_DERIVED: usize = 256;
 
-/// Names of `tokenizer.ggml.pre` that split as GPT-2 does. SmolLM's own tokenizer also splits digits off first; that changes
-/// tokens only where several spaces stand before a digit, and transformers, with which we agree, does not do it.
-const GPT2_SPLIT: [&str; 8] = [
-    "default",
-    "gpt-2",
-    "smollm",
-    "mpt",
-    "olmo",
-    "jais",
-    "phi-2",
-    "roberta-bpe",
-];
-
-/// Names of `tokenizer.ggml.pre` with another split, and its pattern.
-const OTHER_SPLITS: [(&[&str], &str); 2] = [
-    (
-        &[
-            "llama3",
-            "llama-v3",
-            "llama-bpe",
-            "falcon3",
-            "falcon-h1",
-            "pixtral",
-            "midm-2.0",
-            "lfm2",
-            "dbrx",
-            "smaug-bpe",
-        ],
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
-    (
-        &["tekken"],
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
-];
-
 /// The vocabulary of a file.
 struct Vocabulary<'a> {
     tokens: Vec<&'a str>,
@@ -68,27 +38,37 @@ pub(super) fn definition(
     metadata: &Metadata,
     file: &[u8],
 ) -> Result<(Definition, SpecialIds), String> {
+    keys::check(metadata)?;
     let tokens = metadata
-        .strings(file, "tokenizer.ggml.tokens")
-        .ok_or_else(|| "the metadata has no `tokenizer.ggml.tokens`".to_owned())??;
+        .strings(file, "tokenizer.ggml.tokens")?
+        .ok_or_else(|| "the metadata has no `tokenizer.ggml.tokens`".to_owned())?;
     if tokens.len() > MAX_IDS {
         return Err(format!(
             "it has {} tokens, over the limit of {MAX_IDS}",
             tokens.len()
         ));
     }
+    refuse_duplicates(&tokens)?;
     let types = metadata
-        .integers(file, "tokenizer.ggml.token_type")
+        .integers(file, "tokenizer.ggml.token_type")?
         .unwrap_or_default();
+    if !types.is_empty() && types.len() < tokens.len() {
+        return Err(format!(
+            "`tokenizer.ggml.token_type` is an array of {}, for {} tokens",
+            types.len(),
+            tokens.len()
+        ));
+    }
     let vocabulary = Vocabulary {
         tokens,
         types,
         metadata,
         file,
     };
-    let json = match metadata.string("tokenizer.ggml.model") {
-        Some("gpt2") => vocabulary.byte_level()?,
-        Some("llama") => vocabulary.sentence_piece()?,
+    // Beginning and end of sequence where a file names none, as in llama.cpp.
+    let (json, [bos, eos]) = match metadata.string("tokenizer.ggml.model")? {
+        Some("gpt2") => (vocabulary.byte_level()?, [None, None]),
+        Some("llama") => (vocabulary.sentence_piece()?, [Some(1), Some(2)]),
         other => {
             let other = other.unwrap_or("none");
             return Err(format!(
@@ -96,20 +76,38 @@ pub(super) fn definition(
             ));
         }
     };
-    let special = SpecialIds {
-        bos: vocabulary.special("bos_token_id").map(|id| id as u32),
-        eos: vocabulary.special("eos_token_id").map(|id| id as u32),
+    let id = |key, default: Option<usize>| -> Result<Option<u32>, String> {
+        let default = default.filter(|&id| id < vocabulary.tokens.len());
+        Ok(vocabulary.special(key)?.or(default).map(|id| id as u32))
     };
+    let special = SpecialIds {
+        bos: id("bos_token_id", bos)?,
+        eos: id("eos_token_id", eos)?,
+    };
+    if metadata.flag("tokenizer.ggml.add_bos_token")? == Some(true) && special.bos.is_none() {
+        return Err(
+            "`tokenizer.ggml.add_bos_token` is true, and there is no `bos_token_id`".to_owned(),
+        );
+    }
     Ok((Definition::parse(json.to_string().as_bytes())?, special))
 }
 
 impl Vocabulary<'_> {
-    /// The id under a key, if there is such a token.
-    fn special(&self, key: &str) -> Option<usize> {
-        let id = self.metadata.unsigned(&format!("tokenizer.ggml.{key}"))?;
-        usize::try_from(id)
+    /// The id under a key, which must be that of a token.
+    fn special(&self, key: &str) -> Result<Option<usize>, String> {
+        let key = format!("tokenizer.ggml.{key}");
+        let Some(id) = self.metadata.unsigned(&key)? else {
+            return Ok(None);
+        };
+        let known = usize::try_from(id)
             .ok()
-            .filter(|&id| id < self.tokens.len())
+            .filter(|&id| id < self.tokens.len());
+        known.map(Some).ok_or_else(|| {
+            format!(
+                "`{key}` is {id}, which is not below the {} tokens",
+                self.tokens.len()
+            )
+        })
     }
 
     fn byte_level(&self) -> Result<Value, String> {
@@ -133,17 +131,19 @@ impl Vocabulary<'_> {
             .map(|(id, token)| (spell(token), id))
             .collect();
         let merges = self
-            .written_merges()
-            .ok_or_else(|| "the metadata has no `tokenizer.ggml.merges`".to_owned())??;
+            .written_merges()?
+            .ok_or_else(|| "the metadata has no `tokenizer.ggml.merges`".to_owned())?;
+        let (pre_tokenizer, ignores_merges) =
+            split::of(self.metadata.string("tokenizer.ggml.pre")?)?;
         Ok(json!({
             "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
-            "added_tokens": self.added_tokens(&ids, is_spelled),
-            "pre_tokenizer": self.pre_tokenizer()?,
+            "added_tokens": self.added_tokens(&ids, is_spelled)?,
+            "pre_tokenizer": pre_tokenizer,
             "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
             "model": {
                 "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
-                "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
-                "vocab": ids, "merges": merges,
+                "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false,
+                "ignore_merges": ignores_merges, "vocab": ids, "merges": merges,
             },
         }))
     }
@@ -155,17 +155,17 @@ impl Vocabulary<'_> {
             .enumerate()
             .map(|(id, &token)| (token.to_owned(), id))
             .collect();
-        let merges = match self.written_merges() {
-            Some(merges) => merges?,
+        let merges = match self.written_merges()? {
+            Some(merges) => merges,
             None => self.derived_merges()?,
         };
         let prefix = self
             .metadata
-            .flag("tokenizer.ggml.add_space_prefix")
+            .flag("tokenizer.ggml.add_space_prefix")?
             .unwrap_or(true);
         Ok(json!({
             "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
-            "added_tokens": self.added_tokens(&ids, |_| true),
+            "added_tokens": self.added_tokens(&ids, |_| true)?,
             "pre_tokenizer": {
                 "type": "Metaspace", "replacement": "▁", "split": false,
                 "prepend_scheme": if prefix { "first" } else { "never" },
@@ -188,16 +188,17 @@ impl Vocabulary<'_> {
         &self,
         ids: &HashMap<String, usize>,
         is_spelled: impl Fn(&str) -> bool,
-    ) -> Vec<Value> {
-        let roles: HashSet<usize> = [
+    ) -> Result<Vec<Value>, String> {
+        const ROLES: [&str; 4] = [
             "bos_token_id",
             "eos_token_id",
             "unknown_token_id",
             "padding_token_id",
-        ]
-        .into_iter()
-        .filter_map(|key| self.special(key))
-        .collect();
+        ];
+        let roles = ROLES
+            .into_iter()
+            .filter_map(|key| self.special(key).transpose())
+            .collect::<Result<HashSet<usize>, _>>()?;
         let kinds = self.types.iter().copied().chain(std::iter::repeat(0));
         let added = self.tokens.iter().zip(kinds).enumerate().filter_map(|(id, (&token, kind))| {
             // A control token in other letters than the vocabulary's is a writer's mistake, as transformers notes.
@@ -210,43 +211,19 @@ impl Vocabulary<'_> {
                 })
             })
         });
-        added.collect()
-    }
-
-    fn pre_tokenizer(&self) -> Result<Value, String> {
-        let name = self
-            .metadata
-            .string("tokenizer.ggml.pre")
-            .unwrap_or("default");
-        if GPT2_SPLIT.contains(&name) {
-            return Ok(byte_level_pre_tokenizer(true));
-        }
-        let split = OTHER_SPLITS.iter().find(|(names, _)| names.contains(&name));
-        let (_, pattern) = split.ok_or_else(|| {
-            let others = OTHER_SPLITS.iter().flat_map(|(names, _)| *names).copied();
-            let known: Vec<&str> = GPT2_SPLIT.into_iter().chain(others).collect();
-            format!(
-                "`tokenizer.ggml.pre` is `{name}`; supported are: {}",
-                known.join(", ")
-            )
-        })?;
-        Ok(json!({ "type": "Sequence", "pretokenizers": [
-            {
-                "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated",
-                "invert": false,
-            },
-            byte_level_pre_tokenizer(false),
-        ]}))
+        Ok(added.collect())
     }
 
     /// The merges that the file lists, as pairs; `None` if it lists none.
-    fn written_merges(&self) -> Option<Result<Vec<(String, String)>, String>> {
+    fn written_merges(&self) -> Result<Option<Vec<(String, String)>>, String> {
         let pair = |merge: &str| match merge.split_once(' ') {
             Some((left, right)) if !right.contains(' ') => Ok((left.to_owned(), right.to_owned())),
             _ => Err(format!("the merge `{merge}` is not two tokens")),
         };
         let merges = self.metadata.strings(self.file, "tokenizer.ggml.merges")?;
-        Some(merges.and_then(|merges| merges.into_iter().map(pair).collect()))
+        merges
+            .map(|merges| merges.into_iter().map(pair).collect())
+            .transpose()
     }
 
     /// The merges that the tokens' scores imply (transformers' `generate_merges`): a token comes from every two tokens that
@@ -254,7 +231,7 @@ impl Vocabulary<'_> {
     fn derived_merges(&self) -> Result<Vec<(String, String)>, String> {
         let scores = self
             .metadata
-            .floats(self.file, "tokenizer.ggml.scores")
+            .floats(self.file, "tokenizer.ggml.scores")?
             .filter(|scores| {
                 scores.len() == self.tokens.len() && scores.iter().all(|score| !score.is_nan())
             })
@@ -319,6 +296,13 @@ impl Merge<'_> {
     }
 }
 
-fn byte_level_pre_tokenizer(use_regex: bool) -> Value {
-    json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex })
+/// llama.cpp reads no file in which two tokens are the same: one of the two could never be found.
+fn refuse_duplicates(tokens: &[&str]) -> Result<(), String> {
+    let mut ids = HashMap::with_capacity(tokens.len());
+    for (id, &token) in tokens.iter().enumerate() {
+        if let Some(before) = ids.insert(token, id).filter(|_| !token.is_empty()) {
+            return Err(format!("the tokens {before} and {id} are both `{token}`"));
+        }
+    }
+    Ok(())
 }
