@@ -116,7 +116,7 @@ pub struct LatentExamples {
 }
 
 /// Totals of a call for examples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExamplesSummary {
     /// Latents that were sent.
     pub latents: u32,
@@ -124,6 +124,8 @@ pub struct ExamplesSummary {
     pub examples: u64,
     /// Latents that never fire in the cache.
     pub silent_latents: u32,
+    /// `caches/{cache}` that was read.
+    pub cache: String,
 }
 
 /// Which examples to read.
@@ -134,7 +136,7 @@ pub struct ExamplesRequest(proto::StreamExamplesRequest);
 impl ExamplesRequest {
     /// Examples of `latents`, in that order.
     ///
-    /// They come from the newest cache that is ready and holds `sae`, unless a cache is named.
+    /// They come from the cache that holds `sae`, the only one or the pinned one, unless a cache is named.
     pub fn new(sae: impl Into<String>, latents: impl IntoIterator<Item = u32>) -> Self {
         let latents = latents.into_iter().collect();
         Self::select(sae.into(), Selector::Latents(proto::LatentSet { latents }))
@@ -222,8 +224,8 @@ pub struct ExampleStream {
 
 impl ExampleStream {
     /// The totals, once the stream has ended well.
-    pub fn summary(&self) -> Option<ExamplesSummary> {
-        self.summary
+    pub fn summary(&self) -> Option<&ExamplesSummary> {
+        self.summary.as_ref()
     }
 
     fn event(&mut self, event: Option<Event>) -> Option<Result<LatentExamples>> {
@@ -234,11 +236,13 @@ impl ExampleStream {
                     latents,
                     examples,
                     silent_latents,
+                    cache,
                 } = summary;
                 self.summary = Some(ExamplesSummary {
                     latents,
                     examples,
                     silent_latents,
+                    cache,
                 });
                 None
             }

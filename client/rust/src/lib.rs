@@ -35,12 +35,12 @@ pub use examples::{
     Centring, Example, ExampleMode, ExampleStream, ExamplesRequest, ExamplesSummary, LatentExamples,
 };
 pub use explanations::{
-    Budget, Calibration, ExamplePlan, ExplainRequest, Explainer, ExplainerKind, ExplainerSummary,
-    Explanation, ExplanationFilter, ExportForm, ExportLines, ExportRequest, JobSummary,
-    NonActivating, Provenance, Score, ScoreExample, ScoreRequest, Scorer, ScorerKind,
-    ScorerSummary, SearchMode, SearchRequest, SearchResults, TrainSampler,
+    Budget, Calibration, ExamplePlan, ExampleReason, ExplainRequest, Explainer, ExplainerKind,
+    ExplainerSummary, Explanation, ExplanationFilter, ExportForm, ExportLines, ExportRequest,
+    JobSummary, NonActivating, Provenance, Reduced, Score, ScoreExample, ScoreRequest, Scorer,
+    ScorerKind, ScorerSummary, SearchMode, SearchRequest, SearchResults, TrainSampler,
 };
-pub use jobs::{Job, JobEvent, JobFilter, JobState, JobWatch, Progress, Spent};
+pub use jobs::{ItemReason, Job, JobEvent, JobFilter, JobState, JobWatch, Progress, Spent};
 pub use models::{Model, TokenSequence};
 pub use page::Pages;
 pub use providers::{

@@ -12,6 +12,9 @@ use latentd_store::{
 
 use crate::{app::App, config, grpc::error::Error};
 
+/// What the database remembers, as [`crate::health::Health`] tells of it where the database did not answer.
+const REMEMBERED: &str = "what was resident";
+
 /// A resident model with resident SAEs of it.
 pub(crate) struct Residents {
     /// The model.
@@ -101,6 +104,7 @@ pub(crate) async fn load_model(
     dtype: Option<Dtype>,
 ) -> Result<Arc<ModelEntry>, Error> {
     let entry = app.engine.load_model(id, path, dtype).await?;
+    app.health.loaded(&entry.id.to_string());
     app.store.models().put(&remembered(&entry, dtype)).await?;
     Ok(entry)
 }
@@ -123,6 +127,7 @@ pub(crate) async fn load_sae(
 ) -> Result<Arc<SaeEntry>, Error> {
     let (norm_scaling_factor, hook_point) = (options.norm_scaling_factor, options.hook_point);
     let entry = app.engine.load_sae(name, path, options).await?;
+    app.health.loaded(&entry.name.to_string());
     let sae = NewSae {
         name: entry.name.clone(),
         path: entry.info.path.clone(),
@@ -191,7 +196,7 @@ fn in_use(name: &dyn std::fmt::Display, job: &dyn std::fmt::Display) -> Error {
 /// shown by GetServerInfo; it does not keep the server from starting.
 pub(crate) async fn restore(app: &App) {
     if let Err(error) = restore_remembered(app).await {
-        failed(app, "what was resident", &error);
+        failed(app, REMEMBERED, &error);
     }
     for model in &app.config.models {
         restore_configured(app, model).await;
@@ -202,6 +207,7 @@ async fn restore_remembered(app: &App) -> Result<(), Error> {
     let resident = app.engine.catalog();
     for model in app.store.models().list().await? {
         if resident.models.contains_key(&model.id) {
+            app.health.loaded(&model.id.to_string());
             continue;
         }
         let loaded = app
@@ -209,16 +215,16 @@ async fn restore_remembered(app: &App) -> Result<(), Error> {
             .load_model(model.id.clone(), model.path.into(), model.dtype)
             .await;
         match loaded {
-            Ok(entry) if entry.info.digest != model.digest => {
-                let message = "the files have changed since it was loaded first";
-                tracing::warn!(model = %model.id, path = %entry.info.path, "{message}");
+            Ok(entry) => {
+                let changed = entry.info.digest != model.digest;
+                restored(app, &model.id, &entry.info.path, changed);
             }
-            Ok(entry) => tracing::info!(model = %entry.id, "resident again"),
             Err(error) => failed(app, &model.id, &error.into()),
         }
     }
     for sae in app.store.saes().list().await? {
         if resident.saes.contains_key(&sae.name) {
+            app.health.loaded(&sae.name.to_string());
             continue;
         }
         let LoadOptions {
@@ -234,14 +240,14 @@ async fn restore_remembered(app: &App) -> Result<(), Error> {
             .load_sae(sae.name.clone(), sae.path.into(), options)
             .await
         {
-            Ok(entry) if entry.info.digest != sae.digest => {
-                let message = "the files have changed since it was loaded first";
-                tracing::warn!(sae = %sae.name, path = %entry.info.path, "{message}");
+            Ok(entry) => {
+                let changed = entry.info.digest != sae.digest;
+                restored(app, &sae.name, &entry.info.path, changed);
             }
-            Ok(entry) => tracing::info!(sae = %entry.name, "resident again"),
             Err(error) => failed(app, &sae.name, &error.into()),
         }
     }
+    app.health.loaded(REMEMBERED);
     Ok(())
 }
 
@@ -273,9 +279,18 @@ async fn restore_configured(app: &App, model: &config::Model) {
     }
 }
 
+fn restored(app: &App, what: &impl std::fmt::Display, path: &str, changed: bool) {
+    app.health.loaded(&what.to_string());
+    if changed {
+        tracing::warn!(%what, path, "resident again, from files that have changed since it was loaded first");
+    } else {
+        tracing::info!(%what, "resident again");
+    }
+}
+
 fn failed(app: &App, what: &(impl std::fmt::Display + ?Sized), error: &Error) {
     tracing::error!(what = %what, reason = %error.reason(), %error, "not loaded at the start");
-    app.health.startup_failed(format!("{what}: {error}"));
+    app.health.not_loaded(what.to_string(), error.to_string());
 }
 
 /// Waits for nothing: tells what of `saes` is not resident, after trying once more to load what is remembered of it.

@@ -12,6 +12,7 @@ use latentd_engine::{Engine, Options as EngineOptions};
 use latentd_store::{
     Database, Store,
     embedded::{self, Embedded},
+    leases::Owner,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -106,10 +107,10 @@ impl Server {
             start_time: SystemTime::now(),
             config,
         });
-        prepare(&app).await;
+        prepare(&app, embedded.as_ref()).await;
         let closing = CancellationToken::new();
         let reporter = serve(&app, listener, closing.clone())?;
-        work(&app, embedded.as_ref());
+        work(&app);
         tracing::info!(address = %addr, "listening");
         let parts = Parts {
             app,
@@ -240,8 +241,15 @@ async fn database(config: &Config) -> Result<(Store, Option<Embedded>), StartErr
     Ok((store, Some(embedded)))
 }
 
-/// What comes before the first call: residency, and deletions that a crash interrupted.
-async fn prepare(app: &App) {
+/// What comes before the first call and the first job: the end of leases that a crash left, residency, and deletions that a
+/// crash interrupted.
+async fn prepare(app: &App, embedded: Option<&Embedded>) {
+    // Before this process gives its first sign of life, which would be taken for one of an earlier process.
+    if embedded.is_some_and(Embedded::is_owner)
+        && let Err(error) = app.store.leases().expire_others(Owner::new()).await
+    {
+        tracing::warn!(%error, "leases of earlier processes were not ended: their work waits until these run out");
+    }
     residency::restore(app).await;
     match app.store.caches().deleting().await {
         Ok(caches) => {
@@ -281,10 +289,8 @@ fn serve(
 }
 
 /// Starts what works in the background.
-fn work(app: &Shared, embedded: Option<&Embedded>) {
-    let alone = embedded.is_some_and(Embedded::is_owner);
-    let runner = jobs::run(Arc::clone(app), alone);
-    app.life.spawn_essential("jobs", runner);
+fn work(app: &Shared) {
+    app.life.spawn_essential("jobs", jobs::run(Arc::clone(app)));
     app.life
         .spawn_essential("work items", jobs::Workers::run(Arc::clone(app)));
     let cleaning = Arc::clone(app);

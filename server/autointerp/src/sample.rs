@@ -83,10 +83,10 @@ pub fn id(example: &Example) -> ExampleId {
 pub fn enough(plan: &ExamplePlan, pools: &[Vec<Example>]) -> Result<(), Skip> {
     let have = unite(pools).len();
     if have < plan.min_examples.max(1) {
-        return Err(Skip::TooFewExamples {
-            what: "examples on which the latent fires",
+        return Err(Skip::Scarce {
             have,
             need: plan.min_examples.max(1),
+            scored: plan.n_test > 0,
         });
     }
     Ok(())
@@ -151,7 +151,11 @@ pub fn silent<T>(
         .take(plan.n_non_activating + CONTRAST)
         .collect();
     // Both are spread over the order of preference: neither has all the hard ones.
-    let contrast = CONTRAST.min(kept.len() / 2);
+    let contrast = if plan.n_non_activating == 0 {
+        CONTRAST.min(kept.len())
+    } else {
+        CONTRAST.min(kept.len() / 2)
+    };
     let every = kept.len().checked_div(contrast).unwrap_or(usize::MAX);
     let mut out = Silent {
         non_activating: Vec::new(),

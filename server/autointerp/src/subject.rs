@@ -74,6 +74,16 @@ pub enum Skip {
     /// It never fires in the cache.
     #[error("the latent never fires in the cache")]
     Dead,
+    /// It has fewer examples than the plan demands.
+    #[error("{have} examples, {need} needed{}", would_do(*.have, *.scored))]
+    Scarce {
+        /// How many it has.
+        have: usize,
+        /// How many are needed.
+        need: usize,
+        /// Whether some are held back for scorers.
+        scored: bool,
+    },
     /// There is not enough to show.
     #[error("{have} {what}, {need} are needed")]
     TooFewExamples {
@@ -89,6 +99,46 @@ pub enum Skip {
 impl Skip {
     /// The reason, as clients see it.
     pub const fn reason(&self) -> Reason {
-        Reason::TooFewExamples
+        match self {
+            Self::Dead => Reason::LatentNeverFires,
+            Self::Scarce { .. } | Self::TooFewExamples { .. } => Reason::TooFewExamples,
+        }
+    }
+}
+
+/// A plan that a latent with so many examples is enough for, by the names of its fields.
+fn would_do(have: usize, scored: bool) -> String {
+    match (have, scored) {
+        (0, _) | (1, true) => String::new(),
+        (_, false) => format!(": min_examples {have} n_train {have} would do"),
+        (_, true) => {
+            // As the default plan divides them.
+            let n_train = (have * 4 / 9).max(1);
+            let n_test = have - n_train;
+            format!(": min_examples {have} n_train {n_train} n_test {n_test} would do")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latent_that_is_left_out_says_which_plan_would_do() {
+        let scarce = |have, scored| {
+            let need = 45;
+            Skip::Scarce { have, need, scored }.to_string()
+        };
+        assert_eq!(
+            scarce(22, true),
+            "22 examples, 45 needed: min_examples 22 n_train 9 n_test 13 would do"
+        );
+        assert_eq!(
+            scarce(3, false),
+            "3 examples, 45 needed: min_examples 3 n_train 3 would do"
+        );
+        assert_eq!(scarce(1, true), "1 examples, 45 needed");
+        assert_eq!(Skip::Dead.reason(), Reason::LatentNeverFires);
     }
 }

@@ -56,6 +56,8 @@ reasons! {
     UnknownCache = "UNKNOWN_CACHE",
     /// No such uploaded corpus, or no longer.
     UnknownCorpus = "UNKNOWN_CORPUS",
+    /// Several caches hold the SAE, and none of them was named or pinned.
+    AmbiguousCache = "AMBIGUOUS_CACHE",
     /// No such job.
     UnknownJob = "UNKNOWN_JOB",
     /// The id is taken by something else.
@@ -140,6 +142,10 @@ reasons! {
     AnswerCount = "ANSWER_COUNT",
     /// The latent has too few examples to be explained or scored.
     TooFewExamples = "TOO_FEW_EXAMPLES",
+    /// The latent never fires in the cache.
+    LatentNeverFires = "LATENT_NEVER_FIRES",
+    /// No item of a job gave a result.
+    NothingSucceeded = "NOTHING_SUCCEEDED",
     /// What was to be scored has no explanation.
     NoExplanation = "NO_EXPLANATION",
     /// No sentence encoder is resident.

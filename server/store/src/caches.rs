@@ -21,7 +21,7 @@ const LIST: &str = "caches";
 macro_rules! cache_columns {
     () => {
         "id, state, model_id, spec, job_id, model_digest, manifest_digest, tokens, row_count, documents, size_bytes, saes, \
-         create_time"
+         create_time, pinned"
     };
 }
 
@@ -89,6 +89,8 @@ pub struct Cache {
     pub totals: CacheTotals,
     /// When it was asked for.
     pub create_time: OffsetDateTime,
+    /// It is the one that is taken where a request names one of its SAEs and no cache.
+    pub pinned: bool,
 }
 
 /// A complete shard file.
@@ -181,6 +183,54 @@ impl Caches<'_> {
         Ok(page.cut(LIST, caches, |cache| cache.id.id().to_owned()))
     }
 
+    /// Ready caches that hold an SAE, the newest first, at most `most` of them; one that is pinned comes before all others.
+    pub async fn holding(self, sae: &SaeName, most: u32) -> Result<Vec<Cache>, Error> {
+        let rows = sqlx::query(concat!(
+            "select ",
+            cache_columns!(),
+            " from cache where state = 'ready' and spec->'saes' ? $1
+              order by pinned desc, create_time desc, id limit $2"
+        ))
+        .bind(sae.to_string())
+        .bind(i64::from(most))
+        .fetch_all(self.0.pool())
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Pins a cache and unpins the others that hold one of its SAEs, or unpins it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCache`].
+    pub async fn pin(self, id: &CacheId, pinned: bool) -> Result<Cache, Error> {
+        let mut transaction = self.0.pool().begin().await?;
+        if pinned {
+            // One pin at a time, so that two never pin caches of one SAE. The lock ends with the transaction.
+            sqlx::query("select pg_advisory_xact_lock(hashtext('latentd.pin'))")
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query(
+                "update cache set pinned = false
+                 where pinned and id <> $1 and spec->'saes' ?| array(
+                     select jsonb_array_elements_text(spec->'saes') from cache where id = $1)",
+            )
+            .bind(id.id())
+            .execute(&mut *transaction)
+            .await?;
+        }
+        let row = sqlx::query(concat!(
+            "update cache set pinned = $2 where id = $1 and state <> 'deleting' returning ",
+            cache_columns!()
+        ))
+        .bind(id.id())
+        .bind(pinned)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let cache = read(&row.ok_or_else(|| Error::UnknownCache(id.clone()))?)?;
+        transaction.commit().await?;
+        Ok(cache)
+    }
+
     /// Hides a cache, so that its files can be deleted; [`Caches::finish_delete`] then frees its id.
     ///
     /// # Errors
@@ -226,6 +276,7 @@ impl Caches<'_> {
 
     /// Forgets a cache whose files are deleted.
     pub async fn finish_delete(self, id: &CacheId) -> Result<(), Error> {
+        self.delete_stats(id).await?;
         sqlx::query("delete from cache where id = $1 and state = 'deleting'")
             .bind(id.id())
             .execute(self.0.pool())
@@ -399,5 +450,6 @@ fn read(row: &PgRow) -> Result<Cache, Error> {
                 .0,
         },
         create_time: row.try_get("create_time")?,
+        pinned: row.try_get("pinned")?,
     })
 }

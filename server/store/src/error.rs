@@ -161,6 +161,11 @@ impl From<sqlx::migrate::MigrateError> for Error {
 }
 
 impl Error {
+    /// Whether trying again later helps: the database is away, or its disk is full.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::DatabaseUnavailable(_) | Self::DiskFull(_))
+    }
+
     /// Turns the violation of `constraint` into `domain`, and anything else into what it is.
     pub(crate) fn on_constraint(
         error: sqlx::Error,
@@ -223,10 +228,11 @@ impl Cause {
             "53100" => Self::DiskFull,
             // untranslatable_character, character_not_in_repertoire
             "22P05" | "22021" => Self::Text,
-            // out_of_memory, too_many_connections; admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped,
-            // idle_session_timeout; query_canceled (the statement timeout), lock_not_available; deadlock and serialization
-            "53200" | "53300" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "57014"
-            | "55P03" | "40P01" | "40001" => Self::Unavailable,
+            // insufficient_resources, out_of_memory, too_many_connections, configuration_limit_exceeded; admin_shutdown,
+            // crash_shutdown, cannot_connect_now, database_dropped, idle_session_timeout; query_canceled (the statement
+            // timeout), lock_not_available; deadlock and serialization; read_only_sql_transaction, as of a standby that takes over
+            "53000" | "53200" | "53300" | "53400" | "57P01" | "57P02" | "57P03" | "57P04"
+            | "57P05" | "57014" | "55P03" | "40P01" | "40001" | "25006" => Self::Unavailable,
             // connection exceptions; system errors, such as an I/O error
             _ if code.starts_with("08") || code.starts_with("58") => Self::Unavailable,
             _ => Self::Other,
@@ -241,7 +247,7 @@ mod tests {
     #[test]
     fn what_passes_by_itself_is_unavailable_and_a_defect_is_not() {
         for code in [
-            "08006", "57P01", "57P02", "57P03", "53300", "57014", "40P01",
+            "08006", "57P01", "57P02", "57P03", "53300", "57014", "40P01", "25006",
         ] {
             assert_eq!(Cause::of_state(code), Cause::Unavailable, "{code}");
         }

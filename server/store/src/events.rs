@@ -79,10 +79,11 @@ impl Events<'_> {
     pub async fn watch(self, job: &JobId, after: u64) -> Result<Watch, Error> {
         // Subscribed before the first look, so that nothing falls between the two.
         let signals = self.0.signals();
-        let job = self.0.jobs().get(job).await?;
+        let mut job = self.0.jobs().get(job).await?;
         Ok(Watch {
             store: self.0.clone(),
             signals,
+            spec: job.spec.take(),
             job,
             after,
             ready: VecDeque::new(),
@@ -94,25 +95,31 @@ impl Events<'_> {
 pub struct Watch {
     store: Store,
     signals: Signals,
-    /// The job when the watch began: what never changes of it.
+    /// The job when the watch began: what never changes of it, without its spec.
     job: Job,
+    /// The spec, which may be megabytes.
+    spec: serde_json::Value,
     after: u64,
-    ready: VecDeque<JobEvent>,
+    ready: VecDeque<(Kind, JobEvent)>,
 }
 
 impl Watch {
-    /// The next event, waiting for it; `None` after the event that ended the job. Safe to cancel.
+    /// The next event, waiting for it; `None` after the event that ended the job. Safe to cancel. An event that only tells of progress
+    /// does not repeat the job's spec: it is null there.
     ///
     /// # Errors
     /// After [`Error::DatabaseUnavailable`] it may be called again and goes on where it was.
     pub async fn next(&mut self) -> Result<Option<JobEvent>, Error> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
+            if let Some((kind, mut event)) = self.ready.pop_front() {
                 self.after = event.event_id;
+                if kind == Kind::Change {
+                    event.job.spec = self.spec.clone();
+                }
                 return Ok(Some(event));
             }
             // The state is read before the events: what ended the job is then among them, or was seen before.
-            let ended = self.store.jobs().get(&self.job.id).await?.state.has_ended();
+            let ended = self.store.jobs().state(&self.job.id).await?.has_ended();
             self.ready = self.read_ready().await?;
             if self.ready.is_empty() {
                 if ended {
@@ -123,9 +130,10 @@ impl Watch {
         }
     }
 
-    async fn read_ready(&self) -> Result<VecDeque<JobEvent>, Error> {
+    async fn read_ready(&self) -> Result<VecDeque<(Kind, JobEvent)>, Error> {
         let rows = sqlx::query(
-            "select id, time, state, progress, error, attempts, cancel_requested, pause_reason, start_time, end_time
+            "select id, time, progress_only, state, progress, error, attempts, cancel_requested, pause_reason, start_time,
+                 end_time
              from job_event where job_id = $1 and id > $2 order by id limit $3",
         )
         .bind(self.job.id.id())
@@ -133,7 +141,17 @@ impl Watch {
         .bind(BATCH)
         .fetch_all(self.store.pool())
         .await?;
-        rows.iter().map(|row| read(row, &self.job)).collect()
+        rows.iter()
+            .map(|row| {
+                let progress_only: bool = row.try_get("progress_only")?;
+                let kind = if progress_only {
+                    Kind::Progress
+                } else {
+                    Kind::Change
+                };
+                Ok((kind, read(row, &self.job)?))
+            })
+            .collect()
     }
 }
 

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::{
     Error, Store, events,
-    interp::Spent,
+    interp::{ItemReason, Spent},
     page::{Listed, Page},
     pauses::PauseReason,
     signals,
@@ -21,7 +21,7 @@ const TABLE: &str = "job";
 macro_rules! job_columns {
     () => {
         "id, kind, spec, result, state, progress, error, attempts, cancel_requested, pause_reason, create_time, start_time, \
-         end_time"
+         end_time, coalesce(spec->>'cache', '') as cache"
     };
 }
 pub(crate) use job_columns;
@@ -102,6 +102,9 @@ pub struct Progress {
     /// What it cost so far; only of jobs that call providers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
+    /// Why units failed or were left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<ItemReason>,
 }
 
 /// Why a job failed, as clients may see it.
@@ -118,7 +121,7 @@ pub struct JobFailure {
 }
 
 /// A reason by its name; one that a newer version wrote reads as INTERNAL.
-mod reason_name {
+pub(crate) mod reason_name {
     use latentd_domain::Reason;
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -126,14 +129,14 @@ mod reason_name {
         clippy::trivially_copy_pass_by_ref,
         reason = "serde calls it with a reference"
     )]
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         reason: &Reason,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(reason.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Reason, D::Error> {
         let name = String::deserialize(deserializer)?;
@@ -152,6 +155,8 @@ pub struct Job {
     pub spec: serde_json::Value,
     /// Resource that it makes, such as `caches/{cache}`.
     pub result: String,
+    /// The cache that it is about, `caches/{cache}`.
+    pub cache: String,
     /// Where it stands.
     pub state: JobState,
     /// How far it is.
@@ -263,6 +268,31 @@ impl Jobs<'_> {
         .fetch_optional(self.0.pool())
         .await?;
         read(&row.ok_or_else(|| Error::UnknownJob(id.clone()))?)
+    }
+
+    /// Whether somebody asked a job to stop. Reads no spec, which may be megabytes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`].
+    pub async fn cancel_requested(self, id: &JobId) -> Result<bool, Error> {
+        let asked: Option<bool> =
+            sqlx::query_scalar("select cancel_requested from job where id = $1")
+                .bind(id.id())
+                .fetch_optional(self.0.pool())
+                .await?;
+        asked.ok_or_else(|| Error::UnknownJob(id.clone()))
+    }
+
+    /// Where a job stands. Reads no spec.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`].
+    pub async fn state(self, id: &JobId) -> Result<JobState, Error> {
+        let row = sqlx::query("select state from job where id = $1")
+            .bind(id.id())
+            .fetch_optional(self.0.pool())
+            .await?;
+        JobState::read(&row.ok_or_else(|| Error::UnknownJob(id.clone()))?, TABLE)
     }
 
     /// Lists jobs, newest first.
@@ -458,6 +488,7 @@ pub(crate) fn read(row: &PgRow) -> Result<Job, Error> {
         kind: row.try_get("kind")?,
         spec: row.try_get("spec")?,
         result: row.try_get("result")?,
+        cache: row.try_get("cache")?,
         state: JobState::read(row, TABLE)?,
         progress: row
             .try_get::<Json<Progress>, _>("progress")

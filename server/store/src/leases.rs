@@ -275,7 +275,8 @@ impl Leases<'_> {
                  select job_id, ord from work_item where state = 1 and lease_until < now() for update skip locked)
              update work_item w
              set state = case when w.attempt >= $1 then 3 else 0 end, lease_owner = null, lease_until = null,
-                 error = case when w.attempt >= $1 then 'its worker was lost at every attempt' end
+                 error = case when w.attempt >= $1 then 'its worker was lost at every attempt' end,
+                 reason = case when w.attempt >= $1 then 'INTERNAL' end
              from expired e where w.job_id = e.job_id and w.ord = e.ord
              returning w.job_id, w.ord, w.state",
         )

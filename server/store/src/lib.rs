@@ -46,6 +46,7 @@ pub mod exchanges;
 pub mod explanations;
 pub mod interp;
 pub mod jobs;
+mod latent_stats;
 pub mod leases;
 pub mod models;
 pub mod page;

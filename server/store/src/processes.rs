@@ -21,22 +21,16 @@ pub struct Alive {
 pub struct Processes<'a>(pub(crate) &'a Store);
 
 impl Processes<'_> {
-    /// Says that `owner` is alive and will be for `lease`; renews its leases on work items. Call it once before anything is begun
-    /// under `owner`, and then a few times within the length of a lease.
+    /// Says that `owner` is alive and will be for `lease`. Call it once before anything is begun under `owner`, and then a few times
+    /// within the length of a lease.
     ///
-    /// Exchanges need no renewal: they are `owner`'s for as long as it is alive.
+    /// Exchanges need no renewal: they are `owner`'s for as long as it is alive. Work items do, by
+    /// [`Interp::renew`](crate::interp::Interp::renew): only who works on them knows which they are.
     pub async fn heartbeat(self, owner: Owner, lease: Duration) -> Result<Alive, Error> {
-        // Items that were claimed a moment ago are left alone, so that short ones are never renewed.
         let row = sqlx::query(
             "with me as (
                  insert into process (owner, lease_until) values ($1, now() + make_interval(secs => $2))
                  on conflict (owner) do update set lease_until = excluded.lease_until),
-             mine as (
-                 update work_item set lease_until = now() + make_interval(secs => $2)
-                 where (job_id, ord) in (
-                     select job_id, ord from work_item
-                     where lease_owner = $1 and state = 1 and lease_until < now() + make_interval(secs => $2 * 0.8)
-                     order by job_id, ord for update)),
              gone as (delete from process where lease_until < now() - interval '1 hour' and owner <> $1)
              select count(*) + 1 as count, count(*) filter (where owner < $1) as rank
              from process where lease_until > now() and owner <> $1",

@@ -59,6 +59,17 @@ pub async fn database() -> TestDatabase {
     TestDatabase { database, store }
 }
 
+/// Runs statements in the database at `url`, for tests that make it fail.
+pub async fn execute(url: &str, statements: &str) {
+    let options: sqlx::postgres::PgConnectOptions = url.parse().expect("an address");
+    let mut connection = options.connect().await.expect("the test cluster answers");
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
+        .execute(&mut connection)
+        .await
+        .expect("the statements are right");
+    connection.close().await.expect("the connection closes");
+}
+
 /// A new database without a schema.
 pub async fn empty_database() -> Database {
     static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -3,6 +3,7 @@
 mod build;
 mod examples;
 mod manage;
+mod pin;
 mod stats;
 mod upload;
 mod windows;

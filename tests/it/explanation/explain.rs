@@ -1,6 +1,6 @@
 //! ExplainLatents and GetJobSummary: a whole job against an endpoint that answers, and against one that fails.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Mutex};
 
 use futures::TryStreamExt;
 use latentd_autointerp::provider::faults::Fault;
@@ -90,7 +90,10 @@ async fn latents_are_explained_and_scored() {
         }
     }
 
+    assert_eq!(job.cache, "caches/c");
     let summary = server.client.job_summary(&job.name).await.unwrap();
+    assert_eq!(summary.cache, "caches/c");
+    assert_eq!((summary.reasons.len(), &summary.reduced), (0, &None));
     assert_eq!(summary.latents, latents.len() as u64);
     assert_eq!(summary.explained, latents.len() as u64);
     assert_eq!((summary.dead, summary.skipped, summary.failed), (0, 0, 0));
@@ -132,10 +135,83 @@ async fn a_latent_with_too_few_examples_is_left_out() {
     let summary = server.client.job_summary(&job.name).await.unwrap();
     assert_eq!(summary.skipped, latents.len() as u64);
     assert_eq!(summary.explained, 0);
+    let [reason] = summary.reasons.as_slice() else {
+        panic!("{:?}", summary.reasons)
+    };
+    assert_eq!(reason.reason, "TOO_FEW_EXAMPLES");
+    assert_eq!((reason.failed, reason.items), (false, latents.len() as u64));
+    assert_eq!(reason.latents, latents);
+    let found = reason.detail.split(' ').next().unwrap();
+    let would_do = format!("{found} examples, 800 needed: min_examples {found} n_train ");
+    assert!(reason.detail.starts_with(&would_do), "{}", reason.detail);
+    assert_eq!(job.progress.reasons, summary.reasons, "the job says it too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_held_back_where_nobody_scores_and_what_is_reduced_is_told() {
+    let (server, latents) = with_cache().await;
+    let endpoint = endpoint::start().await;
+    endpoint::register(&server, "fake", &endpoint).await;
+    let request = || {
+        ExplainRequest::new(SAE, latents.clone(), Explainer::by("fake"))
+            .examples(endpoint::few().window(32).train(400).test(400, 4))
+    };
+    let alone = run(&server, request()).await;
+    let scored = run(&server, request().scorer(ScorerKind::Detection)).await;
+    for job in [&alone, &scored] {
+        assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    }
+    let shown = async |job: &Job| -> Vec<usize> {
+        let found = explanations(&server, job).await;
+        let shown = found.iter().map(|found| found.provenance.examples.len());
+        shown.collect()
+    };
+    for (all, some) in shown(&alone).await.iter().zip(shown(&scored).await) {
+        assert!(some <= all / 2 && some + 1 >= all / 2, "{some} of {all}");
+    }
+    let reduced = async |job: &Job| {
+        let summary = server.client.job_summary(&job.name).await.unwrap();
+        summary.reduced.unwrap()
+    };
+    let fewest = *shown(&alone).await.iter().min().unwrap() as u32;
+    let told = reduced(&alone).await;
+    assert_eq!((told.latents, told.examples), (4, latents.clone()));
+    assert_eq!((told.n_train, told.n_train_asked), (fewest, 400));
+    assert_eq!((told.n_test, told.n_test_asked), (0, 0));
+    let told = reduced(&scored).await;
+    assert_eq!((told.n_train_asked, told.n_test_asked), (400, 400));
+    assert_eq!(told.n_train + told.n_test, fewest);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_fails_the_latent_and_not_the_job() {
+    let (server, latents) = with_cache().await;
+    let endpoint = endpoint::start().await;
+    endpoint::register(&server, "fake", &endpoint).await;
+    let first = Mutex::new(None);
+    endpoint.set(move |request| {
+        let key = request.key().to_owned();
+        if *first.lock().unwrap().get_or_insert(key.clone()) == key {
+            Fault::Refusal.answer(request)
+        } else {
+            endpoint::answer(request)
+        }
+    });
+    let request =
+        ExplainRequest::new(SAE, latents.clone(), Explainer::by("fake")).examples(endpoint::few());
+    let job = run(&server, request).await;
+    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    let [reason] = job.progress.reasons.as_slice() else {
+        panic!("{:?}", job.progress.reasons)
+    };
+    assert_eq!(reason.reason, "ANSWER_REFUSED");
+    assert_eq!((reason.failed, reason.items), (true, 1));
+    assert!(latents.contains(&reason.latents[0]), "{reason:?}");
+    assert!(!reason.detail.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_which_nothing_succeeded_has_failed() {
     let (server, latents) = with_cache().await;
     let endpoint = endpoint::start().await;
     endpoint::register(&server, "fake", &endpoint).await;
@@ -144,9 +220,19 @@ async fn a_refusal_fails_the_latent_and_not_the_job() {
         .scorer(ScorerKind::Detection)
         .examples(endpoint::few());
     let job = run(&server, request).await;
-    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    assert_eq!(job.state, JobState::Failed);
+    let error = job.error.clone().unwrap();
+    assert_eq!(error.reason, "NOTHING_SUCCEEDED");
+    assert!(error.message.contains("ANSWER_REFUSED"), "{error}");
+    assert_eq!(error.metadata["reason"], "ANSWER_REFUSED");
     let summary = server.client.job_summary(&job.name).await.unwrap();
     assert_eq!(summary.failed, latents.len() as u64);
+    let reasons: Vec<_> = summary
+        .reasons
+        .iter()
+        .map(|reason| (reason.reason.as_str(), reason.failed, reason.items))
+        .collect();
+    assert_eq!(reasons, [("ANSWER_REFUSED", true, latents.len() as u64)]);
     assert!(explanations(&server, &job).await.is_empty());
     assert_eq!(summary.scorers[0].n, 0);
 }

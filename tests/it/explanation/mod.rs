@@ -4,6 +4,7 @@ mod baselines;
 mod by_hand;
 mod explain;
 mod export;
+mod faults;
 mod llamacpp;
 mod pause;
 mod reasoning;

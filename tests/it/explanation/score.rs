@@ -40,8 +40,21 @@ async fn what_somebody_wrote_is_scored() {
         .examples(endpoint::few());
     let job = server.client.score(request).await.unwrap();
     let job = server.client.wait_job(&job.name).await.unwrap();
-    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    assert_eq!(job.state, JobState::Failed, "nothing was scored");
+    let error = job.error.unwrap();
+    assert_eq!(error.reason, "NOTHING_SUCCEEDED");
+    assert!(error.message.contains("8 examples failed"), "{error}");
+    assert!(error.message.contains("ANSWER_NOT_PARSED"), "{error}");
     assert_eq!(job.progress.total, 2);
+    let summary = server.client.job_summary(&job.name).await.unwrap();
+    let reasons = &summary.scorers[0].reasons;
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert_eq!(
+        (reasons[0].reason.as_str(), reasons[0].examples),
+        ("ANSWER_NOT_PARSED", 8)
+    );
+    assert_eq!(reasons[0].latents, [latents[0]]);
+    assert!(!reasons[0].detail.is_empty());
     let explanation = server.client.explanation(&names[0]).await.unwrap();
     assert_eq!(explanation.scores.len(), 2);
     let newest = &explanation.scores[0];

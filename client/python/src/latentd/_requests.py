@@ -98,7 +98,7 @@ class ExamplePlan:
     centring: Literal["peak", "grid", "middle"] = "peak"
     """Where the window lies around its peak."""
     min_examples: int | None = None
-    """Latents with fewer examples are left out and counted; half of what is to be shown if None."""
+    """Latents with fewer examples are left out. If None 10, or half of what is to be shown where that is less."""
     seed: int = 0
     """Seed of random choices. The same seed over the same cache gives the same examples."""
 

@@ -63,6 +63,8 @@ pub struct Cache {
     pub seed: u64,
     /// BLAKE3 digest of the model's weights.
     pub model_digest: String,
+    /// It is the one that is taken where a request names one of its SAEs and no cache.
+    pub pinned: bool,
 }
 
 /// One SAE of a cache.
@@ -110,12 +112,41 @@ impl Client {
 
     /// One cache.
     pub async fn cache(&self, name: &str) -> Result<Cache> {
-        let request = proto::GetCacheRequest {
+        self.get_cache(proto::GetCacheRequest {
             name: name.to_owned(),
-        };
+            sae: String::new(),
+        })
+        .await
+    }
+
+    /// The cache that is taken where a request names this SAE and no cache: the only one that holds it, or the pinned one. Several
+    /// without such a choice are refused with `AMBIGUOUS_CACHE`.
+    pub async fn cache_of(&self, sae: &str) -> Result<Cache> {
+        self.get_cache(proto::GetCacheRequest {
+            name: String::new(),
+            sae: sae.to_owned(),
+        })
+        .await
+    }
+
+    async fn get_cache(&self, request: proto::GetCacheRequest) -> Result<Cache> {
         let cache = self.call(Repeat::Always, request, |request| async {
             stub!(self, cache_service_client::CacheServiceClient)
                 .get_cache(request)
+                .await
+        });
+        Ok(cache.await?.into())
+    }
+
+    /// Chooses a cache as the one that is taken where a request names an SAE and no cache, or takes the choice back.
+    pub async fn pin_cache(&self, name: &str, pinned: bool) -> Result<Cache> {
+        let request = proto::PinCacheRequest {
+            name: name.to_owned(),
+            unpin: !pinned,
+        };
+        let cache = self.call(Repeat::Always, request, |request| async {
+            stub!(self, cache_service_client::CacheServiceClient)
+                .pin_cache(request)
                 .await
         });
         Ok(cache.await?.into())
@@ -163,6 +194,7 @@ impl From<proto::Cache> for Cache {
             created: system_time(cache.create_time),
             seed: cache.seed,
             model_digest: cache.model_digest,
+            pinned: cache.pinned,
         }
     }
 }

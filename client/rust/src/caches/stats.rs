@@ -38,7 +38,7 @@ impl LatentStatsRequest {
         })
     }
 
-    /// All latents of `sae`, over the newest cache that is ready and holds it.
+    /// All latents of `sae`, over the cache that holds it, the only one or the pinned one.
     pub fn of_sae(sae: impl Into<String>) -> Self {
         Self(proto::ListLatentStatsRequest {
             sae: sae.into(),

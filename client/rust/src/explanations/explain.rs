@@ -20,7 +20,7 @@ pub struct ExplainRequest(proto::ExplainLatentsRequest);
 impl ExplainRequest {
     /// Explains `latents` of `sae`: `{model}/{sae}`, or the full resource name.
     ///
-    /// Examples come from the newest cache that is ready and holds `sae`, unless a cache is named.
+    /// Examples come from the cache that holds `sae`, the only one or the pinned one, unless a cache is named.
     pub fn new(
         sae: impl Into<String>,
         latents: impl IntoIterator<Item = u32>,

@@ -21,7 +21,7 @@ pub use parts::{Budget, Calibration, Explainer, ExplainerKind, Scorer, ScorerKin
 pub use plan::{ExamplePlan, NonActivating, TrainSampler};
 pub use scores::{Score, ScoreExample};
 pub use search::{SearchMode, SearchRequest, SearchResults};
-pub use summary::{ExplainerSummary, JobSummary, ScorerSummary};
+pub use summary::{ExampleReason, ExplainerSummary, JobSummary, Reduced, ScorerSummary};
 
 use crate::{Client, Result, client::stub, retry::Repeat, time::system_time};
 

@@ -107,7 +107,7 @@ impl ExamplePlan {
         self
     }
 
-    /// Latents with fewer examples are left out and counted. Half of what is to be shown, unless set.
+    /// Latents with fewer examples are left out and counted; 10, or half of what is to be shown where that is less, unless set.
     pub fn min_examples(mut self, examples: u32) -> Self {
         self.0.min_examples = Some(examples);
         self

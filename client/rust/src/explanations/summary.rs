@@ -3,7 +3,7 @@
 use latentd_proto::v1 as proto;
 use serde::Serialize;
 
-use crate::{Client, Result, Spent, client::stub, retry::Repeat};
+use crate::{Client, ItemReason, Result, Spent, client::stub, retry::Repeat};
 
 /// What a job has found so far.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,6 +27,42 @@ pub struct JobSummary {
     /// Explainers side by side, for each scorer that grades explanations: the job's own, then the baselines `top_tokens` and
     /// `random_baseline`, then others.
     pub explainers: Vec<ExplainerSummary>,
+    /// Why items failed or were left out, those with the most items first.
+    pub reasons: Vec<ItemReason>,
+    /// `caches/{cache}` that it reads.
+    pub cache: String,
+    /// Latents that had fewer examples than the plan asks for, and were explained or scored with fewer.
+    pub reduced: Option<Reduced>,
+}
+
+/// Latents of a job that were shown with fewer examples than its plan asks for, because the cache has no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reduced {
+    /// How many latents.
+    pub latents: u64,
+    /// Fewest examples that an explainer was shown of one of them.
+    pub n_train: u32,
+    /// Examples that the plan asks for, for the explainer.
+    pub n_train_asked: u32,
+    /// Fewest examples on which the latent fires that a scorer was shown of one of them.
+    pub n_test: u32,
+    /// Examples on which the latent fires that the plan asks for, for scorers; 0 where nobody scores.
+    pub n_test_asked: u32,
+    /// Some of these latents, lowest first.
+    pub examples: Vec<u32>,
+}
+
+/// Examples of one scorer that could not be scored for the same reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExampleReason {
+    /// Error reason, such as `ANSWER_NOT_PARSED`.
+    pub reason: String,
+    /// How many examples.
+    pub examples: u64,
+    /// What exactly became of one of them, for people.
+    pub detail: String,
+    /// Some of their latents, lowest first.
+    pub latents: Vec<u32>,
 }
 
 /// What one scorer gave the explanations of one explainer, of latents that the job has scored.
@@ -79,6 +115,8 @@ pub struct ScorerSummary {
     pub frequency_weighted_f1: Option<f64>,
     /// Balanced accuracy over all examples.
     pub balanced_accuracy: Option<f64>,
+    /// Why examples could not be scored, those with the most examples first.
+    pub reasons: Vec<ExampleReason>,
 }
 
 impl ScorerSummary {
@@ -123,6 +161,9 @@ impl From<proto::JobSummary> for JobSummary {
                 .into_iter()
                 .map(ExplainerSummary::from)
                 .collect(),
+            reasons: summary.reasons.into_iter().map(ItemReason::from).collect(),
+            cache: summary.cache,
+            reduced: summary.reduced.map(Reduced::from),
         }
     }
 }
@@ -138,6 +179,44 @@ impl From<proto::ExplainerSummary> for ExplainerSummary {
             median: summary.median,
             n: summary.n,
             n_failed: summary.n_failed,
+        }
+    }
+}
+
+impl From<proto::Reduced> for Reduced {
+    fn from(reduced: proto::Reduced) -> Self {
+        let proto::Reduced {
+            latents,
+            n_train,
+            n_train_asked,
+            n_test,
+            n_test_asked,
+            examples,
+        } = reduced;
+        Self {
+            latents,
+            n_train,
+            n_train_asked,
+            n_test,
+            n_test_asked,
+            examples,
+        }
+    }
+}
+
+impl From<proto::ExampleReason> for ExampleReason {
+    fn from(reason: proto::ExampleReason) -> Self {
+        let proto::ExampleReason {
+            reason,
+            examples,
+            detail,
+            latents,
+        } = reason;
+        Self {
+            reason,
+            examples,
+            detail,
+            latents,
         }
     }
 }
@@ -158,6 +237,11 @@ impl From<proto::ScorerSummary> for ScorerSummary {
             f1: summary.f1,
             frequency_weighted_f1: summary.frequency_weighted_f1,
             balanced_accuracy: summary.balanced_accuracy,
+            reasons: summary
+                .reasons
+                .into_iter()
+                .map(ExampleReason::from)
+                .collect(),
         }
     }
 }

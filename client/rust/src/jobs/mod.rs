@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use latentd_proto::v1 as proto;
 use serde::Serialize;
 
-pub use progress::{Progress, Spent};
+pub use progress::{ItemReason, Progress, Spent};
 pub use watch::{JobEvent, JobWatch};
 
 use crate::{Budget, Client, Error, Pages, Result, client::stub, retry::Repeat, time::system_time};
@@ -66,13 +66,15 @@ pub struct Job {
     pub ended: Option<SystemTime>,
     /// Times it began to work: more than 1 after a restart.
     pub attempts: u32,
-    /// The request that started it, as JSON.
+    /// The request that started it, as JSON; empty in an event that only tells of progress.
     pub spec_json: String,
     /// Someone asked it to stop.
     pub cancel_requested: bool,
     /// Why it is paused: `requested`, `budget`, or `provider` where every call of a provider would fail; empty in other
     /// states.
     pub pause_reason: String,
+    /// `caches/{cache}` that it reads; only of jobs that explain and score.
+    pub cache: String,
 }
 
 impl Job {
@@ -238,6 +240,7 @@ impl From<proto::Job> for Job {
             spec_json: job.spec_json,
             cancel_requested: job.cancel_requested,
             pause_reason: job.pause_reason,
+            cache: job.cache,
         }
     }
 }

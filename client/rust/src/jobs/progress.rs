@@ -28,6 +28,23 @@ pub struct Progress {
     pub skipped: u64,
     /// What it cost so far; only of jobs that call providers.
     pub spent: Option<Spent>,
+    /// Why items failed or were left out, those with the most items first; only of jobs that explain and score.
+    pub reasons: Vec<ItemReason>,
+}
+
+/// Items of a job that ended alike without a result.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ItemReason {
+    /// Error reason, such as `TOO_FEW_EXAMPLES`.
+    pub reason: String,
+    /// They failed; otherwise there was nothing to do for them.
+    pub failed: bool,
+    /// How many items.
+    pub items: u64,
+    /// What exactly became of the first of them, for people.
+    pub detail: String,
+    /// Some of their latents, lowest first.
+    pub latents: Vec<u32>,
 }
 
 /// What a job cost.
@@ -67,6 +84,26 @@ impl From<proto::Progress> for Progress {
             failed: progress.failed,
             skipped: progress.skipped,
             spent: progress.spent.map(Spent::from),
+            reasons: progress.reasons.into_iter().map(ItemReason::from).collect(),
+        }
+    }
+}
+
+impl From<proto::ItemReason> for ItemReason {
+    fn from(reason: proto::ItemReason) -> Self {
+        let proto::ItemReason {
+            reason,
+            failed,
+            items,
+            detail,
+            latents,
+        } = reason;
+        Self {
+            reason,
+            failed,
+            items,
+            detail,
+            latents,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct ExamplesArgs {
     /// MODEL/SAE; not needed if the cache holds only one
     #[arg(long, required_unless_present = "cache")]
     sae: Option<String>,
-    /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
+    /// CACHE, or caches/CACHE [default: the one that holds the SAE; of several the one of `cache pin`]
     #[arg(long)]
     cache: Option<String>,
     #[command(flatten)]
@@ -192,9 +192,10 @@ pub(super) async fn show(
             silent => format!(", {silent} never fire"),
         };
         let line = format!(
-            "{} of {}{silent}",
+            "{} of {}{silent}, from {}",
             plural(summary.examples, "example"),
-            plural(summary.latents.into(), "latent")
+            plural(summary.latents.into(), "latent"),
+            summary.cache
         );
         out.line(out.style.dim(&line))?;
     }

@@ -20,7 +20,7 @@ pub(super) struct ExplainArgs {
     /// Provider that explains, and that scores unless a scorer names its own; `latentd provider add` registers one
     #[arg(long)]
     provider: Option<String>,
-    /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
+    /// CACHE, or caches/CACHE [default: the one that holds the SAE; of several the one of `cache pin`]
     #[arg(long)]
     cache: Option<String>,
     /// Repeating the command with the same id returns the job that it started first

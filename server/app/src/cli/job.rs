@@ -203,6 +203,11 @@ fn describe(job: &Job, out: &Output, now: SystemTime) -> String {
         "requested" => rows.push(("paused", "on request".to_owned())),
         reason => rows.push(("paused", reason.to_owned())),
     }
+    if !job.cache.is_empty() {
+        rows.push(("cache", short(&job.cache)));
+    }
+    let why = super::interp::reasons::lines(&job.progress.reasons);
+    rows.extend(why.into_iter().map(|line| ("why", line)));
     if let Some((start, end)) = job.started.zip(job.ended) {
         rows.push((
             "took",
@@ -215,7 +220,9 @@ fn describe(job: &Job, out: &Output, now: SystemTime) -> String {
     if job.cancel_requested && !job.state.has_ended() {
         rows.push(("asked to stop", "yes".to_owned()));
     }
-    rows.push(("request", job.spec_json.clone()));
+    if !job.spec_json.is_empty() {
+        rows.push(("request", job.spec_json.clone()));
+    }
     let mut text = pairs(rows, out);
     if let Some(error) = &job.error {
         text.push_str(&failure::describe(error, style));

@@ -22,6 +22,7 @@ mod model;
 mod output;
 mod progress;
 mod provider;
+mod psql;
 mod sae;
 mod score;
 mod serve;
@@ -130,6 +131,11 @@ enum Command {
     Completions(shell::CompletionsArgs),
     /// Write manual pages into a folder
     Man(shell::ManArgs),
+    /// Look at the database of this machine's server with psql
+    ///
+    /// Every table and column has a comment (\dt+ and \d+ NAME). The views latent_score, job_cost, job_item and provider_call have
+    /// states as words.
+    Psql(psql::PsqlArgs),
     /// Measure how fast the server is
     Bench(bench::BenchArgs),
 }
@@ -202,6 +208,7 @@ async fn run(command: Command, session: &Session, environment: &Environment) -> 
         Command::Errors(args) => errors::run(args, session),
         Command::Completions(args) => Ok(shell::completions(&args, session)?),
         Command::Man(args) => Ok(shell::man(&args, session)?),
+        Command::Psql(args) => psql::run(args, session, environment),
         Command::Bench(args) => bench::bench(args, &session.address, session.out.json).await,
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct ScoreArgs {
     /// Provider that scores, unless a scorer names its own
     #[arg(long)]
     provider: Option<String>,
-    /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
+    /// CACHE, or caches/CACHE [default: the one that holds the SAE; of several the one of `cache pin`]
     #[arg(long)]
     cache: Option<String>,
     /// Repeating the command with the same id returns the job that it started first

@@ -10,7 +10,7 @@ use latentd_proto::v1 as pb;
 use latentd_store::{
     caches::{Cache, CacheState, CachedSae},
     events::JobEvent,
-    interp::Spent,
+    interp::{ItemReason, KINDS, Spent},
     jobs::{Job, JobState, Progress},
 };
 use prost_types::Timestamp;
@@ -198,7 +198,13 @@ pub(super) fn job(job: Job) -> pb::Job {
         failed,
         skipped,
         spent: cost,
+        reasons,
     } = job.progress;
+    let cache = if KINDS.contains(&job.kind.as_str()) {
+        job.cache
+    } else {
+        String::new()
+    };
     pb::Job {
         name: job.id.to_string(),
         kind: job.kind,
@@ -214,6 +220,7 @@ pub(super) fn job(job: Job) -> pb::Job {
             failed,
             skipped,
             spent: cost.map(spent),
+            reasons: reasons.into_iter().map(item_reason).collect(),
         }),
         error: job
             .error
@@ -222,12 +229,27 @@ pub(super) fn job(job: Job) -> pb::Job {
         start_time: job.start_time.map(timestamp),
         end_time: job.end_time.map(timestamp),
         attempts: job.attempts,
-        spec_json: job.spec.to_string(),
+        spec_json: if job.spec.is_null() {
+            String::new()
+        } else {
+            job.spec.to_string()
+        },
         cancel_requested: job.cancel_requested,
         pause_reason: job
             .pause_reason
             .map_or("", |reason| reason.as_str())
             .to_owned(),
+        cache,
+    }
+}
+
+pub(super) fn item_reason(reason: ItemReason) -> pb::ItemReason {
+    pb::ItemReason {
+        reason: reason.reason.as_str().to_owned(),
+        failed: reason.failed,
+        items: reason.items,
+        detail: reason.detail,
+        latents: reason.latents,
     }
 }
 
@@ -285,6 +307,7 @@ pub(super) fn cache(cache: Cache) -> pb::Cache {
         create_time: Some(timestamp(cache.create_time)),
         seed: cache.spec.seed,
         model_digest: totals.model_digest,
+        pinned: cache.pinned,
     }
 }
 

@@ -104,6 +104,9 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::AnswerCutOff
         | Reason::AnswerCount
         | Reason::TooFewExamples
+        | Reason::LatentNeverFires
+        | Reason::NothingSucceeded
+        | Reason::AmbiguousCache
         | Reason::NoExplanation
         | Reason::NoSentenceEncoder
         | Reason::WrongModelKind => Code::FailedPrecondition,

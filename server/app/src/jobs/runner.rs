@@ -6,7 +6,7 @@
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use latentd_domain::{BuildCacheSpec, Reason, autointerp::AutointerpSpec};
+use latentd_domain::{BuildCacheSpec, HasReason, autointerp::AutointerpSpec};
 use latentd_store::leases::{JobLease, Outcome, Owner};
 use tracing::Instrument;
 
@@ -25,21 +25,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Auto-interpretation jobs that one process leads at the same time: leading is little work.
 const MAX_LED: usize = 32;
 
-/// Works on jobs until the server drains. `alone` says that no other process works on this database, so that leases of
-/// earlier ones can be ended at once.
-pub(crate) async fn run(app: Shared, alone: bool) {
+/// Works on jobs until the server drains.
+pub(crate) async fn run(app: Shared) {
     tokio::select! {
         () = app.life.draining() => {}
-        () = claim_forever(&app, alone) => {}
+        () = claim_forever(&app) => {}
     }
     app.jobs.each(|stopper| stopper.stop(Stop::Draining));
 }
 
-async fn claim_forever(app: &Shared, alone: bool) {
+async fn claim_forever(app: &Shared) {
     let mut signals = app.store.signals();
-    if alone && let Err(error) = app.store.leases().expire_others(Owner::new()).await {
-        tracing::debug!(%error, "leases of earlier processes were not ended");
-    }
     let mut away = false;
     loop {
         match claim(app).await {
@@ -83,8 +79,9 @@ async fn claim_kinds(
             stopper: Stopper::default(),
         };
         let job = &attempt.lease.job;
+        let stopper = attempt.stopper.clone();
         app.jobs
-            .begin(job.id.clone(), job.kind.clone(), attempt.stopper.clone());
+            .begin(owner, job.id.clone(), job.kind.clone(), stopper);
         app.life.spawn(attempt.run().instrument(span));
     }
     Ok(())
@@ -112,7 +109,7 @@ impl Attempt {
             self.fail(Error::internal(format!("the spec cannot be read: {error}")))
                 .await;
         }
-        self.app.jobs.end(&job.id);
+        self.app.jobs.end(self.owner);
     }
 
     async fn build(&self) -> Result<(), serde_json::Error> {
@@ -121,7 +118,7 @@ impl Attempt {
             saes: spec.saes.clone(),
             models: Vec::new(),
         };
-        self.app.jobs.describe(&self.lease.job.id, uses);
+        self.app.jobs.describe(self.owner, uses);
         let tracker = Tracker::new("tokens");
         let build = build_cache::Build {
             app: Arc::clone(&self.app),
@@ -137,9 +134,7 @@ impl Attempt {
 
     async fn lead(&self) -> Result<(), serde_json::Error> {
         let spec: AutointerpSpec = serde_json::from_value(self.lease.job.spec.clone())?;
-        self.app
-            .jobs
-            .describe(&self.lease.job.id, interp::uses(&spec));
+        self.app.jobs.describe(self.owner, interp::uses(&spec));
         let tracker = Tracker::new("items");
         let leader = interp::Leader {
             app: Arc::clone(&self.app),
@@ -239,14 +234,8 @@ impl Attempt {
         let mut signals = self.app.store.signals();
         let id = &self.lease.job.id;
         loop {
-            if self
-                .app
-                .store
-                .jobs()
-                .get(id)
-                .await
-                .is_ok_and(|job| job.cancel_requested)
-            {
+            let asked = self.app.store.jobs().cancel_requested(id).await;
+            if asked.unwrap_or(false) {
                 self.stopper.stop(Stop::Cancelled);
             }
             signals.job(id).await;
@@ -254,7 +243,7 @@ impl Attempt {
     }
 }
 
-/// Calls the database until it answers, or the server drains.
+/// Calls the database until it answers and has room for what is written, or the server drains.
 pub(super) async fn persist<T, F>(app: &App, mut call: impl FnMut() -> F) -> Result<T, Halt>
 where
     F: Future<Output = Result<T, latentd_store::Error>>,
@@ -266,12 +255,12 @@ where
             Err(latentd_store::Error::LeaseLost { .. }) => {
                 return Err(Halt::Stopped(Stop::LeaseLost));
             }
-            Err(latentd_store::Error::DatabaseUnavailable(error)) => {
+            Err(error) if error.passes() => {
                 if app.life.is_draining() {
                     return Err(Halt::Stopped(Stop::Draining));
                 }
                 if !std::mem::replace(&mut away, true) {
-                    tracing::warn!(%error, reason = %Reason::DatabaseUnavailable, "waiting for the database");
+                    tracing::warn!(%error, reason = %error.reason(), "waiting for the database");
                 }
                 tokio::time::sleep(PAUSE).await;
             }

@@ -41,7 +41,7 @@ pub enum NonActivatingSource {
 pub struct ExamplePlan {
     /// Examples for the explainer.
     pub n_train: usize,
-    /// Examples on which the latent fires, for scorers.
+    /// Examples on which the latent fires, for scorers; 0 where nobody scores.
     pub n_test: usize,
     /// Examples on which it does not fire, for scorers.
     pub n_non_activating: usize,
@@ -57,14 +57,25 @@ pub struct ExamplePlan {
     pub window: usize,
     /// Where the window lies around its peak.
     pub centring: Centring,
-    /// Latents with fewer examples are left out.
+    /// Latents with fewer examples are left out. Those with fewer than are to be shown are shown with what they have.
     pub min_examples: usize,
     /// Seed of random choices.
     pub seed: u64,
 }
 
+impl ExamplePlan {
+    /// Examples that are enough to explain a latent, and to score that, unless something else is asked for: a small cache has few
+    /// of most latents.
+    pub const ENOUGH: usize = 10;
+
+    /// The default of `min_examples` where so many are to be shown: [`ExamplePlan::ENOUGH`], or half of them if that is less.
+    pub fn default_min(n_train: usize, n_test: usize) -> usize {
+        (n_train + n_test).div_ceil(2).min(Self::ENOUGH)
+    }
+}
+
 impl Default for ExamplePlan {
-    /// delphi's defaults, but for `min_examples`, half of what is to be shown, and the seed, which is 0 wherever none is given.
+    /// delphi's defaults, but for `min_examples`, and the seed, which is 0 wherever none is given.
     fn default() -> Self {
         Self {
             n_train: 40,
@@ -76,7 +87,7 @@ impl Default for ExamplePlan {
             non_activating: NonActivatingSource::RandomWindows,
             window: 32,
             centring: Centring::Peak,
-            min_examples: 45,
+            min_examples: Self::ENOUGH,
             seed: 0,
         }
     }

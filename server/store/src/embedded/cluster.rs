@@ -65,7 +65,7 @@ impl Cluster {
     }
 
     fn password_file(&self) -> PathBuf {
-        self.base.join("password")
+        password_file(&self.base)
     }
 
     fn pid_file(&self) -> PathBuf {
@@ -74,9 +74,7 @@ impl Cluster {
 
     /// Password of the role.
     pub(super) fn password(&self) -> io::Result<String> {
-        Ok(fs_err::read_to_string(self.password_file())?
-            .trim_end()
-            .to_owned())
+        password(&self.base)
     }
 
     /// The version that made the data directory, if it is made.
@@ -217,7 +215,18 @@ impl Cluster {
     }
 }
 
-fn directory(base: &Path) -> PathBuf {
+fn password_file(base: &Path) -> PathBuf {
+    base.join("password")
+}
+
+/// Password of the role.
+pub(super) fn password(base: &Path) -> io::Result<String> {
+    Ok(fs_err::read_to_string(password_file(base))?
+        .trim_end()
+        .to_owned())
+}
+
+pub(super) fn directory(base: &Path) -> PathBuf {
     base.join("cluster")
 }
 

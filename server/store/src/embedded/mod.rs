@@ -6,7 +6,7 @@
 //!
 //! What is where: `options` says what to start, `place` where its files are and as whom it runs (never as root), `binaries`
 //! which Postgres, `fetch` gets one with pip for the demo and the tests, `cluster` makes the data directory, `guardian` keeps
-//! the process alive. [`start`] puts them together and waits for the first connection.
+//! the process alive, `login` tells others how to reach it. [`start`] puts them together and waits for the first connection.
 
 mod account;
 mod binaries;
@@ -14,6 +14,7 @@ mod cluster;
 mod error;
 mod fetch;
 mod guardian;
+mod login;
 mod place;
 
 use std::{
@@ -31,6 +32,7 @@ pub use self::{
     binaries::Binaries,
     error::Error,
     fetch::{PACKAGE, VERSION, fetch_binaries},
+    login::{Login, login},
 };
 use self::{cluster::Cluster, guardian::Guardian, place::Place};
 use crate::Database;

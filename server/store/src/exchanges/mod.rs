@@ -1,7 +1,7 @@
 //! Calls of language models and their answers, under the hash of what was asked: no answer is paid for twice.
 //!
 //! [`Exchanges::begin`] says what to do about a call: take the answer that is stored, make the call, or wait for whoever makes it.
-//! Only one process makes a call at a time, and within it only one caller. A call whose process died is begun again; whether the
+//! Only one process makes a call at a time; within a process its callers see to that themselves. A call whose process died is begun again; whether the
 //! endpoint had seen it nobody knows, and `sends` tells of it.
 
 mod answer;
@@ -42,7 +42,7 @@ pub enum Begun {
     Answered(Stored),
     /// Make it, then say what came of it by [`Exchanges::answer`] or [`Exchanges::fail`].
     Mine,
-    /// Wait, and ask again: it is being made, by another process or by another caller of this one.
+    /// Wait, and ask again: another process makes it, or it was asked for twice.
     Elsewhere,
 }
 
@@ -105,7 +105,8 @@ impl Exchanges<'_> {
     /// Begins calls, as far as they are to be made; one outcome for each, in their order. `longest` is the longest that a call can
     /// take with all its repetitions: after that it may be begun again even though `owner` is alive.
     ///
-    /// `owner` must be alive by [`Processes::heartbeat`](crate::processes::Processes::heartbeat).
+    /// `owner` must be alive by [`Processes::heartbeat`](crate::processes::Processes::heartbeat). It never waits for itself: a call that
+    /// it began is its own again, as it may not have heard that it had begun it. So it asks for one call at a time only.
     pub async fn begin(
         self,
         calls: &[Begin],
@@ -157,7 +158,7 @@ impl Exchanges<'_> {
              order by c.n
              on conflict (hash) do update
              set state = 0, owner = excluded.owner, lease_until = excluded.lease_until, sends = e.sends + 1
-             where e.state = 2 or (e.state = 0 and (e.lease_until < now() or not exists (
+             where e.state = 2 or (e.state = 0 and (e.owner = excluded.owner or e.lease_until < now() or not exists (
                  select from process p where p.owner = e.owner and p.lease_until > now())))
              returning hash",
         )

@@ -5,17 +5,24 @@
 
 mod complete;
 pub mod counts;
+mod reasons;
+mod reduced;
 mod side_by_side;
 mod stages;
 mod summary;
 
 use std::time::Duration;
 
-use latentd_domain::{IdError, JobId, ProviderId, autointerp::AutointerpSpec};
+use latentd_domain::{
+    IdError, JobId, ProviderId,
+    autointerp::{AutointerpSpec, Budget},
+};
 use sqlx::{Row, types::Json};
 
 pub use complete::{Completion, Outcome};
 pub use counts::{Counts, Progress, Spent};
+pub use reasons::{ExampleReason, ItemReason};
+pub use reduced::{Reduced, Shown};
 pub use side_by_side::ExplainerSummary;
 pub(crate) use stages::given_up;
 pub use summary::{JobSummary, ScorerSummary};
@@ -42,8 +49,8 @@ const CHUNK: i32 = 100_000;
 pub struct RunningJob {
     /// The job.
     pub job: JobId,
-    /// What it does.
-    pub spec: AutointerpSpec,
+    /// What it may spend.
+    pub budget: Budget,
 }
 
 /// Statements on auto-interpretation jobs and their work items.
@@ -51,17 +58,27 @@ pub struct RunningJob {
 pub struct Interp<'a>(pub(crate) &'a Store);
 
 impl Interp<'_> {
-    /// Asks for a job, whose `spec` is also in `job`.
+    /// Asks for a job, whose `spec` is also in `job`. A cache that is deleted at the same time is either kept by the job, or missed
+    /// by it.
     ///
     /// # Errors
-    /// [`Error::UnknownProvider`], [`Error::RequestIdReused`].
+    /// [`Error::UnknownCache`], [`Error::UnknownProvider`], [`Error::RequestIdReused`].
     pub async fn submit(self, spec: &AutointerpSpec, job: &NewJob) -> Result<Submitted, Error> {
         let mut transaction = self.0.pool().begin().await?;
         let submitted = jobs::insert(&mut transaction, job).await?;
         let Submitted::Created(created) = &submitted else {
             return Ok(submitted);
         };
-        // The lock keeps them until the job is there, which then keeps them.
+        // The locks keep the cache and the providers until the job is there, which then keeps them.
+        let cache: Option<String> = sqlx::query_scalar(
+            "select id from cache where id = $1 and state <> 'deleting' for share",
+        )
+        .bind(spec.cache.id())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if cache.is_none() {
+            return Err(Error::UnknownCache(spec.cache.clone()));
+        }
         let providers = providers(spec);
         let ids: Vec<&str> = providers.iter().map(|provider| provider.id()).collect();
         let found: Vec<String> = sqlx::query_scalar(
@@ -130,10 +147,11 @@ impl Interp<'_> {
         Ok(())
     }
 
-    /// The jobs at work, oldest first. One whose spec this version cannot read is left out.
+    /// The jobs at work, oldest first. One whose budget this version cannot read is left out. Their specs, which may be megabytes,
+    /// stay in the database.
     pub async fn running(self) -> Result<Vec<RunningJob>, Error> {
         let rows = sqlx::query(
-            "select id, spec from job where state = 'running' and kind = any($1) and not cancel_requested
+            "select id, spec->'budget' as budget from job where state = 'running' and kind = any($1) and not cancel_requested
              order by create_time, id",
         )
         .bind(KINDS)
@@ -142,17 +160,34 @@ impl Interp<'_> {
         let mut running = Vec::with_capacity(rows.len());
         for row in &rows {
             let id: String = row.try_get("id")?;
-            match row.try_get::<Json<AutointerpSpec>, _>("spec") {
-                Ok(Json(spec)) => running.push(RunningJob {
+            match row.try_get::<Json<Budget>, _>("budget") {
+                Ok(Json(budget)) => running.push(RunningJob {
                     job: id
                         .parse()
                         .map_err(|error: IdError| Error::unreadable("job", error))?,
-                    spec,
+                    budget,
                 }),
-                Err(error) => tracing::warn!(job = id, %error, "the spec of a job cannot be read"),
+                Err(error) => {
+                    tracing::warn!(job = id, %error, "the budget of a job cannot be read");
+                }
             }
         }
         Ok(running)
+    }
+
+    /// What a job may spend now.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`].
+    pub async fn budget(self, job: &JobId) -> Result<Budget, Error> {
+        let budget: Option<Json<Budget>> =
+            sqlx::query_scalar("select spec->'budget' from job where id = $1")
+                .bind(job.id())
+                .fetch_optional(self.0.pool())
+                .await?;
+        budget
+            .map(|Json(budget)| budget)
+            .ok_or_else(|| Error::UnknownJob(job.clone()))
     }
 
     /// Takes up to `limit` items that wait, of all jobs at work, as evenly as there are items.
@@ -231,11 +266,41 @@ impl Interp<'_> {
         Ok((items, jobs))
     }
 
+    /// Renews the leases of items that `owner` works on: of these and no others, so that an item that nobody holds any more goes to
+    /// somebody else. Items that were claimed a moment ago are left alone, so that short ones are never renewed.
+    pub async fn renew(
+        self,
+        items: &[WorkItem],
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<(), Error> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let (jobs, ords, epochs) = columns(items);
+        sqlx::query(
+            "update work_item w set lease_until = now() + make_interval(secs => $5)
+             from (
+                 select w.job_id, w.ord from work_item w
+                 join unnest($1::text[], $2::int[], $3::int[]) c(job_id, ord, epoch)
+                   on w.job_id = c.job_id and w.ord = c.ord and w.epoch = c.epoch
+                 where w.state = 1 and w.lease_owner = $4 and w.lease_until < now() + make_interval(secs => $5 * 0.8)
+                 order by w.job_id, w.ord for update of w) c
+             where w.job_id = c.job_id and w.ord = c.ord",
+        )
+        .bind(jobs)
+        .bind(ords)
+        .bind(epochs)
+        .bind(owner.0)
+        .bind(lease.as_secs_f64())
+        .execute(self.0.pool())
+        .await?;
+        Ok(())
+    }
+
     /// Gives items back that were claimed but not worked on; the attempt does not count. What is no longer `owner`'s is left alone.
     pub async fn give_back(self, items: &[WorkItem], owner: Owner) -> Result<(), Error> {
-        let jobs: Vec<&str> = items.iter().map(|item| item.job.id()).collect();
-        let ords: Vec<i32> = items.iter().map(|item| item.ord as i32).collect();
-        let epochs: Vec<i32> = items.iter().map(|item| item.epoch).collect();
+        let (jobs, ords, epochs) = columns(items);
         sqlx::query(
             "update work_item w
              set state = 0, lease_owner = null, lease_until = null, epoch = w.epoch + 1, attempt = greatest(w.attempt - 1, 0)
@@ -255,6 +320,13 @@ impl Interp<'_> {
         .await?;
         Ok(())
     }
+}
+
+/// What names items under the leases that they were claimed with.
+fn columns(items: &[WorkItem]) -> (Vec<&str>, Vec<i32>, Vec<i32>) {
+    let jobs = items.iter().map(|item| item.job.id()).collect();
+    let ords = items.iter().map(|item| item.ord as i32).collect();
+    (jobs, ords, items.iter().map(|item| item.epoch).collect())
 }
 
 /// How items are shared out among jobs.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use latentd_domain::{
     JobId,
-    autointerp::{AutointerpSpec, ScorerKind},
+    autointerp::{AutointerpSpec, ExplainerKind, ScorerKind},
 };
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
-    Interp, Spent,
+    ExampleReason, Interp, ItemReason, Reduced, Spent,
     counts::{Counts, count},
     side_by_side::ExplainerSummary,
 };
@@ -30,6 +30,20 @@ pub struct JobSummary {
     pub spent: Spent,
     /// Explainers side by side, for each scorer that grades explanations.
     pub explainers: Vec<ExplainerSummary>,
+    /// Why items failed or were left out.
+    pub reasons: Vec<ItemReason>,
+    /// Latents that were shown with fewer examples than was asked for.
+    pub reduced: Option<Reduced>,
+    /// What the job does.
+    pub spec: AutointerpSpec,
+}
+
+impl JobSummary {
+    /// Whether the job gave any result: an explanation, where it makes some, or a scored example.
+    pub fn has_results(&self) -> bool {
+        let explains = self.spec.explainer.kind != ExplainerKind::None;
+        (explains && self.explained > 0) || self.scorers.iter().any(|scorer| scorer.n > 0)
+    }
 }
 
 /// What one scorer of a job has found.
@@ -61,6 +75,8 @@ pub struct ScorerSummary {
     pub frequency_weighted_f1: Option<f64>,
     /// Balanced accuracy over all examples.
     pub balanced_accuracy: Option<f64>,
+    /// Why examples could not be scored.
+    pub reasons: Vec<ExampleReason>,
 }
 
 impl ScorerSummary {
@@ -79,6 +95,7 @@ impl ScorerSummary {
             f1: None,
             frequency_weighted_f1: None,
             balanced_accuracy: None,
+            reasons: Vec::new(),
         }
     }
 }
@@ -99,13 +116,21 @@ impl Interp<'_> {
         .fetch_one(self.0.pool())
         .await?;
         let mut found = self.by_stage(job).await?;
+        let failures = self.example_reasons(job).await?;
         let scorers = (1i16..)
             .zip(&spec.scorers)
-            .map(|(stage, scorer)| match found.remove(&stage) {
-                Some(row) => read(&row, scorer.kind),
-                None => Ok(ScorerSummary::empty(scorer.kind)),
+            .map(|(stage, scorer)| {
+                let of_stage = failures.iter().filter(|failure| failure.stage == stage);
+                let summary = match found.remove(&stage) {
+                    Some(row) => read(&row, scorer.kind)?,
+                    None => ScorerSummary::empty(scorer.kind),
+                };
+                Ok(ScorerSummary {
+                    reasons: of_stage.cloned().collect(),
+                    ..summary
+                })
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, Error>>()?;
         Ok(JobSummary {
             latents: spec.latents.len() as u64,
             explained: explained.max(0) as u64,
@@ -113,6 +138,9 @@ impl Interp<'_> {
             scorers,
             spent: progress.spent,
             explainers: self.side_by_side(job, &spec).await?,
+            reasons: self.reasons(job, &spec).await?,
+            reduced: self.reduced(job).await?,
+            spec,
         })
     }
 
@@ -162,5 +190,6 @@ fn read(row: &PgRow, scorer: ScorerKind) -> Result<ScorerSummary, Error> {
         f1: row.try_get("f1")?,
         frequency_weighted_f1: row.try_get("frequency_weighted_f1")?,
         balanced_accuracy: row.try_get("balanced_accuracy")?,
+        ..ScorerSummary::empty(scorer)
     })
 }

@@ -1,11 +1,13 @@
 //! Caches: made with their job, ready with its end, deleted in two steps.
 
+use std::time::Duration;
+
 use latentd_domain::{
     ActivationDtype, BuildCacheSpec, CacheId, Corpus, CorpusFormat, HasReason, ModelId, Reason,
     SpecialTokens,
 };
 
-use super::{LEASE, claim, new_job};
+use super::{LEASE, claim, interp, new_job};
 use crate::{
     Error, Store,
     caches::{CacheShard, CacheState, CacheTotals, CachedSae},
@@ -56,6 +58,27 @@ fn totals() -> CacheTotals {
         documents: 4,
         size_bytes: 1 << 41,
         saes: vec![sae],
+    }
+}
+
+/// Sees to it that there is a ready cache, for tests that need one and do not care how it was made.
+pub(super) async fn there_is(store: &Store, id: &str) {
+    if store.caches().get(&id.parse().unwrap()).await.is_err() {
+        let mut job = new_job(None);
+        job.kind = "build_for_a_test".into();
+        let spec = spec(id);
+        let submitted = store.caches().submit(&spec, &model(), &job).await.unwrap();
+        let job = submitted.into_job().id;
+        sqlx::query("update cache set state = 'ready' where id = $1")
+            .bind(id)
+            .execute(store.pool())
+            .await
+            .unwrap();
+        sqlx::query("update job set state = 'succeeded', end_time = now() where id = $1")
+            .bind(job.id())
+            .execute(store.pool())
+            .await
+            .unwrap();
     }
 }
 
@@ -231,4 +254,53 @@ async fn caches_are_listed_by_name_in_pages() {
         page.token = listed.next_page_token;
     }
     assert_eq!(ids, ["a-1", "a.1", "a_1", "b", "c"]);
+}
+
+#[tokio::test]
+async fn a_job_and_the_deletion_of_its_cache_never_both_happen() {
+    let store = test_support::database().await.store;
+    let id: CacheId = "brown".parse().unwrap();
+    there_is(&store, "brown").await;
+    let spec = interp::spec(1, &[]);
+
+    // The deletion has begun and is not committed: the job waits for it, and then finds no cache.
+    let mut deleting = store.pool().begin().await.unwrap();
+    sqlx::query("update cache set state = 'deleting' where id = 'brown'")
+        .execute(&mut *deleting)
+        .await
+        .unwrap();
+    let submit = interp::submit_alone(&store, &spec);
+    let commit = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        deleting.commit().await.unwrap();
+    };
+    let (submitted, ()) = tokio::join!(submit, commit);
+    assert!(
+        matches!(submitted, Err(Error::UnknownCache(_))),
+        "{submitted:?}"
+    );
+    store.caches().finish_delete(&id).await.unwrap();
+
+    // The other way round: the job is asked for and not committed, and the deletion finds that it is in use.
+    there_is(&store, "brown").await;
+    let mut submitting = store.pool().begin().await.unwrap();
+    sqlx::query("select id from cache where id = 'brown' for key share")
+        .execute(&mut *submitting)
+        .await
+        .unwrap();
+    sqlx::query("insert into job (kind, spec, result) values ('explain_latents', $1, '')")
+        .bind(sqlx::types::Json(&spec))
+        .execute(&mut *submitting)
+        .await
+        .unwrap();
+    let commit = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        submitting.commit().await.unwrap();
+    };
+    let caches = store.caches();
+    let (deleted, ()) = tokio::join!(caches.start_delete(&id), commit);
+    assert!(
+        matches!(deleted, Err(Error::ResourceInUse { .. })),
+        "{deleted:?}"
+    );
 }

@@ -183,6 +183,7 @@ async fn completing_and_stopping_at_the_same_time_never_wait_for_each_other() {
         let lease = running(&store, &spec(20, &[ScorerKind::Detection])).await;
         let (job, owner) = (lease.job.id, Owner::new());
         let items = claim(&store, owner, 99).await;
+        let held = items.clone();
         let complete = items.into_iter().map(|item| {
             let (store, job) = (store.clone(), job.clone());
             async move {
@@ -196,6 +197,7 @@ async fn completing_and_stopping_at_the_same_time_never_wait_for_each_other() {
             store.jobs().request_pause(&job, reason).await?;
             store.leases().heartbeat(owner, LEASE).await?;
             store.processes().heartbeat(owner, LEASE).await?;
+            store.interp().renew(&held, owner, LEASE * 2).await?;
             store.jobs().request_cancel(&job).await.map(|_| ())
         };
         let mut all = tokio::task::JoinSet::new();

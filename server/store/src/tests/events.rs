@@ -132,3 +132,30 @@ async fn changes_of_another_process_arrive_by_notification() {
     assert!(cancelled.elapsed() < Duration::from_secs(5));
     drop(listening);
 }
+
+#[tokio::test]
+async fn events_that_only_tell_of_progress_do_not_repeat_the_spec() {
+    let store = test_support::database().await.store;
+    let job = submit(&store).await;
+    let lease = claim(&store, Owner::new()).await.unwrap();
+    for done in 1..=3 {
+        advance(&store, &lease, done).await;
+    }
+    store
+        .leases()
+        .finish(&lease, &Outcome::Succeeded)
+        .await
+        .unwrap();
+    let mut watch = store.events().watch(&job.id, 0).await.unwrap();
+    let events = rest(&mut watch).await;
+    let with: Vec<bool> = events
+        .iter()
+        .map(|event| event.job.spec == job.spec)
+        .collect();
+    assert_eq!(with, [true, true, false, false, false, true]);
+    assert_eq!(
+        store.jobs().state(&job.id).await.unwrap(),
+        JobState::Succeeded
+    );
+    assert!(!store.jobs().cancel_requested(&job.id).await.unwrap());
+}

@@ -11,8 +11,10 @@ mod interp;
 mod jobs;
 mod pauses;
 mod providers;
+mod reasons;
 mod resident;
 mod scores;
+mod sql;
 mod work_items;
 
 use std::time::Duration;

@@ -7,6 +7,7 @@ use latentd_domain::autointerp::{Capabilities, Limits, Prices, ProviderKind, Sco
 use super::{LEASE, interp};
 use crate::{
     Error, leases::Owner, page::Page, processes::Alive, providers::NewProvider, test_support,
+    work_items::WorkItem,
 };
 
 pub(super) fn provider(id: &str) -> NewProvider {
@@ -138,7 +139,7 @@ async fn processes_are_counted_while_they_live() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_keeps_items_from_the_reaper() {
+async fn items_that_are_held_are_kept_from_the_reaper_and_no_others() {
     let store = test_support::database().await.store;
     interp::running(&store, &interp::spec(3, &[])).await;
     let owner = Owner::new();
@@ -147,9 +148,28 @@ async fn a_heartbeat_keeps_items_from_the_reaper() {
         .claim(owner, Duration::ZERO, 2)
         .await
         .unwrap();
+    let renew = async |items: &[WorkItem], owner| {
+        store.interp().renew(items, owner, LEASE).await.unwrap();
+    };
     store.processes().heartbeat(owner, LEASE).await.unwrap();
-    assert_eq!(store.leases().reap().await.unwrap().returned, 0);
+    renew(&items[..1], owner).await;
+    renew(&items[1..], Owner::new()).await;
+    assert_eq!(
+        store.leases().reap().await.unwrap().returned,
+        1,
+        "an item that no task holds goes to others, though its process is alive"
+    );
+    let again = interp::claim(&store, Owner::new(), 9).await;
+    assert_eq!(interp::ords(&again), [1, 2]);
+    renew(&items, owner).await;
+    let mine: i64 = sqlx::query_scalar("select count(*) from work_item where lease_owner = $1")
+        .bind(owner.0)
+        .fetch_one(store.pool())
+        .await
+        .unwrap();
+    assert_eq!(mine, 1, "what was given to another is not taken back");
+
     store.leases().release(owner).await.unwrap();
     let again = interp::claim(&store, Owner::new(), 9).await;
-    assert_eq!((items.len(), interp::ords(&again)), (2, vec![0, 1, 2]));
+    assert_eq!(interp::ords(&again), [0]);
 }

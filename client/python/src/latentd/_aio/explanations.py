@@ -34,7 +34,7 @@ class AsyncExplanationCalls(AsyncConnection):
         """Starts a job that explains latents and, where scorers are given, scores the explanations.
 
         `provider` writes the explanations and is asked by the scorers that have none of their own. Examples come from
-        `cache` or else the newest one that holds the SAE. `watch_job` shows what is done and what it costs, and
+        `cache` or else the one that holds the SAE. `watch_job` shows what is done and what it costs, and
         `explanations(job=...)` lists what was written.
         """
         options = calls.JobOptions(provider, scorers, cache, examples, budget, request_id)

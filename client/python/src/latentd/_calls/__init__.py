@@ -14,6 +14,7 @@ from .caches import (
     latent_stats,
     list_caches,
     one_corpus,
+    pin_cache,
     read_examples,
     windows,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "load_sae",
     "one_corpus",
     "pause_job",
+    "pin_cache",
     "probe_provider",
     "read_examples",
     "resume_job",

@@ -75,9 +75,16 @@ def list_caches() -> Pages[t.Cache]:
     )
 
 
-def get_cache(name: str) -> Call[t.Cache]:
+def get_cache(name: str = "", *, sae: str = "") -> Call[t.Cache]:
     """GetCache."""
-    return Call(cache_pb2_grpc.CacheServiceStub, "GetCache", cache_pb2.GetCacheRequest(name=name), t.Cache._from_pb)
+    request = cache_pb2.GetCacheRequest(name=name, sae=sae)
+    return Call(cache_pb2_grpc.CacheServiceStub, "GetCache", request, t.Cache._from_pb)
+
+
+def pin_cache(name: str, pinned: bool) -> Call[t.Cache]:
+    """PinCache."""
+    request = cache_pb2.PinCacheRequest(name=name, unpin=not pinned)
+    return Call(cache_pb2_grpc.CacheServiceStub, "PinCache", request, t.Cache._from_pb)
 
 
 def delete_cache(name: str) -> Call[int]:

@@ -77,6 +77,14 @@ class CacheCalls(Connection):
         """One cache."""
         return self._call(calls.get_cache(name))
 
+    def cache_of(self, sae: str) -> t.Cache:
+        """The cache that is taken where a call names `sae` and no cache: the only one, or the pinned one."""
+        return self._call(calls.get_cache(sae=sae))
+
+    def pin_cache(self, name: str, *, pinned: bool = True) -> t.Cache:
+        """Chooses a cache as the one that is taken where a call names an SAE and no cache, or takes the choice back."""
+        return self._call(calls.pin_cache(name, pinned))
+
     def delete_cache(self, name: str) -> int:
         """Deletes a cache and its files; returns the bytes given back."""
         return self._call(calls.delete_cache(name))
@@ -94,7 +102,7 @@ class CacheCalls(Connection):
         centring: calls.Centring = "peak",
         seed: int = 0,
     ) -> Iterator[t.Example]:
-        """Streams examples of latents, latent by latent, from `cache` or else the newest one that holds the SAE."""
+        """Streams examples of latents, latent by latent, from `cache` or else the one that holds the SAE."""
         options = calls.ExampleOptions(mode, count, groups, window, centring, seed)
         stub = cache_pb2_grpc.CacheServiceStub(self._channel)
         try:
@@ -104,7 +112,7 @@ class CacheCalls(Connection):
             raise _errors.from_rpc_error(error) from None
 
     def latent_stats(self, sae: str, latents: ArrayLike | None = None, *, cache: str = "") -> t.LatentStats:
-        """Statistics of latents, of all by default, over `cache` or else the newest one that holds the SAE."""
+        """Statistics of latents, of all by default, over `cache` or else the one that holds the SAE."""
         return t.LatentStats._from_pb([s for s in self._pages(calls.latent_stats(sae, cache, latents))])
 
     def window(self, cache: str | t.Cache, window: str, *, sae: str = "", latent: int | None = None) -> t.Window:

@@ -7,6 +7,7 @@ from .explanation import Explanation, Explanations, Provenance
 from .job import Job, Progress, Spent, name_of
 from .model import Model, Tokens
 from .provider import Provider
+from .reason import ExampleReason, ItemReason, Reduced
 from .record import Float32, Int32, Record
 from .sae import Latent, Sae, SelfTest
 from .score import Score, ScoreExamples
@@ -21,12 +22,14 @@ __all__ = [
     "Cost",
     "Encoded",
     "Example",
+    "ExampleReason",
     "Examples",
     "ExplainerSummary",
     "Explanation",
     "Explanations",
     "Float32",
     "Int32",
+    "ItemReason",
     "Job",
     "JobSummary",
     "Latent",
@@ -36,6 +39,7 @@ __all__ = [
     "Provenance",
     "Provider",
     "Record",
+    "Reduced",
     "Row",
     "Sae",
     "Scale",

@@ -57,6 +57,8 @@ class Cache(Record):
     job: str
     create_time: datetime | None
     seed: int
+    pinned: bool = False
+    """It is the one that is taken where a call names one of its SAEs and no cache."""
 
     @classmethod
     def _from_pb(cls, pb: cache_pb2.Cache) -> Cache:
@@ -69,6 +71,7 @@ class Cache(Record):
             job=pb.job,
             create_time=time_of(pb.create_time),
             seed=pb.seed,
+            pinned=pb.pinned,
         )
 
     def __repr__(self) -> str:

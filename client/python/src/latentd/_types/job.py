@@ -10,6 +10,7 @@ from typing import Any
 from .. import _errors
 from .. import _html as html
 from ..v1 import job_pb2
+from .reason import ItemReason
 from .record import Record, cut, time_of
 
 
@@ -59,6 +60,8 @@ class Progress(Record):
     failed: int
     skipped: int
     spent: Spent | None
+    reasons: tuple[ItemReason, ...] = ()
+    """Why items failed or were left out, those with the most items first."""
 
     @classmethod
     def _from_pb(cls, pb: job_pb2.Progress) -> Progress:
@@ -72,6 +75,7 @@ class Progress(Record):
             pb.failed,
             pb.skipped,
             Spent._from_pb(pb.spent) if pb.HasField("spent") else None,
+            tuple(map(ItemReason._from_pb, pb.reasons)),
         )
 
     def __repr__(self) -> str:
@@ -106,6 +110,8 @@ class Job(Record):
     attempts: int
     spec: dict[str, Any]
     pause_reason: str
+    cache: str = ""
+    """`caches/{cache}` that it reads; only of jobs that explain and score."""
 
     @classmethod
     def _from_pb(cls, pb: job_pb2.Job) -> Job:
@@ -122,6 +128,7 @@ class Job(Record):
             attempts=pb.attempts,
             spec=json.loads(pb.spec_json) if pb.spec_json else {},
             pause_reason=pb.pause_reason,
+            cache=pb.cache,
         )
 
     def __repr__(self) -> str:
@@ -138,6 +145,7 @@ class Job(Record):
         done = self.progress.done / self.progress.total if self.progress.total else float(self.state == "succeeded")
         parts = [html.title(self.name, f"{self.kind}, {self.state}"), html.bar(done), html.note(str(self.progress))]
         parts += [html.note(f"result: {self.result}")] if self.result else []
+        parts += [html.note(str(reason)) for reason in self.progress.reasons]
         parts += [html.note(str(self.error))] if self.error is not None else []
         return html.page(*parts)
 

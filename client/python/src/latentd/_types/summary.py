@@ -10,6 +10,7 @@ from .. import _html as html
 from .._extras import frame
 from ..v1 import explanation_pb2
 from .job import Spent
+from .reason import ExampleReason, ItemReason, Reduced
 from .record import Record, count, optional
 
 
@@ -33,10 +34,12 @@ class ScorerSummary(Record):
     f1: float | None
     frequency_weighted_f1: float | None
     balanced_accuracy: float | None
+    reasons: tuple[ExampleReason, ...] = ()
+    """Why examples could not be scored, those with the most examples first."""
 
     @classmethod
     def _from_pb(cls, pb: explanation_pb2.ScorerSummary) -> ScorerSummary:
-        return cls(**_fields(cls, pb))
+        return cls(**_fields(cls, pb), reasons=tuple(map(ExampleReason._from_pb, pb.reasons)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,11 +63,10 @@ class ExplainerSummary(Record):
 
 
 def _fields(of: Any, pb: Any) -> dict[str, Any]:
-    """The fields of a dataclass from those of a message; None where one that may be absent is."""
+    """The plain fields of a dataclass from those of a message; None where one that may be absent is."""
     known = pb.DESCRIPTOR.fields_by_name
-    return {
-        name: optional(pb, name) if known[name].has_presence else getattr(pb, name) for name in of.__dataclass_fields__
-    }
+    names = [name for name in of.__dataclass_fields__ if name != "reasons"]
+    return {name: optional(pb, name) if known[name].has_presence else getattr(pb, name) for name in names}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,13 +83,26 @@ class JobSummary(Record):
     spent: Spent
     explainers: tuple[ExplainerSummary, ...] = ()
     """Explainers side by side: the job's own, then the baselines `top_tokens` and `random_baseline`, then others."""
+    reasons: tuple[ItemReason, ...] = ()
+    """Why items failed or were left out, those with the most items first."""
+    cache: str = ""
+    """`caches/{cache}` that it reads."""
+    reduced: Reduced | None = None
+    """Latents that had fewer examples than the plan asks for, and were explained or scored with fewer."""
 
     @classmethod
     def _from_pb(cls, pb: explanation_pb2.JobSummary) -> JobSummary:
         counts = {name: getattr(pb, name) for name in ("job", "latents", "explained", "dead", "skipped", "failed")}
         scorers = tuple(ScorerSummary._from_pb(scorer) for scorer in pb.scorers)
-        explainers = tuple(ExplainerSummary._from_pb(explainer) for explainer in pb.explainers)
-        return cls(**counts, scorers=scorers, spent=Spent._from_pb(pb.spent), explainers=explainers)
+        return cls(
+            **counts,
+            scorers=scorers,
+            spent=Spent._from_pb(pb.spent),
+            explainers=tuple(ExplainerSummary._from_pb(explainer) for explainer in pb.explainers),
+            reasons=tuple(map(ItemReason._from_pb, pb.reasons)),
+            cache=pb.cache,
+            reduced=Reduced._from_pb(pb.reduced) if pb.HasField("reduced") else None,
+        )
 
     def __repr__(self) -> str:
         scores = "".join(f", {s.scorer} {html.number(s.mean)}" for s in self.scorers)
@@ -114,13 +129,14 @@ class JobSummary(Record):
         told = ", ".join(f"{number} {name}" for name, number in counts if number or name == "explained")
         head = ("scorer", "latents", "mean", "median", "examples", "failed")
         rows = [(s.scorer, s.latents, s.mean, s.median, s.n, s.n_failed) for s in self.scorers]
-        note = html.note(f"{told} of {count(self.latents, 'latent')}; {self.spent}")
         side = ("scorer", "explainer", "latents", "mean", "median")
         beside = [(s.scorer, s.explainer, s.latents, s.mean, s.median) for s in self.explainers]
         tables = [html.table(head, rows), *([html.table(side, beside)] if beside else [])]
-        return html.page(html.title(self.job), *tables, note)
+        notes = [f"{told} of {count(self.latents, 'latent')}; {self.spent}", *map(str, self.reasons)]
+        notes += [] if self.reduced is None else [str(self.reduced)]
+        return html.page(html.title(self.job, self.cache), *tables, *map(html.note, notes))
 
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each scorer."""
-        names = ScorerSummary.__dataclass_fields__
+        names = [name for name in ScorerSummary.__dataclass_fields__ if name != "reasons"]
         return frame({name: [getattr(scorer, name) for scorer in self.scorers] for name in names})

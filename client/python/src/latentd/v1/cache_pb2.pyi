@@ -47,7 +47,7 @@ CENTRING_GRID: Centring
 CENTRING_MIDDLE: Centring
 
 class Cache(_message.Message):
-    __slots__ = ("name", "state", "model", "saes", "tokens", "rows", "documents", "context_length", "size_bytes", "manifest_digest", "job", "create_time", "seed", "model_digest")
+    __slots__ = ("name", "state", "model", "saes", "tokens", "rows", "documents", "context_length", "size_bytes", "manifest_digest", "job", "create_time", "seed", "model_digest", "pinned")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class Cache(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: CacheState
     model: str
@@ -76,7 +77,8 @@ class Cache(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     seed: int
     model_digest: str
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[CacheState, str]] = ..., model: _Optional[str] = ..., saes: _Optional[_Iterable[_Union[CachedSae, _Mapping]]] = ..., tokens: _Optional[int] = ..., rows: _Optional[int] = ..., documents: _Optional[int] = ..., context_length: _Optional[int] = ..., size_bytes: _Optional[int] = ..., manifest_digest: _Optional[str] = ..., job: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seed: _Optional[int] = ..., model_digest: _Optional[str] = ...) -> None: ...
+    pinned: bool
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[CacheState, str]] = ..., model: _Optional[str] = ..., saes: _Optional[_Iterable[_Union[CachedSae, _Mapping]]] = ..., tokens: _Optional[int] = ..., rows: _Optional[int] = ..., documents: _Optional[int] = ..., context_length: _Optional[int] = ..., size_bytes: _Optional[int] = ..., manifest_digest: _Optional[str] = ..., job: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seed: _Optional[int] = ..., model_digest: _Optional[str] = ..., pinned: bool = ...) -> None: ...
 
 class CachedSae(_message.Message):
     __slots__ = ("sae", "hook_point", "d_sae", "digest", "activations", "firing_latents")
@@ -177,10 +179,20 @@ class ListCachesResponse(_message.Message):
     def __init__(self, caches: _Optional[_Iterable[_Union[Cache, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class GetCacheRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "sae")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    SAE_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    sae: str
+    def __init__(self, name: _Optional[str] = ..., sae: _Optional[str] = ...) -> None: ...
+
+class PinCacheRequest(_message.Message):
+    __slots__ = ("name", "unpin")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UNPIN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    unpin: bool
+    def __init__(self, name: _Optional[str] = ..., unpin: bool = ...) -> None: ...
 
 class DeleteCacheRequest(_message.Message):
     __slots__ = ("name",)
@@ -277,14 +289,16 @@ class Example(_message.Message):
     def __init__(self, document: _Optional[int] = ..., row: _Optional[int] = ..., start: _Optional[int] = ..., ids: _Optional[_Iterable[int]] = ..., tokens: _Optional[_Iterable[str]] = ..., activations: _Optional[_Iterable[float]] = ..., peak: _Optional[float] = ..., peak_index: _Optional[int] = ..., quantile: _Optional[int] = ..., bin_min: _Optional[float] = ..., bin_max: _Optional[float] = ...) -> None: ...
 
 class ExamplesSummary(_message.Message):
-    __slots__ = ("latents", "examples", "silent_latents")
+    __slots__ = ("latents", "examples", "silent_latents", "cache")
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     SILENT_LATENTS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
     latents: int
     examples: int
     silent_latents: int
-    def __init__(self, latents: _Optional[int] = ..., examples: _Optional[int] = ..., silent_latents: _Optional[int] = ...) -> None: ...
+    cache: str
+    def __init__(self, latents: _Optional[int] = ..., examples: _Optional[int] = ..., silent_latents: _Optional[int] = ..., cache: _Optional[str] = ...) -> None: ...
 
 class GetWindowsRequest(_message.Message):
     __slots__ = ("cache", "windows", "sae", "latent")
@@ -339,12 +353,14 @@ class ListLatentStatsRequest(_message.Message):
     def __init__(self, cache: _Optional[str] = ..., sae: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., latents: _Optional[_Iterable[int]] = ..., omit_histogram: bool = ...) -> None: ...
 
 class ListLatentStatsResponse(_message.Message):
-    __slots__ = ("stats", "next_page_token")
+    __slots__ = ("stats", "next_page_token", "cache")
     STATS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
     stats: _containers.RepeatedCompositeFieldContainer[LatentStats]
     next_page_token: str
-    def __init__(self, stats: _Optional[_Iterable[_Union[LatentStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    cache: str
+    def __init__(self, stats: _Optional[_Iterable[_Union[LatentStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., cache: _Optional[str] = ...) -> None: ...
 
 class LatentStats(_message.Message):
     __slots__ = ("latent", "count", "density", "max", "mean", "mean_square", "histogram")

@@ -56,6 +56,11 @@ class CacheServiceStub(object):
                 request_serializer=latentd_dot_v1_dot_cache__pb2.GetCacheRequest.SerializeToString,
                 response_deserializer=latentd_dot_v1_dot_cache__pb2.Cache.FromString,
                 _registered_method=True)
+        self.PinCache = channel.unary_unary(
+                '/latentd.v1.CacheService/PinCache',
+                request_serializer=latentd_dot_v1_dot_cache__pb2.PinCacheRequest.SerializeToString,
+                response_deserializer=latentd_dot_v1_dot_cache__pb2.Cache.FromString,
+                _registered_method=True)
         self.DeleteCache = channel.unary_unary(
                 '/latentd.v1.CacheService/DeleteCache',
                 request_serializer=latentd_dot_v1_dot_cache__pb2.DeleteCacheRequest.SerializeToString,
@@ -112,6 +117,13 @@ class CacheServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PinCache(self, request, context):
+        """Chooses a cache as the one that is taken where a request names an SAE and no cache, or takes the choice back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteCache(self, request, context):
         """Deletes a cache and its files. A cache that is being built fails with reason RESOURCE_IN_USE.
         """
@@ -161,6 +173,11 @@ def add_CacheServiceServicer_to_server(servicer, server):
             'GetCache': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCache,
                     request_deserializer=latentd_dot_v1_dot_cache__pb2.GetCacheRequest.FromString,
+                    response_serializer=latentd_dot_v1_dot_cache__pb2.Cache.SerializeToString,
+            ),
+            'PinCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.PinCache,
+                    request_deserializer=latentd_dot_v1_dot_cache__pb2.PinCacheRequest.FromString,
                     response_serializer=latentd_dot_v1_dot_cache__pb2.Cache.SerializeToString,
             ),
             'DeleteCache': grpc.unary_unary_rpc_method_handler(
@@ -292,6 +309,33 @@ class CacheService(object):
             target,
             '/latentd.v1.CacheService/GetCache',
             latentd_dot_v1_dot_cache__pb2.GetCacheRequest.SerializeToString,
+            latentd_dot_v1_dot_cache__pb2.Cache.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PinCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentd.v1.CacheService/PinCache',
+            latentd_dot_v1_dot_cache__pb2.PinCacheRequest.SerializeToString,
             latentd_dot_v1_dot_cache__pb2.Cache.FromString,
             options,
             channel_credentials,

@@ -449,7 +449,7 @@ class GetJobSummaryRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class JobSummary(_message.Message):
-    __slots__ = ("job", "latents", "explained", "dead", "skipped", "failed", "scorers", "spent", "explainers")
+    __slots__ = ("job", "latents", "explained", "dead", "skipped", "failed", "scorers", "spent", "explainers", "reasons", "cache", "reduced")
     JOB_FIELD_NUMBER: _ClassVar[int]
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     EXPLAINED_FIELD_NUMBER: _ClassVar[int]
@@ -459,6 +459,9 @@ class JobSummary(_message.Message):
     SCORERS_FIELD_NUMBER: _ClassVar[int]
     SPENT_FIELD_NUMBER: _ClassVar[int]
     EXPLAINERS_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
+    REDUCED_FIELD_NUMBER: _ClassVar[int]
     job: str
     latents: int
     explained: int
@@ -468,7 +471,26 @@ class JobSummary(_message.Message):
     scorers: _containers.RepeatedCompositeFieldContainer[ScorerSummary]
     spent: _job_pb2.Spent
     explainers: _containers.RepeatedCompositeFieldContainer[ExplainerSummary]
-    def __init__(self, job: _Optional[str] = ..., latents: _Optional[int] = ..., explained: _Optional[int] = ..., dead: _Optional[int] = ..., skipped: _Optional[int] = ..., failed: _Optional[int] = ..., scorers: _Optional[_Iterable[_Union[ScorerSummary, _Mapping]]] = ..., spent: _Optional[_Union[_job_pb2.Spent, _Mapping]] = ..., explainers: _Optional[_Iterable[_Union[ExplainerSummary, _Mapping]]] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[_job_pb2.ItemReason]
+    cache: str
+    reduced: Reduced
+    def __init__(self, job: _Optional[str] = ..., latents: _Optional[int] = ..., explained: _Optional[int] = ..., dead: _Optional[int] = ..., skipped: _Optional[int] = ..., failed: _Optional[int] = ..., scorers: _Optional[_Iterable[_Union[ScorerSummary, _Mapping]]] = ..., spent: _Optional[_Union[_job_pb2.Spent, _Mapping]] = ..., explainers: _Optional[_Iterable[_Union[ExplainerSummary, _Mapping]]] = ..., reasons: _Optional[_Iterable[_Union[_job_pb2.ItemReason, _Mapping]]] = ..., cache: _Optional[str] = ..., reduced: _Optional[_Union[Reduced, _Mapping]] = ...) -> None: ...
+
+class Reduced(_message.Message):
+    __slots__ = ("latents", "n_train", "n_train_asked", "n_test", "n_test_asked", "examples")
+    LATENTS_FIELD_NUMBER: _ClassVar[int]
+    N_TRAIN_FIELD_NUMBER: _ClassVar[int]
+    N_TRAIN_ASKED_FIELD_NUMBER: _ClassVar[int]
+    N_TEST_FIELD_NUMBER: _ClassVar[int]
+    N_TEST_ASKED_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    latents: int
+    n_train: int
+    n_train_asked: int
+    n_test: int
+    n_test_asked: int
+    examples: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, latents: _Optional[int] = ..., n_train: _Optional[int] = ..., n_train_asked: _Optional[int] = ..., n_test: _Optional[int] = ..., n_test_asked: _Optional[int] = ..., examples: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ExplainerSummary(_message.Message):
     __slots__ = ("scorer", "explainer", "own", "latents", "mean", "median", "n", "n_failed")
@@ -491,7 +513,7 @@ class ExplainerSummary(_message.Message):
     def __init__(self, scorer: _Optional[str] = ..., explainer: _Optional[str] = ..., own: bool = ..., latents: _Optional[int] = ..., mean: _Optional[float] = ..., median: _Optional[float] = ..., n: _Optional[int] = ..., n_failed: _Optional[int] = ...) -> None: ...
 
 class ScorerSummary(_message.Message):
-    __slots__ = ("scorer", "latents", "mean", "median", "n", "n_failed", "true_positives", "false_positives", "true_negatives", "false_negatives", "f1", "frequency_weighted_f1", "balanced_accuracy")
+    __slots__ = ("scorer", "latents", "mean", "median", "n", "n_failed", "true_positives", "false_positives", "true_negatives", "false_negatives", "f1", "frequency_weighted_f1", "balanced_accuracy", "reasons")
     SCORER_FIELD_NUMBER: _ClassVar[int]
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
@@ -505,6 +527,7 @@ class ScorerSummary(_message.Message):
     F1_FIELD_NUMBER: _ClassVar[int]
     FREQUENCY_WEIGHTED_F1_FIELD_NUMBER: _ClassVar[int]
     BALANCED_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     scorer: str
     latents: int
     mean: float
@@ -518,4 +541,17 @@ class ScorerSummary(_message.Message):
     f1: float
     frequency_weighted_f1: float
     balanced_accuracy: float
-    def __init__(self, scorer: _Optional[str] = ..., latents: _Optional[int] = ..., mean: _Optional[float] = ..., median: _Optional[float] = ..., n: _Optional[int] = ..., n_failed: _Optional[int] = ..., true_positives: _Optional[int] = ..., false_positives: _Optional[int] = ..., true_negatives: _Optional[int] = ..., false_negatives: _Optional[int] = ..., f1: _Optional[float] = ..., frequency_weighted_f1: _Optional[float] = ..., balanced_accuracy: _Optional[float] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[ExampleReason]
+    def __init__(self, scorer: _Optional[str] = ..., latents: _Optional[int] = ..., mean: _Optional[float] = ..., median: _Optional[float] = ..., n: _Optional[int] = ..., n_failed: _Optional[int] = ..., true_positives: _Optional[int] = ..., false_positives: _Optional[int] = ..., true_negatives: _Optional[int] = ..., false_negatives: _Optional[int] = ..., f1: _Optional[float] = ..., frequency_weighted_f1: _Optional[float] = ..., balanced_accuracy: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[ExampleReason, _Mapping]]] = ...) -> None: ...
+
+class ExampleReason(_message.Message):
+    __slots__ = ("reason", "examples", "detail", "latents")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    LATENTS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    examples: int
+    detail: str
+    latents: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, reason: _Optional[str] = ..., examples: _Optional[int] = ..., detail: _Optional[str] = ..., latents: _Optional[_Iterable[int]] = ...) -> None: ...

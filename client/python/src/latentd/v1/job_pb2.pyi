@@ -26,7 +26,7 @@ JOB_STATE_CANCELLED: JobState
 JOB_STATE_PAUSED: JobState
 
 class Job(_message.Message):
-    __slots__ = ("name", "kind", "state", "result", "progress", "error", "create_time", "start_time", "end_time", "attempts", "spec_json", "cancel_requested", "pause_reason")
+    __slots__ = ("name", "kind", "state", "result", "progress", "error", "create_time", "start_time", "end_time", "attempts", "spec_json", "cancel_requested", "pause_reason", "cache")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class Job(_message.Message):
     SPEC_JSON_FIELD_NUMBER: _ClassVar[int]
     CANCEL_REQUESTED_FIELD_NUMBER: _ClassVar[int]
     PAUSE_REASON_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     state: JobState
@@ -53,10 +54,11 @@ class Job(_message.Message):
     spec_json: str
     cancel_requested: bool
     pause_reason: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., result: _Optional[str] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., spec_json: _Optional[str] = ..., cancel_requested: bool = ..., pause_reason: _Optional[str] = ...) -> None: ...
+    cache: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., result: _Optional[str] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., spec_json: _Optional[str] = ..., cancel_requested: bool = ..., pause_reason: _Optional[str] = ..., cache: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("phase", "unit", "done", "total", "rate", "eta_seconds", "failed", "skipped", "spent")
+    __slots__ = ("phase", "unit", "done", "total", "rate", "eta_seconds", "failed", "skipped", "spent", "reasons")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +68,7 @@ class Progress(_message.Message):
     FAILED_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     SPENT_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     phase: str
     unit: str
     done: int
@@ -75,7 +78,22 @@ class Progress(_message.Message):
     failed: int
     skipped: int
     spent: Spent
-    def __init__(self, phase: _Optional[str] = ..., unit: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., rate: _Optional[float] = ..., eta_seconds: _Optional[float] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., spent: _Optional[_Union[Spent, _Mapping]] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[ItemReason]
+    def __init__(self, phase: _Optional[str] = ..., unit: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., rate: _Optional[float] = ..., eta_seconds: _Optional[float] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., spent: _Optional[_Union[Spent, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[ItemReason, _Mapping]]] = ...) -> None: ...
+
+class ItemReason(_message.Message):
+    __slots__ = ("reason", "failed", "items", "detail", "latents")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    LATENTS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    failed: bool
+    items: int
+    detail: str
+    latents: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, reason: _Optional[str] = ..., failed: bool = ..., items: _Optional[int] = ..., detail: _Optional[str] = ..., latents: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Spent(_message.Message):
     __slots__ = ("calls", "reused", "prompt_tokens", "completion_tokens", "dollars")

@@ -28,6 +28,16 @@ pub(super) enum CacheCommand {
         /// CACHE, or caches/CACHE
         name: String,
     },
+    /// Take this cache where a command names one of its SAEs and no cache
+    Pin {
+        /// CACHE, or caches/CACHE
+        name: String,
+    },
+    /// Take `cache pin` back
+    Unpin {
+        /// CACHE, or caches/CACHE
+        name: String,
+    },
     /// Delete a cache and its files
     Delete {
         /// CACHE, or caches/CACHE
@@ -52,6 +62,23 @@ pub(super) async fn run(command: CacheCommand, session: &Session) -> anyhow::Res
         CacheCommand::Get { name } => {
             let cache = client.cache(&name).await?;
             out.show(&cache, |cache| describe(cache, out, SystemTime::now()))?;
+        }
+        CacheCommand::Pin { name } => {
+            let cache = client.pin_cache(&name, true).await?;
+            out.show(&cache, |cache| {
+                let saes: Vec<&str> = cache.saes.iter().map(|sae| sae.sae.as_str()).collect();
+                format!(
+                    "{} is taken for {} from now on",
+                    cache.name,
+                    saes.join(", ")
+                )
+            })?;
+        }
+        CacheCommand::Unpin { name } => {
+            let cache = client.pin_cache(&name, false).await?;
+            out.show(&cache, |cache| {
+                format!("{} is no longer pinned", cache.name)
+            })?;
         }
         CacheCommand::Delete { name } => {
             let freed = client.delete_cache(&name).await?;
@@ -90,8 +117,9 @@ fn list(caches: &[Cache], out: &Output, now: SystemTime) -> String {
     ]);
     for cache in caches {
         let saes: Vec<String> = cache.saes.iter().map(|sae| short(&sae.sae)).collect();
+        let pinned = if cache.pinned { " (pinned)" } else { "" };
         table.row([
-            short(&cache.name),
+            format!("{}{pinned}", short(&cache.name)),
             state(cache, out.style),
             count(cache.tokens),
             count(cache.documents),
@@ -124,6 +152,10 @@ fn describe(cache: &Cache, out: &Output, now: SystemTime) -> String {
         ("job", short(&cache.job)),
         ("created", ago(cache.created, now)),
     ];
+    if cache.pinned {
+        let what = "taken where a command names one of its SAEs and no cache";
+        rows.push(("pinned", what.to_owned()));
+    }
     rows.extend(cache.saes.iter().map(|sae| {
         let text = format!(
             "{} at {}: {} activations, {} of {} latents fire",

@@ -8,7 +8,7 @@ use latentd_client::{Client, LatentStats, LatentStatsRequest};
 use super::super::{
     density::{DensityArgs, hidden},
     failure::Usage,
-    format::{count, percent, sparkline},
+    format::{count, percent, short, sparkline},
     latents::{Chosen, Selection, choose},
     output::Output,
     table::{Table, pairs},
@@ -16,7 +16,7 @@ use super::super::{
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct StatsArgs {
-    /// CACHE, or caches/CACHE [default: the newest one that holds the SAE]
+    /// CACHE, or caches/CACHE [default: the one that holds the SAE; of several the one of `cache pin`]
     cache: Option<String>,
     /// MODEL/SAE; not needed if the cache holds only one
     #[arg(long, required_unless_present = "cache")]
@@ -48,7 +48,11 @@ enum SortArg {
 /// Lists and sums up.
 pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyhow::Result<()> {
     let limit = args.density.limit(!out.json && args.latents.is_none());
-    let mut request = LatentStatsRequest::new(args.cache.unwrap_or_default());
+    let cache = match (args.cache, &args.sae) {
+        (None, Some(sae)) => client.cache_of(sae).await?.name,
+        (cache, _) => cache.unwrap_or_default(),
+    };
+    let mut request = LatentStatsRequest::new(&cache);
     if let Some(sae) = args.sae {
         request = request.sae(sae);
     }
@@ -77,7 +81,7 @@ pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyho
         stats.truncate(args.limit);
     }
     out.list(&stats, |stats| {
-        let mut text = format!("{summary}\n{}", table(stats, out));
+        let mut text = format!("{}\n{summary}\n{}", short(&cache), table(stats, out));
         if let Some(hidden) = hidden {
             let _ = writeln!(text, "\n{}", out.style.dim(&hidden));
         }

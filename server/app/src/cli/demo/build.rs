@@ -50,6 +50,25 @@ pub(super) async fn cache(
     wait(client, &job.name, steps).await
 }
 
+/// Sees to it that commands that name no cache find this one: beside other caches of the SAE it is pinned, unless one of them is.
+pub(super) async fn choose(
+    client: &Client,
+    sae: &Sae,
+    cache: &Cache,
+    steps: &Steps,
+) -> anyhow::Result<()> {
+    match client.cache_of(&sae.name).await {
+        Err(error) if error.reason == "AMBIGUOUS_CACHE" => {
+            client.pin_cache(&cache.name, true).await?;
+            Ok(steps.say(&format!(
+                "{} is pinned: it is the cache of commands that name none",
+                cache.name
+            ))?)
+        }
+        found => Ok(found.map(drop)?),
+    }
+}
+
 async fn existing(client: &Client, id: &str) -> anyhow::Result<Option<Cache>> {
     match client.cache(id).await {
         Ok(cache) => Ok(Some(cache)),

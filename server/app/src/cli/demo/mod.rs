@@ -311,6 +311,7 @@ async fn show(
         ),
     )?;
     let cache = build::cache(&client, &sae, &assets.text, args.tokens, steps).await?;
+    build::choose(&client, &sae, &cache, steps).await?;
     let latents = prompts::show(&client, &sae, &cache, steps.out()).await?;
     let encoder = assets.encoder.as_deref();
     interpret::show(&client, (&sae, &cache), &latents, encoder, steps).await?;

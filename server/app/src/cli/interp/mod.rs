@@ -2,12 +2,13 @@
 
 pub(super) mod budget;
 pub(super) mod plan;
+pub(super) mod reasons;
 pub(super) mod scorers;
 pub(super) mod summary;
 pub(super) mod table;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use latentd_client::{Client, Explanation, ExplanationFilter, Job};
+use latentd_client::{Client, Error, Explanation, ExplanationFilter, Job};
 
 use super::{format::short, output::Output, progress};
 
@@ -30,9 +31,19 @@ pub(super) async fn follow(
         })?;
         return Ok(());
     }
-    let job = progress::follow(client, &job.name, out).await?;
+    let followed = progress::follow(client, &job.name, out).await;
+    // A job of which nothing succeeded says why in its summary.
+    if let Err(error) = &followed {
+        let reason = error
+            .downcast_ref()
+            .map(|error: &Error| error.reason.as_str());
+        if reason != Some("NOTHING_SUCCEEDED") {
+            return followed.map(drop);
+        }
+    }
     let summary = client.job_summary(&job.name).await?;
     out.show(&summary, |summary| summary::describe(summary, out))?;
+    followed?;
     if out.json {
         return Ok(());
     }

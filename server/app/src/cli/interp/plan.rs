@@ -11,7 +11,7 @@ pub(in crate::cli) struct PlanArgs {
     /// Examples for the explainer [default: 40]
     #[arg(long, value_name = "N")]
     n_train: Option<u32>,
-    /// Examples on which the latent fires, for scorers [default: 50]
+    /// Examples on which the latent fires, for scorers [default: 50; none without a scorer]
     #[arg(long, value_name = "N")]
     n_test: Option<u32>,
     /// Examples on which it does not fire, for scorers [default: 50]
@@ -35,7 +35,7 @@ pub(in crate::cli) struct PlanArgs {
     /// Where the window lies around its peak
     #[arg(long, value_enum, default_value_t)]
     centring: CentringArg,
-    /// Leave out latents with fewer examples [default: half of what is to be shown]
+    /// Leave out latents with fewer examples [default: 10, or half of what is to be shown where that is less]
     #[arg(long, value_name = "N")]
     min_examples: Option<u32>,
     /// Seed of random choices

@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 
 use latentd_client::{ExplainerSummary, JobSummary, ScorerSummary};
 
-use super::super::{
-    format::{count, short},
-    output::Output,
-    progress::cost,
-    table::{Table, pairs},
+use super::{
+    super::{
+        format::{count, short},
+        output::Output,
+        progress::cost,
+        table::{Table, pairs},
+    },
+    reasons,
 };
 
 /// The summary for people.
@@ -27,14 +30,21 @@ pub(in crate::cli) fn describe(summary: &JobSummary, out: &Output) -> String {
             let _ = write!(latents, ", {} {what}", count(number));
         }
     }
-    let mut text = pairs(
-        [
-            ("job", out.style.bold(&short(&summary.job))),
-            ("latents", latents),
-            ("cost", cost(&summary.spent)),
-        ],
-        out,
-    );
+    let mut rows = vec![
+        ("job", out.style.bold(&short(&summary.job))),
+        ("cache", short(&summary.cache)),
+        ("latents", latents),
+        ("cost", cost(&summary.spent)),
+    ];
+    if let Some(reduced) = &summary.reduced {
+        rows.push(("reduced", reasons::reduced(reduced)));
+    }
+    let of_scorers = summary.scorers.iter().flat_map(reasons::of_scorer);
+    let why = reasons::lines(&summary.reasons)
+        .into_iter()
+        .chain(of_scorers);
+    rows.extend(why.map(|line| ("why", line)));
+    let mut text = pairs(rows, out);
     if !summary.scorers.is_empty() {
         text.push('\n');
         text.push_str(&scorers(&summary.scorers).render(out.style, out.width));
@@ -141,6 +151,9 @@ mod tests {
             dead: 3,
             skipped: 0,
             failed: 0,
+            reasons: Vec::new(),
+            cache: "caches/c".into(),
+            reduced: None,
             scorers: vec![
                 ScorerSummary {
                     scorer: "detection".into(),
@@ -156,6 +169,7 @@ mod tests {
                     f1: Some(0.7098),
                     frequency_weighted_f1: Some(0.7),
                     balanced_accuracy: Some(0.7129),
+                    reasons: Vec::new(),
                 },
                 ScorerSummary {
                     scorer: "surprisal".into(),

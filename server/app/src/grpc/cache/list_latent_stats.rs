@@ -58,6 +58,7 @@ pub(super) async fn handle(
         Ok(pb::ListLatentStatsResponse {
             stats,
             next_page_token,
+            cache: source.id.to_string(),
         })
     })
     .await

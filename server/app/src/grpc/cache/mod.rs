@@ -7,6 +7,7 @@ mod get_cache;
 mod get_windows;
 mod list_caches;
 mod list_latent_stats;
+mod pin_cache;
 mod source;
 mod stream_examples;
 mod upload_corpus;
@@ -54,6 +55,13 @@ impl pb::cache_service_server::CacheService for Service {
         request: Request<pb::GetCacheRequest>,
     ) -> Result<Response<pb::Cache>, Status> {
         unary(&self.0, request, get_cache::handle).await
+    }
+
+    async fn pin_cache(
+        &self,
+        request: Request<pb::PinCacheRequest>,
+    ) -> Result<Response<pb::Cache>, Status> {
+        unary(&self.0, request, pin_cache::handle).await
     }
 
     async fn delete_cache(

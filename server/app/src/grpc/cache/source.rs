@@ -5,13 +5,16 @@ use std::sync::Arc;
 use latentd_cache::Cache;
 use latentd_domain::{CacheId, Reason, SaeName};
 use latentd_engine::Tokenizer;
-use latentd_store::{caches::CacheState, page::Page};
+use latentd_store::caches::Cache as StoredCache;
 
 use crate::{
     app::App,
     caches,
     grpc::{convert, error::Error, parse::Violations},
 };
+
+/// Caches that are told of where one has to be chosen.
+const CANDIDATES: u32 = 20;
 
 /// What a read names; at least one of the two.
 #[derive(Debug)]
@@ -41,7 +44,7 @@ impl Named {
         }
     }
 
-    /// Names an SAE, and a cache if not the newest is meant.
+    /// Names an SAE, and a cache unless it is the one that is taken where none is named.
     pub(in crate::grpc) fn of(cache: Option<CacheId>, sae: SaeName) -> Self {
         Self {
             cache,
@@ -53,7 +56,7 @@ impl Named {
     pub(in crate::grpc) async fn open(self, app: &App) -> Result<Source, Error> {
         let id = match (self.cache, &self.sae) {
             (Some(id), _) => id,
-            (None, Some(sae)) => newest_with(app, sae).await?,
+            (None, Some(sae)) => taken(app, sae).await?.id,
             (None, None) => return Err(Error::internal("a read without a cache or an SAE")),
         };
         let cache = app.caches.get(&app.store, &id).await?;
@@ -100,29 +103,31 @@ fn only_sae(id: &CacheId, cache: &Cache) -> Result<SaeName, Error> {
     }
 }
 
-/// The newest ready cache that holds the SAE.
-async fn newest_with(app: &App, sae: &SaeName) -> Result<CacheId, Error> {
-    let mut page = Page::default();
-    let mut newest = None;
-    loop {
-        let listed = app.store.caches().list(&page).await?;
-        let holding = listed
-            .items
-            .into_iter()
-            .filter(|cache| cache.state == CacheState::Ready && cache.spec.saes.contains(sae));
-        for cache in holding {
-            if newest
-                .as_ref()
-                .is_none_or(|(time, _)| *time < cache.create_time)
-            {
-                newest = Some((cache.create_time, cache.id));
-            }
-        }
-        if listed.next_page_token.is_empty() {
-            break;
-        }
-        page.token = listed.next_page_token;
+/// The cache that is taken where none is named: the only ready one that holds the SAE, or the one that is pinned.
+pub(super) async fn taken(app: &App, sae: &SaeName) -> Result<StoredCache, Error> {
+    let mut holding = app.store.caches().holding(sae, CANDIDATES).await?;
+    match holding.as_slice() {
+        [] => Err(Error::new(
+            Reason::UnknownCache,
+            format!("no ready cache holds {sae}"),
+        )),
+        [_, _, ..] if holding.iter().all(|cache| !cache.pinned) => Err(ambiguous(sae, &holding)),
+        [..] => Ok(holding.remove(0)),
     }
-    let none = || Error::new(Reason::UnknownCache, format!("no ready cache holds {sae}"));
-    newest.map(|(_, id)| id).ok_or_else(none)
+}
+
+fn ambiguous(sae: &SaeName, candidates: &[StoredCache]) -> Error {
+    let described: Vec<String> = candidates
+        .iter()
+        .map(|cache| format!("{} ({} tokens)", cache.id, cache.totals.tokens))
+        .collect();
+    let names: Vec<String> = candidates
+        .iter()
+        .map(|cache| cache.id.to_string())
+        .collect();
+    let message = format!(
+        "several caches hold {sae}: name one of {}, or pin one",
+        described.join(", ")
+    );
+    Error::new(Reason::AmbiguousCache, message).with("caches", names.join(", "))
 }

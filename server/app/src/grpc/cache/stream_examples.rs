@@ -44,6 +44,7 @@ pub(super) async fn handle(
         let or = ", or ask with omit_token_text";
         Some(tokenizer(&app, &source.cache, or)?)
     };
+    let cache = source.id.to_string();
     let reader = Arc::new(Reader {
         source,
         query,
@@ -52,7 +53,7 @@ pub(super) async fn handle(
     let chunks = stream::iter(chunks(latents))
         .map(move |chunk| Arc::clone(&reader).read(chunk))
         .buffered(IN_FLIGHT);
-    Ok(with_summary(app, chunks))
+    Ok(with_summary(app, cache, chunks))
 }
 
 /// What every chunk is read with.
@@ -83,13 +84,18 @@ impl Reader {
 /// stream without.
 fn with_summary(
     app: Shared,
+    cache: String,
     chunks: impl Stream<Item = Result<Vec<pb::LatentExamples>, Error>>,
 ) -> impl Stream<Item = Result<Response, Status>> {
     let flat = chunks.flat_map(|chunk| match chunk {
         Ok(latents) => stream::iter(latents.into_iter().map(Ok).collect::<Vec<_>>()),
         Err(error) => stream::iter(vec![Err(Status::from(error))]),
     });
-    let state = Some((Box::pin(flat), pb::ExamplesSummary::default()));
+    let totals = pb::ExamplesSummary {
+        cache,
+        ..pb::ExamplesSummary::default()
+    };
+    let state = Some((Box::pin(flat), totals));
     stream::unfold(state, move |state| {
         let app = Arc::clone(&app);
         async move {

@@ -1,15 +1,15 @@
 //! Explanations and scores as clients see them.
 
-use latentd_domain::{LatentName, Reason};
+use latentd_domain::{LatentName, Reason, autointerp::ExamplePlan};
 use latentd_proto::v1 as pb;
 use latentd_store::{
     explanations::{Explanation, Hit, Provenance},
-    interp::{ExplainerSummary, JobSummary, ScorerSummary},
+    interp::{ExampleReason, ExplainerSummary, JobSummary, Reduced, ScorerSummary},
     scores::{Score, ScoreExample},
 };
 
 use super::name::ExplanationName;
-use crate::grpc::convert::{spent, timestamp};
+use crate::grpc::convert::{item_reason, spent, timestamp};
 
 fn named(name: Option<impl ToString>) -> String {
     name.map(|name| name.to_string()).unwrap_or_default()
@@ -162,6 +162,9 @@ pub(super) fn summary(job: &latentd_domain::JobId, summary: JobSummary) -> pb::J
         scorers,
         spent: cost,
         explainers,
+        reasons,
+        reduced: fewer,
+        spec,
     } = summary;
     pb::JobSummary {
         job: job.to_string(),
@@ -173,6 +176,9 @@ pub(super) fn summary(job: &latentd_domain::JobId, summary: JobSummary) -> pb::J
         scorers: scorers.into_iter().map(scorer_summary).collect(),
         spent: Some(spent(cost)),
         explainers: explainers.into_iter().map(explainer_summary).collect(),
+        reasons: reasons.into_iter().map(item_reason).collect(),
+        cache: spec.cache.to_string(),
+        reduced: fewer.map(|fewer| reduced(fewer, &spec.examples)),
     }
 }
 
@@ -186,6 +192,26 @@ fn explainer_summary(summary: ExplainerSummary) -> pb::ExplainerSummary {
         median: summary.median,
         n: summary.n,
         n_failed: summary.n_failed,
+    }
+}
+
+fn reduced(reduced: Reduced, plan: &ExamplePlan) -> pb::Reduced {
+    pb::Reduced {
+        latents: reduced.latents,
+        n_train: reduced.fewest.n_train,
+        n_train_asked: plan.n_train as u32,
+        n_test: reduced.fewest.n_test,
+        n_test_asked: plan.n_test as u32,
+        examples: reduced.examples,
+    }
+}
+
+fn example_reason(reason: ExampleReason) -> pb::ExampleReason {
+    pb::ExampleReason {
+        reason: reason.reason.as_str().to_owned(),
+        examples: reason.examples,
+        detail: reason.detail,
+        latents: reason.latents,
     }
 }
 
@@ -204,5 +230,6 @@ fn scorer_summary(summary: ScorerSummary) -> pb::ScorerSummary {
         f1: summary.f1,
         frequency_weighted_f1: summary.frequency_weighted_f1,
         balanced_accuracy: summary.balanced_accuracy,
+        reasons: summary.reasons.into_iter().map(example_reason).collect(),
     }
 }

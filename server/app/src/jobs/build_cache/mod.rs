@@ -5,6 +5,7 @@
 
 mod origin;
 mod shards;
+mod stats;
 mod tokenize;
 
 use std::{path::PathBuf, sync::Arc};
@@ -50,7 +51,8 @@ impl Build {
         self.settle(&residents, dir.clone()).await?;
         let table = tokenize::run(&self, &residents, dir.clone()).await?;
         shards::run(&self, &residents, Arc::clone(&table)).await?;
-        let manifest = self.finish(&residents, dir, &table).await?;
+        let manifest = self.finish(&residents, dir.clone(), &table).await?;
+        stats::store(&self, dir, &manifest).await?;
         Ok(Outcome::CacheReady {
             cache: self.spec.cache.clone(),
             totals: totals(&self.spec, manifest),

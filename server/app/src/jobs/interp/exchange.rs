@@ -11,10 +11,7 @@ use latentd_autointerp::{
     call::Exchanged,
     provider::{Again, CallError, retry},
 };
-use latentd_domain::{
-    JobId, Reason,
-    autointerp::{AutointerpSpec, Usage},
-};
+use latentd_domain::{JobId, Reason, autointerp::Usage};
 use latentd_store::{
     exchanges::{Answered, Begin, Begun},
     jobs::JobState,
@@ -23,6 +20,7 @@ use latentd_store::{
 
 use super::{
     ledger::{Ledger, Room},
+    under_way::UnderWay,
     writer::Writer,
 };
 use crate::{
@@ -74,6 +72,7 @@ impl From<Error> for Trouble {
             Reason::DatabaseUnavailable
                 | Reason::QueueFull
                 | Reason::ShuttingDown
+                | Reason::DiskFull
                 | Reason::UnknownModel
         );
         if passes {
@@ -140,6 +139,7 @@ impl Exchanges {
             if provider.limiter.in_flight() == 0 {
                 return Err(Trouble::Elsewhere);
             }
+            self.writer.room().await;
             let _reserved = match self.reserve().await? {
                 Room::Reserved(reserved) => reserved,
                 Room::Taken => {
@@ -151,15 +151,23 @@ impl Exchanges {
                     continue;
                 }
             };
+            let Some(under_way) = self.writer.take(&self.app, &hash) else {
+                tokio::time::sleep(ELSEWHERE).await;
+                continue;
+            };
             match self.begin(provider, call, &hash).await? {
                 Begun::Answered(stored) => {
+                    under_way.settle();
                     self.writer.reused(&self.job);
                     let reply = read(stored.reply)?;
                     return Ok(Heard { reply, hash });
                 }
-                Begun::Elsewhere => tokio::time::sleep(ELSEWHERE).await,
+                Begun::Elsewhere => {
+                    under_way.settle();
+                    tokio::time::sleep(ELSEWHERE).await;
+                }
                 Begun::Mine => {
-                    let reply = self.send(provider, call, &hash).await?;
+                    let reply = self.send(provider, call, &hash, under_way).await?;
                     return Ok(Heard { reply, hash });
                 }
             }
@@ -172,15 +180,13 @@ impl Exchanges {
         if !matches!(room, Room::Spent) {
             return Ok(room);
         }
-        let (jobs, interp) = (self.app.store.jobs(), self.app.store.interp());
+        let interp = self.app.store.interp();
         let mark = self.ledger.mark();
-        let job = persist(&self.app, || jobs.get(&self.job)).await?;
+        let budget = persist(&self.app, || interp.budget(&self.job)).await?;
         let spent = persist(&self.app, || interp.progress(&self.job))
             .await?
             .spent;
-        if let Ok(spec) = serde_json::from_value::<AutointerpSpec>(job.spec) {
-            self.ledger.refresh(mark, spec.budget, spent);
-        }
+        self.ledger.refresh(mark, budget, spent);
         Ok(self.ledger.reserve())
     }
 
@@ -229,18 +235,19 @@ impl Exchanges {
             .ok_or_else(|| Trouble::Failed(Failure::new(Reason::Internal, "a call was not begun")))
     }
 
-    async fn send(&self, provider: &Registered, call: &Call, hash: &str) -> Result<Reply, Trouble> {
+    /// Makes a call that this process has begun. Whatever becomes of it, `under_way` settles it.
+    async fn send(
+        &self,
+        provider: &Registered,
+        call: &Call,
+        hash: &str,
+        under_way: UnderWay,
+    ) -> Result<Reply, Trouble> {
         let policy = retry::Policy {
             patience: self.app.config.interp.retry(),
             ..retry::Policy::default()
         };
-        let under_way = UnderWay {
-            exchanges: self,
-            hash,
-        };
-        let sent = retry::call(provider.provider.as_ref(), call, hash, policy).await;
-        std::mem::forget(under_way);
-        match sent {
+        match retry::call(provider.provider.as_ref(), call, hash, policy).await {
             Ok(Exchanged { reply, usage }) => {
                 let micros = provider.prices.micros(usage);
                 let answered = Answered {
@@ -250,11 +257,11 @@ impl Exchanges {
                     usage,
                     micros,
                 };
-                self.writer.answered(answered).await?;
+                self.writer.answered(answered, under_way).await?;
                 self.ledger.spent(usage, micros);
                 Ok(reply)
             }
-            Err(error) => Err(self.failed(provider, hash, error).await?),
+            Err(error) => Err(self.failed(provider, hash, error, under_way).await?),
         }
     }
 
@@ -264,15 +271,18 @@ impl Exchanges {
         provider: &Registered,
         hash: &str,
         error: CallError,
+        under_way: UnderWay,
     ) -> Result<Trouble, Trouble> {
         let exchanges = self.app.store.exchanges();
         if error.reason == Reason::ShuttingDown {
             let process = self.writer.process();
             persist(&self.app, || exchanges.give_back(hash, process)).await?;
+            under_way.settle();
             return Ok(Trouble::Stopped(Stop::Draining));
         }
         let (process, why) = (self.writer.process(), (error.reason, error.detail.as_str()));
         persist(&self.app, || exchanges.fail(hash, &self.job, process, why)).await?;
+        under_way.settle();
         self.ledger.spent(Usage::default(), 0);
         if error.is_of_the_provider() {
             tracing::warn!(provider = %provider.id, job = %self.job, %error, "every call would fail so: the job waits");
@@ -296,28 +306,6 @@ impl Exchanges {
             Err(Halt::Failed(error)) if error.reason() == Reason::JobEnded => Trouble::Paused,
             Err(halt) => halt.into(),
         }
-    }
-}
-
-/// A call that was begun. Dropped with the item that made it, because that was stopped, it may be begun again.
-struct UnderWay<'a> {
-    exchanges: &'a Exchanges,
-    hash: &'a str,
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        let (app, process) = (
-            Arc::clone(&self.exchanges.app),
-            self.exchanges.writer.process(),
-        );
-        let hash = self.hash.to_owned();
-        self.exchanges.app.life.spawn(async move {
-            if let Err(error) = app.store.exchanges().give_back(&hash, process).await {
-                // It may be begun again once this process is dead, or the longest time of a call is over.
-                tracing::debug!(%error, "a call that was dropped is taken to be under way");
-            }
-        });
     }
 }
 

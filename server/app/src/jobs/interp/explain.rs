@@ -31,6 +31,7 @@ async fn ask(work: &Work, latent: u32, explainer: &dyn Explainer) -> Result<Outc
         Ok(subject) => subject,
         Err(skip) => return Ok(skipped(&skip)),
     };
+    work.note_explained(&subject);
     let question = match explainer.plan(&subject) {
         Ok(question) => question,
         Err(skip) => return Ok(skipped(&skip)),

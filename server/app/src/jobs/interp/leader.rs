@@ -1,10 +1,18 @@
 //! The process that has the lease of an auto-interpretation job: it makes the work items, tells how far the job is, and ends it.
 //! The work itself is done by the [`super::Workers`] of every process on the database.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
-use latentd_domain::{JobId, autointerp::AutointerpSpec};
-use latentd_store::{jobs::Progress, leases::Outcome};
+use latentd_domain::{JobId, Reason, autointerp::AutointerpSpec};
+use latentd_store::{
+    interp::{Counts, ItemReason, JobSummary},
+    jobs::{JobFailure, Progress},
+    leases::Outcome,
+};
 
 use super::subject::Reader;
 use crate::{
@@ -38,6 +46,7 @@ impl Leader {
         let first = persist(&self.app, || interp.progress(&self.job)).await?;
         self.tracker
             .begin("interpreting", first.counts.done, first.counts.total);
+        let mut reasons = Reasons::default();
         loop {
             self.stopper.check()?;
             if looked.elapsed() > LOOK {
@@ -46,20 +55,51 @@ impl Leader {
             }
             let found = persist(&self.app, || interp.progress(&self.job)).await?;
             self.tracker.set(found.counts.done);
+            let over = found.counts.done >= found.counts.total;
+            self.look_up(&mut reasons, found.counts, over).await?;
             self.tracker.tell(Progress {
                 failed: found.counts.failed,
                 skipped: found.counts.skipped,
                 spent: Some(found.spent),
+                reasons: reasons.found.clone(),
                 ..Progress::default()
             });
-            if found.counts.done >= found.counts.total {
-                return Ok(Outcome::Succeeded);
+            if over {
+                return self.outcome(&reasons.found).await;
             }
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
                 stop = self.stopper.stopped() => return Err(Halt::Stopped(stop)),
             }
         }
+    }
+
+    /// Finds out why items failed or were left out, when there are more of them, now and then; and at the end.
+    async fn look_up(&self, reasons: &mut Reasons, counts: Counts, over: bool) -> Result<(), Halt> {
+        let ended = counts.failed + counts.skipped;
+        let fresh = reasons.when.is_some_and(|when| when.elapsed() < LOOK);
+        if ended > reasons.ended && (over || !fresh) {
+            let interp = self.app.store.interp();
+            reasons.found = persist(&self.app, || interp.reasons(&self.job, &self.spec)).await?;
+            (reasons.ended, reasons.when) = (ended, Some(Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// How a job whose items are all over ends: as failed, if it has nothing to show for it and something failed.
+    async fn outcome(&self, reasons: &[ItemReason]) -> Result<Outcome, Halt> {
+        let interp = self.app.store.interp();
+        let summary = persist(&self.app, || interp.summary(&self.job)).await?;
+        for reason in reasons {
+            let (what, items) = (
+                if reason.failed { "failed" } else { "left out" },
+                reason.items,
+            );
+            let latents: Vec<String> = reason.latents.iter().map(u32::to_string).collect();
+            let (latents, detail) = (latents.join(" "), &reason.detail);
+            tracing::warn!(reason = %reason.reason, items, latents, detail, "items {what}");
+        }
+        Ok(nothing_succeeded(&summary).map_or(Outcome::Succeeded, Outcome::Failed))
     }
 
     /// Fails if nobody can work on the job: this process lacks the SAE or the cache, and there is no other. A leader that lacks
@@ -77,4 +117,45 @@ impl Leader {
         }
         Err(error.into())
     }
+}
+
+/// Why items failed or were left out, as it was looked up last.
+#[derive(Default)]
+struct Reasons {
+    found: Vec<ItemReason>,
+    /// Items that had failed or were left out then.
+    ended: u64,
+    when: Option<Instant>,
+}
+
+/// Why a job failed that has nothing to show, if something of it failed: one whose latents were all left out has succeeded.
+fn nothing_succeeded(summary: &JobSummary) -> Option<JobFailure> {
+    let examples: u64 = summary.scorers.iter().map(|scorer| scorer.n_failed).sum();
+    let failed = summary.counts.failed;
+    if summary.has_results() || failed + examples == 0 {
+        return None;
+    }
+    let of_items = summary.reasons.iter().find(|reason| reason.failed);
+    let of_examples = summary.scorers.iter().flat_map(|scorer| &scorer.reasons);
+    let worst = of_items
+        .map(|item| (item.reason, &item.detail))
+        .or_else(|| {
+            of_examples
+                .map(|example| (example.reason, &example.detail))
+                .next()
+        });
+    let mut message = format!(
+        "nothing succeeded: {failed} items and {examples} examples failed, {} items were left out",
+        summary.counts.skipped
+    );
+    let mut metadata = BTreeMap::new();
+    if let Some((reason, detail)) = worst {
+        let _ = write!(message, "; most often {reason}: {detail}");
+        metadata.insert("reason".to_owned(), reason.to_string());
+    }
+    Some(JobFailure {
+        reason: Reason::NothingSucceeded,
+        message,
+        metadata,
+    })
 }

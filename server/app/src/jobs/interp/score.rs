@@ -52,6 +52,7 @@ pub(super) async fn run(work: &Work, latent: u32, grader: &Grader) -> Result<Out
             Ok(subject) => subject,
             Err(skip) => return Ok(skipped(&skip)),
         };
+        work.note_scored(&subject);
         let text = explanation.as_ref().map_or("", |found| found.text.as_str());
         let plan = match grader.scorer.plan(&subject, text) {
             Ok(plan) => plan,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use latentd_autointerp::{Explainer, Scorer, explainer, scorer};
+use latentd_autointerp::{Explainer, Scorer, Subject, explainer, scorer};
 use latentd_domain::{
     JobId, ProviderId, Reason,
     autointerp::{AutointerpSpec, ScorerSpec},
 };
+use latentd_store::interp::Shown;
 
 use super::{
     exchange::{Exchanges, Trouble},
@@ -73,6 +74,30 @@ impl Work {
     /// The parts of the server.
     pub(super) fn app(&self) -> &App {
         &self.exchanges.app
+    }
+
+    /// Notes that an explainer is shown fewer examples of a latent than the plan asks for, or its scorers will be.
+    pub(super) fn note_explained(&self, subject: &Subject) {
+        self.note(subject, subject.train.len());
+    }
+
+    /// Notes that a scorer is shown fewer. What is left of the explainer's share, without what it was shown before, is nothing that
+    /// anybody is shown.
+    pub(super) fn note_scored(&self, subject: &Subject) {
+        self.note(subject, self.spec.examples.n_train);
+    }
+
+    fn note(&self, subject: &Subject, n_train: usize) {
+        let plan = &self.spec.examples;
+        let n_test = subject.test.len();
+        if n_train < plan.n_train || n_test < plan.n_test {
+            let shown = Shown {
+                n_train: n_train as u32,
+                n_test: n_test as u32,
+            };
+            let Exchanges { job, writer, .. } = &self.exchanges;
+            writer.reduced(job, subject.latent, shown);
+        }
     }
 
     /// A provider of the job.

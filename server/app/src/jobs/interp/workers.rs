@@ -4,21 +4,33 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use latentd_autointerp::provider::{Again, limit::Share};
-use latentd_domain::JobId;
+use futures::FutureExt;
+use latentd_autointerp::{
+    Failure,
+    provider::{Again, limit::Share},
+};
+use latentd_domain::{JobId, Reason};
 use latentd_store::{
     interp::{Completion, Outcome},
     leases::Owner,
+    processes::Alive,
     work_items::WorkItem,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
-use super::{exchange::Trouble, item, work::Work, writer::Writer};
+use super::{
+    exchange::Trouble,
+    held::{Held, Holding},
+    item,
+    work::Work,
+    writer::Writer,
+};
 use crate::{
     app::Shared,
     grpc::error::Error,
@@ -48,6 +60,8 @@ pub(crate) struct Workers {
     /// Jobs that this process lacks something for, and when it found out.
     unable: Arc<Mutex<HashMap<JobId, Instant>>>,
     room: Arc<Semaphore>,
+    /// Items that are at work: the leases that are renewed.
+    held: Held,
     /// An item ended: others may wait for it, or for its room.
     ended: Arc<Notify>,
 }
@@ -62,6 +76,7 @@ impl Workers {
             jobs: Arc::default(),
             unable: Arc::default(),
             room: Arc::new(Semaphore::new(app.config.interp.max_items)),
+            held: Held::default(),
             ended: Arc::default(),
             app,
         };
@@ -110,25 +125,32 @@ impl Workers {
             .claim_except(self.owner, LEASE, most as u32, &unable)
             .await?;
         let count = items.len();
-        for item in items {
+        let held: Vec<Holding> = items
+            .iter()
+            .cloned()
+            .map(|item| self.held.hold(item))
+            .collect();
+        for (item, holding) in items.into_iter().zip(held) {
             // Only this task takes permits, so there is one for each item.
             let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
-                interp
-                    .give_back(std::slice::from_ref(&item), self.owner)
-                    .await?;
+                self.give_back(&item).await;
                 continue;
             };
             let this = self.clone();
             let span = tracing::info_span!("item", job = %item.job, ord = item.ord);
-            self.app
-                .life
-                .spawn(async move { this.work(item, permit).await }.instrument(span));
+            self.app.life.spawn(
+                async move {
+                    this.work(item, permit).await;
+                    drop(holding);
+                }
+                .instrument(span),
+            );
         }
         Ok(count)
     }
 
     async fn work(&self, claimed: WorkItem, permit: OwnedSemaphorePermit) {
-        if let Err(trouble) = self.see_through(&claimed).await {
+        if let Err(trouble) = survive(self.see_through(&claimed)).await {
             self.put_back(&claimed, trouble).await;
         }
         drop(permit);
@@ -150,10 +172,10 @@ impl Workers {
             item: claimed.clone(),
             outcome,
         };
-        match self.writer.completed(completion).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Trouble::Stopped(Stop::LeaseLost)),
-            Err(stop) => Err(Trouble::Stopped(stop)),
+        if self.writer.completed(completion).await? {
+            Ok(())
+        } else {
+            Err(Trouble::Stopped(Stop::LeaseLost))
         }
     }
 
@@ -259,12 +281,7 @@ impl Workers {
 
     /// Gives a sign of life, and takes note of what others did: how many share the limits, what jobs spent, which were stopped.
     async fn beat(&self) -> Result<(), latentd_store::Error> {
-        let alive = self
-            .app
-            .store
-            .processes()
-            .heartbeat(self.owner, LEASE)
-            .await?;
+        let alive = self.stay_alive().await?;
         self.app.providers.set_share(Share {
             index: Some(alive.rank),
             of: alive.count,
@@ -284,12 +301,21 @@ impl Workers {
                 Some(running) => {
                     let mark = work.ledger.mark();
                     let spent = interp.progress(&id).await?.spent;
-                    work.ledger.refresh(mark, running.spec.budget, spent);
+                    work.ledger.refresh(mark, running.budget, spent);
                 }
                 None => self.ended_elsewhere(&id, &work).await?,
             }
         }
         Ok(())
+    }
+
+    /// Renews the sign of life, and the leases of the items at work.
+    async fn stay_alive(&self) -> Result<Alive, latentd_store::Error> {
+        let alive = self.app.store.processes().heartbeat(self.owner, LEASE);
+        let alive = alive.await?;
+        let (interp, held) = (self.app.store.interp(), self.held.items());
+        interp.renew(&held, self.owner, LEASE).await?;
+        Ok(alive)
     }
 
     /// Lets go of a job that runs no more. Items of one that is paused are finished; those of one that ended are dropped.
@@ -313,7 +339,7 @@ impl Workers {
             tokio::select! {
                 _ = &mut last => break,
                 _ = beat.tick() => {
-                    let _ = self.app.store.processes().heartbeat(self.owner, LEASE).await;
+                    let _ = self.stay_alive().await;
                 }
             }
         }
@@ -322,6 +348,23 @@ impl Workers {
             tracing::debug!(%error, "the process is taken for alive a while longer");
         }
     }
+}
+
+/// Works on an item. If that panics the item has failed: it would panic again.
+async fn survive(work: impl Future<Output = Result<(), Trouble>>) -> Result<(), Trouble> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| {
+            let said = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("nothing was said");
+            tracing::error!(panic = said, "the work on an item panicked");
+            let detail = "the work on it panicked; the server's log says more";
+            Err(Trouble::Failed(Failure::new(Reason::Internal, detail)))
+        })
 }
 
 /// How long an item waits before its next attempt: twice as long each time, or as long as was asked for.
@@ -338,6 +381,23 @@ fn wait(attempt: u32, again: Again) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_item_whose_work_panics_has_failed_and_is_let_go() {
+        let held = Held::default();
+        let room = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&room).try_acquire_owned().unwrap();
+        let trouble = survive(async move {
+            let _permit = permit;
+            panic!("on purpose")
+        });
+        let Err(Trouble::Failed(failure)) = trouble.await else {
+            panic!("it has not failed")
+        };
+        assert_eq!(failure.reason, Reason::Internal);
+        assert_eq!(room.available_permits(), 1);
+        assert_eq!(held.items(), []);
+    }
 
     #[test]
     fn waits_grow_to_a_limit_and_honour_what_was_asked() {

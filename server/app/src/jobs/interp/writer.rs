@@ -1,41 +1,72 @@
 //! What a process writes for its items: answers of providers, and items with their results. Each waits for the commit it is part
 //! of; what comes while one commit is under way goes into the next, so a busy process makes few of them.
+//!
+//! A database that is away or full is waited for, with everything in hand. Where it refuses a batch for good, the batch is split
+//! until what it refuses stands alone: that item fails, and no other.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use latentd_autointerp::Failure;
 use latentd_domain::JobId;
-use latentd_store::{exchanges::Answered, interp::Completion, leases::Owner};
-use tokio::sync::{mpsc, oneshot};
+use latentd_store::{
+    exchanges::Answered,
+    interp::{Completion, Outcome, Shown},
+    leases::Owner,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::exchange::Trouble;
+use super::{
+    exchange::Trouble,
+    under_way::{Calls, UnderWay},
+};
 use crate::{
     app::{App, Shared},
+    grpc::error::Error,
     jobs::{Halt, Stop, runner::persist},
 };
 
-/// Writes that may wait for the next commit; more wait where they are made.
+/// Items that may wait for the next commit; more wait where they are made.
 const WAITING: usize = 1024;
+/// Answers in hand, from which on no further call is made until some are stored.
+const IN_HAND: usize = 1024;
 /// Writes of one commit.
 const BATCH: usize = 256;
 
-type Written<T> = oneshot::Sender<Result<T, Stop>>;
+type Written<T> = oneshot::Sender<Result<T, Trouble>>;
 
 /// The way to the tasks that write; clones share it.
 #[derive(Clone)]
 pub(super) struct Writer {
     process: Owner,
-    answers: mpsc::Sender<(Answered, Written<()>)>,
+    answers: mpsc::UnboundedSender<(Answered, InHand)>,
     items: mpsc::Sender<(Completion, Written<bool>)>,
-    reused: Arc<Mutex<BTreeMap<JobId, u64>>>,
+    calls: Calls,
+    room: Arc<Semaphore>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+/// What is written with the next items: that answers were taken from the store, and latents that had fewer examples than was asked
+/// for.
+#[derive(Default)]
+struct Notes {
+    reused: BTreeMap<JobId, u64>,
+    reduced: BTreeMap<(JobId, u32), Shown>,
+}
+
+/// An answer that is not stored yet: the call that it settles, and who waits for it.
+struct InHand {
+    under_way: UnderWay,
+    written: Written<()>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Writer {
     /// Starts the tasks.
     pub(super) fn start(app: &Shared, process: Owner) -> Self {
-        let (answers, next_answers) = mpsc::channel(WAITING);
+        let (answers, next_answers) = mpsc::unbounded_channel();
         let (items, next_items) = mpsc::channel(WAITING);
         app.life
             .spawn(write_answers(Arc::clone(app), process, next_answers));
@@ -43,11 +74,13 @@ impl Writer {
             process,
             answers,
             items,
-            reused: Arc::default(),
+            calls: Calls::default(),
+            room: Arc::new(Semaphore::new(IN_HAND)),
+            notes: Arc::default(),
         };
-        let counts = Reused(Arc::clone(&writer.reused));
+        let notes = Arc::clone(&writer.notes);
         app.life
-            .spawn(write_items(Arc::clone(app), process, next_items, counts));
+            .spawn(write_items(Arc::clone(app), process, next_items, notes));
         writer
     }
 
@@ -56,103 +89,210 @@ impl Writer {
         self.process
     }
 
-    /// Keeps an answer, for good.
-    pub(super) async fn answered(&self, answer: Answered) -> Result<(), Trouble> {
+    /// Takes a call for one item; `None` while another item of this process has it.
+    pub(super) fn take(&self, app: &Shared, hash: &str) -> Option<UnderWay> {
+        self.calls.take(app, self.process, hash)
+    }
+
+    /// Returns once few enough answers wait to be stored: nothing is asked for that may be lost in hand.
+    pub(super) async fn room(&self) {
+        // It is never closed.
+        drop(self.room.acquire().await);
+    }
+
+    /// Keeps an answer, for good, and with it settles its call. The answer is handed over at once: it is also stored if nobody
+    /// waits for it any more.
+    pub(super) async fn answered(
+        &self,
+        answer: Answered,
+        under_way: UnderWay,
+    ) -> Result<(), Trouble> {
         let (written, done) = oneshot::channel();
+        let in_hand = InHand {
+            under_way,
+            written,
+            _room: Arc::clone(&self.room).try_acquire_owned().ok(),
+        };
         // An error means that the server ends.
-        let sent = self.answers.send((answer, written)).await;
-        let stopped = Trouble::Stopped(Stop::Draining);
-        match (sent, done.await) {
-            (Ok(()), Ok(Ok(()))) => Ok(()),
-            (Ok(()), Ok(Err(stop))) => Err(Trouble::Stopped(stop)),
-            _ => Err(stopped),
+        let sent = self.answers.send((answer, in_hand)).is_ok();
+        match done.await {
+            Ok(written) if sent => written,
+            _ => Err(Trouble::Stopped(Stop::Draining)),
         }
     }
 
     /// Ends an item with its results, both or neither. False if the item was given to someone else meanwhile.
-    pub(super) async fn completed(&self, item: Completion) -> Result<bool, Stop> {
+    pub(super) async fn completed(&self, item: Completion) -> Result<bool, Trouble> {
         let (written, done) = oneshot::channel();
         match (self.items.send((item, written)).await, done.await) {
             (Ok(()), Ok(written)) => written,
-            _ => Err(Stop::Draining),
+            _ => Err(Trouble::Stopped(Stop::Draining)),
         }
     }
 
     /// Counts an exchange that was taken from the store.
     pub(super) fn reused(&self, job: &JobId) {
-        let mut counts = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(job.clone()).or_default() += 1;
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        *notes.reused.entry(job.clone()).or_default() += 1;
+    }
+
+    /// Notes that a latent was shown with fewer examples than was asked for.
+    pub(super) fn reduced(&self, job: &JobId, latent: u32, shown: Shown) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.reduced.insert((job.clone(), latent), shown);
     }
 }
 
-/// Exchanges that were taken from the store, by job, since they were last written down.
-struct Reused(Arc<Mutex<BTreeMap<JobId, u64>>>);
-
-impl Reused {
-    /// Writes the counts. They are for information, so an outage may lose some.
-    async fn flush(&self, app: &App, process: Owner) {
-        let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for (job, count) in counts {
-            let written = app.store.exchanges().reused(&job, process, count).await;
-            if let Err(error) = written {
-                tracing::debug!(%error, "reused exchanges were not counted");
-            }
+/// Writes the notes. Counts of reused answers are for information, so an outage may lose some; the others are kept for the next time.
+async fn flush(app: &App, process: Owner, notes: &Mutex<Notes>) {
+    let Notes { reused, reduced } =
+        std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    for (job, count) in reused {
+        let written = app.store.exchanges().reused(&job, process, count).await;
+        if let Err(error) = written {
+            tracing::debug!(%error, "reused exchanges were not counted");
         }
+    }
+    let reduced: Vec<_> = reduced.into_iter().collect();
+    if let Err(error) = app.store.interp().note_reduced(&reduced).await {
+        tracing::debug!(%error, "latents with fewer examples were not noted yet");
+        let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.reduced.extend(reduced);
     }
 }
 
 async fn write_answers(
     app: Shared,
     process: Owner,
-    mut next: mpsc::Receiver<(Answered, Written<()>)>,
+    mut next: mpsc::UnboundedReceiver<(Answered, InHand)>,
 ) {
+    let exchanges = app.store.exchanges();
     let mut batch = Vec::with_capacity(BATCH);
     while next.recv_many(&mut batch, BATCH).await > 0 {
-        let (answers, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        let exchanges = app.store.exchanges();
-        let written = persist(&app, || exchanges.answer(&answers, process)).await;
-        let outcome = written.map_err(stop);
-        for waiting in waiting {
-            let _ = waiting.send(outcome);
+        let mut parts = vec![std::mem::take(&mut batch)];
+        while let Some(part) = parts.pop() {
+            let (answers, waiting): (Vec<_>, Vec<_>) = part.into_iter().unzip();
+            match persist(&app, || exchanges.answer(&answers, process)).await {
+                Ok(()) => {
+                    for in_hand in waiting {
+                        in_hand.under_way.settle();
+                        let _ = in_hand.written.send(Ok(()));
+                    }
+                }
+                Err(Halt::Stopped(stop)) => {
+                    for in_hand in waiting {
+                        let _ = in_hand.written.send(Err(Trouble::Stopped(stop)));
+                    }
+                }
+                Err(Halt::Failed(_)) if answers.len() > 1 => {
+                    parts.extend(halves(answers.into_iter().zip(waiting).collect()));
+                }
+                Err(Halt::Failed(error)) => {
+                    for (answer, in_hand) in answers.into_iter().zip(waiting) {
+                        lose(&app, process, &answer, in_hand, &error).await;
+                    }
+                }
+            }
         }
     }
+}
+
+/// Settles a call whose answer the database will not take: it has failed.
+async fn lose(app: &App, process: Owner, answer: &Answered, in_hand: InHand, error: &Error) {
+    tracing::error!(job = %answer.job, %error, "an answer cannot be stored");
+    let detail = format!("the answer could not be stored: {error}");
+    let why = (error.reason(), detail.as_str());
+    let exchanges = app.store.exchanges();
+    let failed = persist(app, || {
+        exchanges.fail(&answer.hash, &answer.job, process, why)
+    });
+    if failed.await.is_ok() {
+        in_hand.under_way.settle();
+    }
+    let failure = Failure::new(error.reason(), detail);
+    let _ = in_hand.written.send(Err(Trouble::Failed(failure)));
 }
 
 async fn write_items(
     app: Shared,
     process: Owner,
     mut next: mpsc::Receiver<(Completion, Written<bool>)>,
-    reused: Reused,
+    notes: Arc<Mutex<Notes>>,
 ) {
+    let interp = app.store.interp();
     let mut batch = Vec::with_capacity(BATCH);
     while next.recv_many(&mut batch, BATCH).await > 0 {
-        let (items, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         // First, so that they are there when the last item ends the job.
-        reused.flush(&app, process).await;
-        let interp = app.store.interp();
-        match persist(&app, || interp.complete(&items, process)).await {
-            Ok(accepted) => {
-                for (waiting, accepted) in waiting.into_iter().zip(accepted) {
-                    let _ = waiting.send(Ok(accepted));
+        flush(&app, process, &notes).await;
+        let mut parts = vec![std::mem::take(&mut batch)];
+        while let Some(part) = parts.pop() {
+            let (items, waiting): (Vec<_>, Vec<_>) = part.into_iter().unzip();
+            match persist(&app, || interp.complete(&items, process)).await {
+                Ok(accepted) => {
+                    for (written, accepted) in waiting.into_iter().zip(accepted) {
+                        let _ = written.send(Ok(accepted));
+                    }
                 }
-            }
-            Err(halt) => {
-                let stop = stop(halt);
-                for waiting in waiting {
-                    let _ = waiting.send(Err(stop));
+                Err(Halt::Stopped(stop)) => {
+                    for written in waiting {
+                        let _ = written.send(Err(Trouble::Stopped(stop)));
+                    }
+                }
+                Err(Halt::Failed(_)) if items.len() > 1 => {
+                    parts.extend(halves(items.into_iter().zip(waiting).collect()));
+                }
+                Err(Halt::Failed(error)) => {
+                    for (item, written) in items.into_iter().zip(waiting) {
+                        let _ = written.send(fail(&app, process, item, &error).await);
+                    }
                 }
             }
         }
     }
 }
 
-/// A write that failed for good is a defect: it is logged, and the leases run out.
-fn stop(halt: Halt) -> Stop {
-    match halt {
-        Halt::Stopped(stop) => stop,
-        Halt::Failed(error) => {
-            tracing::error!(%error, "results cannot be written");
-            Stop::LeaseLost
+/// Ends an item whose results the database will not take: it has failed.
+async fn fail(app: &App, process: Owner, item: Completion, error: &Error) -> Result<bool, Trouble> {
+    tracing::error!(job = %item.item.job, ord = item.item.ord, %error, "results cannot be stored");
+    let failed = Completion {
+        outcome: Outcome::Failed {
+            reason: error.reason(),
+            detail: format!("the results could not be stored: {error}"),
+        },
+        ..item
+    };
+    let failed = [failed];
+    let interp = app.store.interp();
+    let accepted = persist(app, || interp.complete(&failed, process)).await?;
+    Ok(accepted.first().copied().unwrap_or_default())
+}
+
+/// The two halves of a batch that was refused, the later one first: they are taken from the end.
+fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
+    let rest = batch.split_off(batch.len() / 2);
+    [rest, batch]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_batch_is_split_down_to_what_is_refused() {
+        let refused = 37;
+        let (mut alone, mut stored) = (Vec::new(), Vec::new());
+        let mut parts = vec![(0..100).collect::<Vec<_>>()];
+        while let Some(part) = parts.pop() {
+            if !part.contains(&refused) {
+                stored.extend(part);
+            } else if part.len() > 1 {
+                parts.extend(halves(part));
+            } else {
+                alone.extend(part);
+            }
         }
+        assert_eq!(alone, [refused]);
+        assert_eq!(stored.len(), 99);
+        assert!(stored.is_sorted(), "in their order");
     }
 }

@@ -69,8 +69,9 @@ pub(super) fn explain(
         violations.add("scorers", Reason::EmptyBatch, description);
     }
     let scorers = scorer::parse(&mut violations, request.scorers, provider);
+    let scored = !scorers.is_empty();
     let sampler = explainer.spec.kind.sampler();
-    let examples = plan::parse(&mut violations, request.examples, sampler, limits);
+    let examples = plan::parse(&mut violations, request.examples, sampler, (limits, scored));
     let budget = budget::parse(&mut violations, request.budget);
     check_request_id(&mut violations, &request.request_id);
     violations.finish(sae.map(|sae| Parsed {
@@ -103,7 +104,7 @@ pub(super) fn score(
     }
     let scorers = scorer::parse(&mut violations, request.scorers, None);
     let sampler = ExplainerKind::None.sampler();
-    let examples = plan::parse(&mut violations, request.examples, sampler, limits);
+    let examples = plan::parse(&mut violations, request.examples, sampler, (limits, true));
     let budget = budget::parse(&mut violations, request.budget);
     check_request_id(&mut violations, &request.request_id);
     violations.finish(sae.map(|sae| Parsed {

@@ -5,31 +5,33 @@ use latentd_proto::v1::{self as pb, example_plan as plan};
 
 use crate::{config::Limits, grpc::parse::Violations};
 
-/// Reads the field `examples`; absent, it is all defaults. `train_sampler` is that of the explainer.
+/// Reads the field `examples`; absent, it is all defaults. `train_sampler` is that of the explainer. Where nobody scores, nothing is
+/// held back for scorers.
 pub(super) fn parse(
     violations: &mut Violations,
     message: Option<pb::ExamplePlan>,
     train_sampler: TrainSampler,
-    limits: &Limits,
+    (limits, scored): (&Limits, bool),
 ) -> ExamplePlan {
-    let default = ExamplePlan {
-        train_sampler,
-        ..ExamplePlan::default()
-    };
-    let Some(message) = message else {
-        return default;
-    };
+    let default = ExamplePlan::default();
+    let message = message.unwrap_or_default();
     let or = |given: u32, default| if given == 0 { default } else { given as usize };
     let n_train = or(message.n_train, default.n_train);
     let n_test = or(message.n_test, default.n_test);
-    // Half of what is asked for: below that too little is left for either of explainer and scorer.
-    let min_examples = message
-        .min_examples
-        .map_or(usize::midpoint(n_train, n_test), |min| min as usize);
+    let n_non_activating = or(message.n_non_activating, default.n_non_activating);
+    let (n_test, n_non_activating) = if scored {
+        (n_test, n_non_activating)
+    } else {
+        (0, 0)
+    };
+    let min_examples = message.min_examples.map_or_else(
+        || ExamplePlan::default_min(n_train, n_test),
+        |min| min as usize,
+    );
     let plan = ExamplePlan {
         n_train,
         n_test,
-        n_non_activating: or(message.n_non_activating, default.n_non_activating),
+        n_non_activating,
         n_quantiles: or(message.n_quantiles, default.n_quantiles),
         train_sampler: sampler(violations, message.train_sampler).unwrap_or(train_sampler),
         ratio_top: message.ratio_top.unwrap_or(default.ratio_top),

@@ -52,14 +52,19 @@ fn what_is_left_out_has_its_default() {
         (parsed.explainer.threshold, parsed.explainer.max_tokens),
         (0.3, 0)
     );
-    assert_eq!(parsed.examples, ExamplePlan::default());
+    let held_back_for_nobody = ExamplePlan {
+        n_test: 0,
+        n_non_activating: 0,
+        ..ExamplePlan::default()
+    };
+    assert_eq!(parsed.examples, held_back_for_nobody);
     assert_eq!(parsed.budget, Budget::default());
     assert!(parsed.scorers.is_empty());
     let plan = plan::parse(
         &mut Violations::default(),
         Some(pb::ExamplePlan::default()),
         TrainSampler::Quantiles,
-        &limits(),
+        (&limits(), true),
     );
     assert_eq!(
         plan,
@@ -140,7 +145,7 @@ fn what_is_given_is_taken() {
     assert_eq!(second.kind, ScorerKind::SimulationJson);
     assert_eq!(second.calibration, Calibration::Linear);
     assert_eq!(second.examples_per_prompt, 7);
-    assert_eq!(parsed.examples.min_examples, 15);
+    assert_eq!(parsed.examples.min_examples, 10);
     assert_eq!(parsed.examples.train_sampler, TrainSampler::Mix);
     assert_eq!(
         parsed.examples.non_activating,
