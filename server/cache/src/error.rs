@@ -136,6 +136,15 @@ impl Error {
         }
     }
 
+    /// A file of the cache that could not be opened or read.
+    pub(crate) fn of_file(path: &Path, error: latentd_files::Error) -> Self {
+        match error {
+            error if error.is_absent() => Self::corrupt(path, "the file is missing"),
+            latentd_files::Error::Io(source) => Self::storage(path, source),
+            other => Self::corrupt(path, other.to_string()),
+        }
+    }
+
     /// A promise that the builder's caller broke.
     pub(crate) fn invalid_build(detail: impl Into<String>) -> Self {
         Self::InvalidBuild {

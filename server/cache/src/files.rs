@@ -149,9 +149,10 @@ pub(crate) fn sweep(dir: &Path) -> Result<(), Error> {
 /// BLAKE3 of a file, in hexadecimal, in bounded memory.
 pub(crate) fn digest_of(path: &Path) -> Result<String, Error> {
     let failed = |source| Error::storage(path, source);
+    let file = latentd_files::open(path).map_err(|error| Error::of_file(path, error))?;
     let mut hasher = blake3::Hasher::new();
     hasher
-        .update_reader(fs::File::open(path).map_err(failed)?)
+        .update_reader(file)
         .map_err(failed)?;
     Ok(hasher.finalize().to_hex().to_string())
 }

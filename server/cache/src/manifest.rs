@@ -165,19 +165,8 @@ impl Manifest {
     /// Fails with `CacheCorrupt` if it is missing, malformed, of another format, or does not have its own digest.
     pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
         let path = manifest_path(dir);
-        let length = fs_err::metadata(&path)
-            .map(|metadata| metadata.len())
-            .map_err(|source| match source.kind() {
-                std::io::ErrorKind::NotFound => Error::corrupt(&path, "the file is missing"),
-                _ => Error::storage(&path, source),
-            })?;
-        if length > MAX_BYTES {
-            return Err(Error::corrupt(
-                &path,
-                format!("the file has {length} bytes"),
-            ));
-        }
-        let bytes = fs_err::read(&path).map_err(|source| Error::storage(&path, source))?;
+        let bytes =
+            latentd_files::read(&path, MAX_BYTES).map_err(|error| Error::of_file(&path, error))?;
         let manifest: Self = serde_json::from_slice(&bytes)
             .map_err(|error| Error::corrupt(&path, format!("not a manifest: {error}")))?;
         if manifest.format != FORMAT {

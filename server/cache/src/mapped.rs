@@ -165,10 +165,7 @@ impl Mapped {
 }
 
 fn map(path: &Path) -> Result<Mmap, Error> {
-    let file = fs_err::File::open(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => Error::corrupt(path, "the file is missing"),
-        _ => Error::storage(path, source),
-    })?;
+    let file = latentd_files::open(path).map_err(|error| Error::of_file(path, error))?;
     let length = file
         .metadata()
         .map_err(|source| Error::storage(path, source))?

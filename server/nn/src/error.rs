@@ -2,7 +2,10 @@
 //!
 //! Variants carry the path and the tensor's name as data; clients see the reason and the message, logs see the source.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use latentd_domain::{HasReason, HookPointError, Reason};
 
@@ -125,6 +128,30 @@ pub enum LoadError {
     /// The device could not hold or compute what loading needs.
     #[error(transparent)]
     Compute(#[from] ComputeError),
+}
+
+impl LoadError {
+    /// The error for a file at `path` that could not be read; `malformed` makes the one for content that is at fault.
+    pub(crate) fn of_file(
+        path: &Path,
+        error: latentd_files::Error,
+        malformed: impl FnOnce(PathBuf, String) -> Self,
+    ) -> Self {
+        let path = path.to_owned();
+        if error.is_of_content() {
+            return malformed(path, error.to_string());
+        }
+        let source = error.into();
+        Self::PathNotReadable { path, source }
+    }
+
+    /// The error for a file at `path` that could not be opened.
+    pub(crate) fn unreadable(path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::PathNotReadable {
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
 }
 
 impl HasReason for LoadError {

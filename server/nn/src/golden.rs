@@ -21,6 +21,9 @@ pub const TOLERANCE: f32 = 1e-4;
 /// Factor that the reference script folds into SAEs which normalise by a dataset's average norm.
 pub const NORM_FACTOR: f32 = 0.375;
 
+/// Longest file of prompts that is read.
+const MAX_PROMPTS: u64 = 16 << 20;
+
 /// A golden that could not be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -128,9 +131,9 @@ fn prompts(path: &Path) -> Result<Vec<Vec<u32>>, Error> {
     struct Prompt {
         ids: Vec<u32>,
     }
-    let text = fs_err::read_to_string(path).map_err(|source| Error::Io {
+    let text = latentd_files::read_text(path, MAX_PROMPTS).map_err(|source| Error::Io {
         path: path.to_owned(),
-        source,
+        source: source.into(),
     })?;
     let prompts: Vec<Prompt> = serde_json::from_str(&text)
         .map_err(|error| Error::Malformed(format!("{}: {error}", path.display())))?;

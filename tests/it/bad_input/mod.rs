@@ -2,6 +2,7 @@
 
 mod corpora;
 mod disk;
+mod impostors;
 mod model_files;
 mod outage;
 mod requests;

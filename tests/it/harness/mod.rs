@@ -2,6 +2,7 @@
 
 pub(crate) mod corpus;
 pub(crate) mod endpoint;
+pub(crate) mod impostor;
 pub(crate) mod llama_cpp;
 pub(crate) mod process;
 pub(crate) mod proxy;

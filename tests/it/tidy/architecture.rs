@@ -1,4 +1,4 @@
-//! Dependencies point one way: `app → engine → nn → domain`, `app → cache, autointerp, store → domain`.
+//! Dependencies point one way: `app → engine → nn → domain, files`, `app → cache, autointerp, store → domain, files`.
 
 use std::process::Command;
 
@@ -43,13 +43,14 @@ fn metadata() -> Value {
 #[test]
 fn dependencies_point_one_way() {
     let metadata = metadata();
-    let allowed: [(&str, &[&str]); 8] = [
+    let allowed: [(&str, &[&str]); 9] = [
         ("latentd-domain", &[]),
-        ("latentd-nn", &["latentd-domain"]),
+        ("latentd-files", &[]),
+        ("latentd-nn", &["latentd-domain", "latentd-files"]),
         ("latentd-engine", &["latentd-domain", "latentd-nn"]),
-        ("latentd-cache", &["latentd-domain"]),
-        ("latentd-autointerp", &["latentd-domain"]),
-        ("latentd-store", &["latentd-domain"]),
+        ("latentd-cache", &["latentd-domain", "latentd-files"]),
+        ("latentd-autointerp", &["latentd-domain", "latentd-files"]),
+        ("latentd-store", &["latentd-domain", "latentd-files"]),
         ("latentd-client", &["latentd-proto"]),
         ("latentd-proto", &[]),
     ];

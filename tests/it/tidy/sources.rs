@@ -63,6 +63,46 @@ fn words_are_those_of_the_glossary() {
     );
 }
 
+/// Files that open what only the server itself, or whoever installed it, puts there: the database's folder and programs.
+const OPEN_THEIR_OWN: &str = "server/store/src/embedded/";
+
+#[test]
+fn what_callers_name_is_opened_in_one_place() {
+    let ways = [
+        "File::open(",
+        "OpenOptions::new().read(true).open(",
+        "fs::read(",
+        "fs_err::read(",
+        "fs::read_to_string(",
+        "fs_err::read_to_string(",
+        "Mmap::map(",
+        "MmapOptions::new(",
+        "serialize_from_file(",
+        "Tokenizer::from_file(",
+    ];
+    let mut found = Vec::new();
+    for path in files("rs") {
+        let name = path.to_string_lossy();
+        let of_tests = name.contains("/tests/") || name.contains("tests.rs");
+        let exempt = name.starts_with(OPEN_THEIR_OWN) || name.contains("/examples/");
+        let there = name.starts_with("server/files/");
+        if !name.starts_with("server/") || there || of_tests || exempt {
+            continue;
+        }
+        let text = read(&path);
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            found.extend(
+                ways.iter()
+                    .filter(|way| code.contains(**way))
+                    .map(|way| format!("{name}:{}: {way}", number + 1)),
+            );
+        }
+    }
+    none(found, "latentd_files opens what callers name");
+}
+
 #[test]
 fn nothing_is_unfinished_or_silenced() {
     let marks = [

@@ -9,6 +9,9 @@ use super::{
     schema::{MODEL, SAE, SETTINGS, Setting},
 };
 
+/// Longest configuration file that is read.
+const MAX_FILE: u64 = 16 << 20;
+
 /// The configuration as it grows, and what is wrong with it.
 struct Builder {
     table: Table,
@@ -90,9 +93,9 @@ impl Builder {
 
     fn file(&mut self, path: &Path) {
         let origin = path.display().to_string();
-        let text = match fs_err::read_to_string(path) {
+        let text = match latentd_files::read_text(path, MAX_FILE) {
             Ok(text) => text,
-            Err(error) => return self.problem("configuration file", error.to_string()),
+            Err(error) => return self.problem(origin, error.to_string()),
         };
         let table = match text.parse::<Table>() {
             Ok(table) => table,

@@ -481,6 +481,19 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_no_configuration() {
+        let flags = Flags {
+            config: Some("/dev/zero".into()),
+            ..Flags::default()
+        };
+        let error = Config::load(&flags, &environment(&[])).unwrap_err();
+        assert!(
+            error.to_string().contains("/dev/zero: it is a device"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn broken_toml_names_the_line() {
         let (_dir, flags) = file("listen = ");
         let error = Config::load(&flags, &environment(&[])).unwrap_err();

@@ -18,7 +18,7 @@ const BUFFER: usize = 1 << 20;
 
 /// Whether the file is the package that was pinned.
 pub(super) fn verify(path: &Path, item: &Item) -> Result<(), Error> {
-    let mut file = fs_err::File::open(path)?;
+    let mut file = latentd_files::open(path).map_err(io::Error::from)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     let mut bytes = 0;
@@ -54,7 +54,7 @@ pub(super) fn unzip(archive: &Path, member: &str, to: &Path) -> Result<(), Error
         path: archive.to_owned(),
         why,
     };
-    let file = io::BufReader::new(fs_err::File::open(archive)?);
+    let file = io::BufReader::new(latentd_files::open(archive).map_err(io::Error::from)?);
     let mut zip = zip::ZipArchive::new(file).map_err(|error| broken(error.to_string()))?;
     let member = zip
         .by_name(member)
@@ -79,7 +79,7 @@ pub(super) fn untar(
         path: archive.to_owned(),
         why: error.to_string(),
     };
-    let file = io::BufReader::new(fs_err::File::open(archive)?);
+    let file = io::BufReader::new(latentd_files::open(archive).map_err(io::Error::from)?);
     let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(file));
     for entry in tar.entries().map_err(broken)? {
         let entry = entry.map_err(broken)?;

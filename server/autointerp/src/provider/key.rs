@@ -4,7 +4,6 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use latentd_domain::{HasReason, Reason};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
-use tokio::io::AsyncReadExt;
 
 /// Bytes of the longest key.
 const MAX_KEY: u64 = 64 * 1024;
@@ -32,7 +31,7 @@ pub enum KeyError {
     #[error("the variable {0} is not set in the server's environment")]
     NotSet(String),
     /// The file cannot be read.
-    #[error("the key's file {} cannot be read", path.display())]
+    #[error("the key's file {} cannot be read: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -95,10 +94,12 @@ pub async fn resolve(
         KeySource::Env(name) => environment(name)
             .filter(|value| !value.trim().is_empty())
             .ok_or_else(|| KeyError::NotSet(name.clone()))?,
-        KeySource::File(path) => read(path).await.map_err(|source| KeyError::File {
-            path: path.clone(),
-            source,
-        })?,
+        KeySource::File(path) => read(path.clone())
+            .await
+            .map_err(|source| KeyError::File {
+                path: path.clone(),
+                source,
+            })?,
     };
     let key = SecretString::from(text.trim());
     text.zeroize();
@@ -109,11 +110,9 @@ pub async fn resolve(
     Ok(key)
 }
 
-async fn read(path: &PathBuf) -> std::io::Result<String> {
-    let file = tokio::fs::File::open(path).await?;
-    let mut text = String::new();
-    file.take(MAX_KEY).read_to_string(&mut text).await?;
-    Ok(text)
+async fn read(path: PathBuf) -> std::io::Result<String> {
+    let read = move || latentd_files::read_text(&path, MAX_KEY);
+    Ok(tokio::task::spawn_blocking(read).await??)
 }
 
 #[cfg(test)]

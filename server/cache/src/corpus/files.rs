@@ -6,6 +6,7 @@ use std::{
 };
 
 use latentd_domain::{Corpus, CorpusFormat};
+use latentd_files::Kind;
 
 use crate::Error;
 
@@ -33,8 +34,8 @@ pub(super) enum Format {
 pub(super) fn find(corpus: &Corpus) -> Result<Vec<SourceFile>, Error> {
     let mut out = Vec::new();
     for path in corpus.paths.iter().map(PathBuf::from) {
-        let metadata = fs_err::metadata(&path).map_err(|source| unreadable(&path, source))?;
-        if metadata.is_dir() {
+        let kind = latentd_files::kind(&path).map_err(|source| unreadable(&path, source))?;
+        if kind == Kind::Folder {
             walk(&path, corpus.format, 0, &mut out)?;
             continue;
         }
@@ -72,7 +73,7 @@ fn walk(
         }
         let path = entry.path();
         // Not the entry's own type: links are followed.
-        if fs_err::metadata(&path).map_err(unreadable)?.is_dir() {
+        if latentd_files::kind(&path).map_err(unreadable)? == Kind::Folder {
             walk(&path, format, depth + 1, out)?;
         } else if let Some(format) = format_of(&path, format) {
             out.push(SourceFile { path, format });
@@ -97,9 +98,9 @@ fn format_of(path: &Path, format: CorpusFormat) -> Option<Format> {
 }
 
 /// A path of the corpus that cannot be read.
-pub(super) fn unreadable(path: &Path, source: io::Error) -> Error {
+pub(super) fn unreadable(path: &Path, source: impl Into<io::Error>) -> Error {
     Error::PathNotReadable {
         path: path.to_owned(),
-        source,
+        source: source.into(),
     }
 }

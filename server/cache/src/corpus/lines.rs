@@ -18,7 +18,7 @@ pub(super) fn whole(path: &Path, limit: usize) -> Texts {
 }
 
 fn read_whole(path: &Path, limit: usize) -> Result<String, Error> {
-    let file = fs_err::File::open(path).map_err(|source| unreadable(path, source))?;
+    let file = latentd_files::open(path).map_err(|source| unreadable(path, source))?;
     let mut bytes = Vec::new();
     file.take(limit as u64 + 1)
         .read_to_end(&mut bytes)
@@ -72,7 +72,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(path: &Path, limit: usize) -> Result<Self, Error> {
-        let file = fs_err::File::open(path).map_err(|source| unreadable(path, source))?;
+        let file = latentd_files::open(path).map_err(|source| unreadable(path, source))?;
         Ok(Self {
             path: path.to_owned(),
             file: BufReader::with_capacity(1 << 16, file),

@@ -43,7 +43,7 @@ struct Rows {
 
 impl Rows {
     fn open(path: &Path, column: &str, limit: usize) -> Result<Self, Error> {
-        let file = fs_err::File::open(path).map_err(|source| unreadable(path, source))?;
+        let file = latentd_files::open(path).map_err(|source| unreadable(path, source))?;
         let file = file.into_parts().0;
         let file = contain(|| SerializedFileReader::new(file))
             .map_err(|detail| malformed(path, None, detail))?;

@@ -175,10 +175,10 @@ fn transformer(folder: &Path) -> Result<RawTransformer, LoadError> {
 
 /// A file that need not be there.
 pub(super) fn optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LoadError> {
-    if !path.exists() {
+    let json = latentd_files::read_if_present(path, MAX_BYTES);
+    let Some(json) = json.map_err(|error| unread(path, error))? else {
         return Ok(None);
-    }
-    let json = read(path)?;
+    };
     let value = serde_json::from_slice(&json);
     value
         .map(Some)
@@ -187,17 +187,14 @@ pub(super) fn optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Lo
 
 /// A file that must be there.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |source| LoadError::PathNotReadable {
-        path: path.to_owned(),
-        source,
-    };
-    if fs_err::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
-        return Err(malformed(
-            path,
-            format!("it is longer than {MAX_BYTES} bytes"),
-        ));
-    }
-    fs_err::read(path).map_err(unreadable)
+    latentd_files::read(path, MAX_BYTES).map_err(|error| unread(path, error))
+}
+
+fn unread(path: &Path, error: latentd_files::Error) -> LoadError {
+    LoadError::of_file(path, error, |path, detail| LoadError::MalformedConfig {
+        path,
+        detail,
+    })
 }
 
 pub(super) fn malformed(path: &Path, detail: String) -> LoadError {

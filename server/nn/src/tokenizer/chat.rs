@@ -10,8 +10,10 @@ use minijinja::{Environment, ErrorKind, Value, context, syntax::SyntaxConfig};
 use serde::{Deserialize, Serialize as _};
 use serde_json::Value as Json;
 
+use super::definition::MAX_BYTES;
+
 /// Longest template that is read. Those with tools have some 10 KB.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_TEMPLATE: u64 = 1 << 20;
 
 /// Instructions that a template may take: it comes with a model and may do anything.
 const FUEL: u64 = 10_000_000;
@@ -185,15 +187,11 @@ struct Config {
 
 /// The template of the tokenizer at `path`: in `chat_template.jinja` beside it, else in `tokenizer_config.json`.
 pub(super) fn beside(path: &Path) -> Result<String, ChatError> {
-    let file = path.with_file_name("chat_template.jinja");
-    if file.exists() {
-        return bounded(&file);
+    if let Some(template) = file_beside(path, "chat_template.jinja", MAX_TEMPLATE)? {
+        return Ok(template);
     }
-    let file = path.with_file_name("tokenizer_config.json");
-    if !file.exists() {
-        return Err(ChatError::NoTemplate);
-    }
-    let text = fs_err::read_to_string(&file).map_err(unreadable)?;
+    let config = file_beside(path, "tokenizer_config.json", MAX_BYTES)?;
+    let text = config.ok_or(ChatError::NoTemplate)?;
     let config: Config = serde_json::from_str(&text).map_err(unreadable)?;
     config
         .chat_template
@@ -215,14 +213,13 @@ fn one_template(value: Json) -> Option<String> {
     }
 }
 
-fn bounded(file: &Path) -> Result<String, ChatError> {
-    let length = fs_err::metadata(file).map_err(unreadable)?.len();
-    if length > MAX_BYTES {
-        return Err(ChatError::Template {
-            detail: format!("it has {length} bytes, over the limit of {MAX_BYTES}"),
-        });
-    }
-    fs_err::read_to_string(file).map_err(unreadable)
+/// The text of the file called `name` beside the tokenizer at `path`, if there is one.
+fn file_beside(path: &Path, name: &str, limit: u64) -> Result<Option<String>, ChatError> {
+    latentd_files::read_text_if_present(&path.with_file_name(name), limit).map_err(|error| {
+        ChatError::Template {
+            detail: format!("{name}: {error}"),
+        }
+    })
 }
 
 fn unreadable(error: impl std::error::Error) -> ChatError {
@@ -245,7 +242,7 @@ pub(super) fn ends_beside(path: &Path) -> Vec<u32> {
         More(Vec<u32>),
     }
     let read = || {
-        let text = fs_err::read_to_string(path.with_file_name("generation_config.json")).ok()?;
+        let text = file_beside(path, "generation_config.json", MAX_BYTES).ok()??;
         serde_json::from_str::<Config>(&text).ok()?.eos_token_id
     };
     match read() {

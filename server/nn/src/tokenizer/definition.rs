@@ -1,6 +1,9 @@
 //! Reading `tokenizer.json` and the files beside it, and what of it counts.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,7 +12,7 @@ use super::text::Spelling;
 use crate::{error::LoadError, weights::config::SpecialIds};
 
 /// Longest tokenizer file that is read. The largest in use have some 35 MB.
-const MAX_BYTES: u64 = 256 << 20;
+pub(super) const MAX_BYTES: u64 = 256 << 20;
 /// Bound on token ids, which index tables.
 pub(super) const MAX_IDS: usize = 1 << 24;
 
@@ -21,11 +24,9 @@ pub(super) struct Definition {
 
 impl Definition {
     pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
-        let json = read_bounded(path)?;
-        Self::parse(&json).map_err(|detail| LoadError::MalformedTokenizer {
-            path: path.to_owned(),
-            detail,
-        })
+        let json = latentd_files::read(path, MAX_BYTES)
+            .map_err(|error| LoadError::of_file(path, error, malformed))?;
+        Self::parse(&json).map_err(|detail| malformed(path.to_owned(), detail))
     }
 
     /// Parses a `tokenizer.json`.
@@ -178,28 +179,16 @@ fn config_beside(path: &Path) -> Result<RawConfig, LoadError> {
 
 fn beside(path: &Path, name: &str) -> Result<RawConfig, LoadError> {
     let path = path.with_file_name(name);
-    if !path.exists() {
+    let json = latentd_files::read_if_present(&path, MAX_BYTES);
+    let Some(json) = json.map_err(|error| LoadError::of_file(&path, error, malformed))? else {
         return Ok(RawConfig::default());
-    }
-    let json = read_bounded(&path)?;
+    };
     serde_json::from_slice(&json).map_err(|error| LoadError::MalformedTokenizer {
         path,
         detail: error.to_string(),
     })
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |source| LoadError::PathNotReadable {
-        path: path.to_owned(),
-        source,
-    };
-    let length = fs_err::metadata(path).map_err(unreadable)?.len();
-    if length > MAX_BYTES {
-        let detail = format!("it has {length} bytes, over the limit of {MAX_BYTES}");
-        return Err(LoadError::MalformedTokenizer {
-            path: path.to_owned(),
-            detail,
-        });
-    }
-    fs_err::read(path).map_err(unreadable)
+fn malformed(path: PathBuf, detail: String) -> LoadError {
+    LoadError::MalformedTokenizer { path, detail }
 }

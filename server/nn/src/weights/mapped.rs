@@ -21,18 +21,10 @@ impl Mapped {
     /// Maps the file at `path`.
     ///
     /// # Errors
-    /// [`LoadError::PathNotReadable`] when it is absent, unreadable, or not a regular file (a pipe would block for ever).
+    /// [`LoadError::PathNotReadable`] when it is absent, unreadable, or not a regular file.
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
-        let unreadable = |source| LoadError::PathNotReadable {
-            path: path.to_owned(),
-            source,
-        };
-        let file = fs_err::File::open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-            return Err(unreadable(source));
-        }
-        let map = map_file(file.file()).map_err(unreadable)?;
+        let file = latentd_files::open(path).map_err(|error| LoadError::unreadable(path, error))?;
+        let map = map_file(file.file()).map_err(|error| LoadError::unreadable(path, error))?;
         Ok(Self {
             path: path.to_owned(),
             map,

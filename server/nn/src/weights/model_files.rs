@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use latentd_files::Kind;
+
 use super::{Checkpoint, ModelConfig, gguf::Gguf, head};
 use crate::{
     error::{LoadError, listed},
@@ -27,11 +29,8 @@ impl ModelFiles {
     /// # Errors
     /// What is absent, malformed or not supported. All tensors that are missing are listed at once.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let metadata = fs_err::metadata(path).map_err(|source| LoadError::PathNotReadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let files = if !metadata.is_dir() {
+        let kind = latentd_files::kind(path).map_err(|error| LoadError::unreadable(path, error))?;
+        let files = if kind != Kind::Folder {
             Self::open_gguf(path)?
         } else if let Some(file) = only_gguf(path)? {
             Self::open_gguf(&file)?

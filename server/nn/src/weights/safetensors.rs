@@ -16,6 +16,8 @@ use crate::error::{LoadError, shape};
 
 /// Longest header that is read; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
+/// Longest index that is read; those of the largest models have some 10 MB.
+const MAX_INDEX: u64 = 256 << 20;
 /// Most dimensions that a tensor can have.
 const MAX_DIMENSIONS: usize = 8;
 /// Name of a checkpoint in one file.
@@ -211,13 +213,12 @@ pub(super) fn promised_but_absent(
 }
 
 fn read_index(index: &Path) -> Result<BTreeMap<String, String>, LoadError> {
-    let mapped = Mapped::open(index)?;
-    serde_json::from_slice::<RawIndex>(mapped.bytes())
+    let malformed = |path, detail| LoadError::MalformedSafetensors { path, detail };
+    let json = latentd_files::read(index, MAX_INDEX)
+        .map_err(|error| LoadError::of_file(index, error, malformed))?;
+    serde_json::from_slice::<RawIndex>(&json)
         .map(|index| index.weight_map)
-        .map_err(|error| LoadError::MalformedSafetensors {
-            path: index.to_owned(),
-            detail: format!("it is not an index: {error}"),
-        })
+        .map_err(|error| malformed(index.to_owned(), format!("it is not an index: {error}")))
 }
 
 #[cfg(test)]

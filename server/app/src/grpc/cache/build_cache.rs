@@ -6,6 +6,7 @@ use latentd_domain::{
     ActivationDtype, BuildCacheSpec, CacheId, Corpus, CorpusFormat, CorpusId, Reason, SaeName,
     SpecialTokens,
 };
+use latentd_files::Kind;
 use latentd_proto::v1 as pb;
 use latentd_store::jobs::{NewJob, RequestKey};
 use prost::Message;
@@ -211,15 +212,18 @@ fn complete(app: &App, parsed: Parsed) -> Result<BuildCacheSpec, Error> {
     })
 }
 
-/// Tells at once about paths that are not there, rather than in a job that fails.
+/// Tells at once about paths that are not there or lead to no file or folder, rather than in a job that fails.
 async fn check_paths(paths: Vec<String>) -> Result<(), Error> {
     blocking(move || {
         let mut violations = Violations::default();
         for (index, path) in paths.iter().enumerate() {
-            if let Err(error) = fs_err::metadata(Path::new(path)) {
-                let field = format!("corpus.paths[{index}]");
-                violations.add(field, Reason::PathNotReadable, error.to_string());
-            }
+            let problem = match latentd_files::kind(Path::new(path)) {
+                Ok(Kind::File | Kind::Folder) => continue,
+                Ok(kind) => format!("{path} is {kind}, neither a file nor a folder"),
+                Err(error) => error.to_string(),
+            };
+            let field = format!("corpus.paths[{index}]");
+            violations.add(field, Reason::PathNotReadable, problem);
         }
         violations.check()
     })

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{grpc::error::Error, residency::Residents};
 
+/// Longest file of an origin; its SAEs are some hundred bytes each.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// What a build began with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
@@ -97,10 +100,9 @@ pub(crate) fn forget(dir: &Path) {
 }
 
 fn read(dir: &Path) -> Result<Option<Origin>, Error> {
-    match fs_err::read(path(dir)) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(storage(&error)),
+    match latentd_files::read_if_present(&path(dir), MAX_BYTES) {
+        Ok(found) => Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok())),
+        Err(error) => Err(storage(&error.into())),
     }
 }
 

@@ -139,16 +139,12 @@ impl ModelConfig {
 
     /// Reads `config.json`.
     pub(crate) fn read(path: &Path) -> Result<(Self, SpecialIds), LoadError> {
-        let unreadable = |source| LoadError::PathNotReadable {
-            path: path.to_owned(),
-            source,
-        };
-        if fs_err::metadata(path).map_err(unreadable)?.len() > MAX_CONFIG_BYTES {
-            return Err(
-                Refusal::Malformed(format!("it is longer than {MAX_CONFIG_BYTES} bytes")).at(path),
-            );
-        }
-        let json = fs_err::read(path).map_err(unreadable)?;
+        let json = latentd_files::read(path, MAX_CONFIG_BYTES).map_err(|error| {
+            LoadError::of_file(path, error, |path, detail| LoadError::MalformedConfig {
+                path,
+                detail,
+            })
+        })?;
         Self::parse(&json).map_err(|refusal| refusal.at(path))
     }
 

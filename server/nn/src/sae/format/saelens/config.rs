@@ -37,21 +37,13 @@ pub(super) struct Config {
 impl Config {
     /// Reads a `cfg.json` of any version.
     pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
-        let unreadable = |source| LoadError::PathNotReadable {
-            path: path.to_owned(),
-            source,
-        };
         let malformed = |detail| LoadError::MalformedConfig {
             path: path.to_owned(),
             detail,
         };
-        let length = fs_err::metadata(path).map_err(unreadable)?.len();
-        if length > MAX_BYTES {
-            return Err(malformed(format!(
-                "it has {length} bytes, over the limit of {MAX_BYTES}"
-            )));
-        }
-        let bytes = fs_err::read(path).map_err(unreadable)?;
+        let bytes = latentd_files::read(path, MAX_BYTES).map_err(|error| {
+            LoadError::of_file(path, error, |_, detail| malformed(detail))
+        })?;
         let fields: Map<String, Value> = serde_json::from_slice(&bytes)
             .map_err(|error| malformed(format!("not a JSON object: {error}")))?;
         Self::parse(fields, path).map_err(malformed)
