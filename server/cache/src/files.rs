@@ -1,18 +1,16 @@
-//! Files that appear whole or not at all: written beside their place, hashed on the way, synced, renamed, and the
-//! folder synced. A crash leaves at most a file that ends in [`SCRATCH`], which nothing reads.
+//! Files that appear whole or not at all, hashed on the way. A crash leaves at most a file that ends in [`SCRATCH`], which
+//! nothing reads.
 
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
 use fs_err as fs;
+pub(crate) use latentd_files::SCRATCH;
+use latentd_files::WholeFile;
 
 use crate::Error;
-
-/// Ending of files that are being written.
-pub(crate) const SCRATCH: &str = "tmp";
 
 /// Bytes gathered before they are hashed and written.
 const BUFFER: usize = 1 << 20;
@@ -48,27 +46,22 @@ impl<W: Write> Write for Hashing<W> {
 
 /// A file on its way to its place. Dropped without [`AtomicFile::commit`], it leaves nothing.
 pub(crate) struct AtomicFile {
-    out: BufWriter<Hashing<fs::File>>,
-    scratch: PathBuf,
+    out: BufWriter<Hashing<WholeFile>>,
     target: PathBuf,
-    committed: bool,
 }
 
 impl AtomicFile {
     /// Begins a file that will lie at `target`; its folder must exist.
     pub(crate) fn create(target: &Path) -> Result<Self, Error> {
-        let scratch = scratch_path(target);
-        let file = fs::File::create(&scratch).map_err(|source| Error::storage(target, source))?;
+        let inner = WholeFile::create(target).map_err(|source| Error::storage(target, source))?;
         let hashing = Hashing {
-            inner: file,
+            inner,
             hasher: blake3::Hasher::new(),
             bytes: 0,
         };
         Ok(Self {
             out: BufWriter::with_capacity(BUFFER, hashing),
-            scratch,
             target: target.to_owned(),
-            committed: false,
         })
     }
 
@@ -85,53 +78,21 @@ impl AtomicFile {
     }
 
     /// Puts the file in its place, for good: when this returns, it outlives a power cut.
-    pub(crate) fn commit(mut self) -> Result<Written, Error> {
-        self.settle()
-            .map_err(|source| Error::storage(&self.target, source))?;
-        self.committed = true;
-        let hashing = self.out.get_ref();
+    pub(crate) fn commit(self) -> Result<Written, Error> {
+        let failed = |source| Error::storage(&self.target, source);
+        let hashing = self.out.into_inner();
+        let hashing = hashing.map_err(|error| failed(error.into_error()))?;
+        hashing.inner.commit().map_err(failed)?;
         Ok(Written {
             digest: hashing.hasher.finalize().to_hex().to_string(),
             bytes: hashing.bytes,
         })
     }
-
-    fn settle(&mut self) -> io::Result<()> {
-        self.out.flush()?;
-        self.out.get_ref().inner.sync_all()?;
-        fs::rename(&self.scratch, &self.target)?;
-        self.target.parent().map_or(Ok(()), sync_dir)
-    }
-}
-
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        if !self.committed {
-            // The file is of no use to anybody, and the next build overwrites it: a failure here changes nothing.
-            let _ = fs::remove_file(&self.scratch);
-        }
-    }
-}
-
-/// A name of its own for each attempt: two processes that make the same file must not write into one.
-fn scratch_path(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(format!(
-        ".{:016x}.",
-        RandomState::new().build_hasher().finish()
-    ));
-    name.push(SCRATCH);
-    PathBuf::from(name)
-}
-
-/// Makes the entries of a folder outlive a power cut.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    fs::File::open(dir)?.sync_all()
 }
 
 /// Makes the folder `dir`, and what leads to it.
 pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
-    fs::create_dir_all(dir).map_err(|source| Error::storage(dir, source))
+    latentd_files::create_folder(dir).map_err(|source| Error::storage(dir, source))
 }
 
 /// Removes what an interrupted build left in `dir`, but no file that is complete.

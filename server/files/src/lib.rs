@@ -1,13 +1,17 @@
-//! The one place where the server opens a file that somebody else names: weights, configurations, tokenizers, corpora, keys.
+//! Files of others and of our own: how the server opens what somebody else names, and writes what must outlive a power cut.
 //!
-//! Such a path may lead to anything. Opening a FIFO waits for a writer that never comes, `/dev/zero` never ends, and a file
+//! A path from outside may lead to anything. Opening a FIFO waits for a writer that never comes, `/dev/zero` never ends, and a file
 //! may grow while it is read. So a path is looked at first and opened without waiting, what was opened must be a regular
-//! file, and small files are read up to a limit whatever their size says. Nothing here computes or knows formats.
+//! file, and small files are read up to a limit whatever their size says. This is the one place that opens such paths, and the one that renames. It knows no formats.
 
 mod error;
 mod kind;
 mod read;
+mod whole;
 
 pub use error::Error;
 pub use kind::{Kind, kind};
 pub use read::{open, read, read_if_present, read_text, read_text_if_present};
+pub use whole::{
+    SCRATCH, WholeFile, create_folder, rename, rename_folder, sync_folder, write,
+};

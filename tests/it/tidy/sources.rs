@@ -104,6 +104,22 @@ fn what_callers_name_is_opened_in_one_place() {
 }
 
 #[test]
+fn what_is_renamed_outlives_a_power_cut() {
+    let renames = files("rs").into_iter().filter(|path| {
+        let name = path.to_string_lossy();
+        let text = read(path);
+        // The log of the database that ran before may be lost.
+        let exempt = name.starts_with("server/files/") || name.ends_with("embedded/cluster.rs");
+        let ours = name.starts_with("server/") && !name.contains("tests");
+        ours && !exempt && (text.contains("fs_err::rename(") || text.contains("fs::rename("))
+    });
+    none(
+        renames.map(|path| path.display().to_string()).collect(),
+        "latentd_files renames, and syncs the folder",
+    );
+}
+
+#[test]
 fn nothing_is_unfinished_or_silenced() {
     let marks = [
         "todo!(",

@@ -2,10 +2,11 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::Path,
 };
 
+use latentd_files::WholeFile;
 use sha2::{Digest, Sha256};
 
 use super::{Error, item::Item};
@@ -59,14 +60,15 @@ pub(super) fn unzip(archive: &Path, member: &str, to: &Path) -> Result<(), Error
     let member = zip
         .by_name(member)
         .map_err(|error| broken(format!("{member}: {error}")))?;
-    let mut partial = partial(to)?;
+    make_way(to)?;
+    let mut partial = WholeFile::create(to)?;
     let size = member.size();
     let copied = io::copy(&mut member.take(MAX_MEMBER), &mut partial)
         .map_err(|error| broken(error.to_string()))?;
     if copied != size {
         return Err(broken(format!("a file of {size} bytes has {copied}")));
     }
-    keep(partial, to)
+    Ok(partial.commit()?)
 }
 
 /// Calls `take` with the name and content of each file of a `.tgz` whose name `wanted` accepts.
@@ -102,28 +104,13 @@ pub(super) fn untar(
 
 /// Writes a file that is either whole or not there.
 pub(super) fn write_whole(to: &Path, content: &[u8]) -> Result<(), Error> {
-    let mut file = partial(to)?;
-    file.write_all(content)?;
-    keep(file, to)
+    make_way(to)?;
+    Ok(latentd_files::write(to, content)?)
 }
 
-fn partial(to: &Path) -> Result<tempfile::NamedTempFile, Error> {
-    let folder = to.parent().unwrap_or(Path::new("."));
-    fs_err::create_dir_all(folder)?;
-    Ok(tempfile::Builder::new()
-        .prefix(".partial-")
-        .tempfile_in(folder)?)
-}
-
-fn keep(partial: tempfile::NamedTempFile, to: &Path) -> Result<(), Error> {
-    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
-    // Temporary files are for their owner alone, and this one is none any more.
-    partial
-        .as_file()
-        .set_permissions(Permissions::from_mode(0o644))?;
-    partial.as_file().sync_all()?;
-    partial.persist(to).map_err(|error| error.error)?;
-    Ok(())
+/// Makes the folder that a file will lie in.
+fn make_way(to: &Path) -> io::Result<()> {
+    to.parent().map_or(Ok(()), latentd_files::create_folder)
 }
 
 #[cfg(test)]

@@ -309,7 +309,7 @@ pub(super) fn write_folder(
     let inside = partial.path().join("folder");
     fs_err::create_dir(&inside)?;
     fill(&inside)?;
-    fs_err::rename(&inside, to)?;
+    latentd_files::rename_folder(&inside, to)?;
     Ok(())
 }
 

@@ -95,7 +95,7 @@ impl Binaries {
                 &partial.join(&libraries),
             )?;
             remove_tree(&copy)?;
-            fs_err::rename(&partial, &copy)?;
+            latentd_files::rename_folder(&partial, &copy)?;
         }
         Self::open(&bin).map_err(|why| Error::BadBinaries { path: bin, why })
     }

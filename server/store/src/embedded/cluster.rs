@@ -124,9 +124,7 @@ impl Cluster {
                 output: String::from_utf8_lossy(&printed).trim().to_owned(),
             });
         }
-        fs_err::rename(&partial, self.directory())?;
-        fs_err::File::open(&self.base)?.sync_all()?;
-        Ok(())
+        Ok(latentd_files::rename(&partial, &self.directory())?)
     }
 
     /// Writes a random password, readable by the owner alone, unless there is one.
@@ -150,8 +148,7 @@ impl Cluster {
         )?;
         file.sync_all()?;
         place.give(&partial)?;
-        fs_err::rename(&partial, &path)?;
-        Ok(())
+        Ok(latentd_files::rename(&partial, &path)?)
     }
 
     /// Looks for a Postgres that runs in the data directory.

