@@ -1,4 +1,7 @@
 //! Caches that are open for reading: a cache is mapped once and then shared by every call that reads it.
+//!
+//! Any server on the database may delete a cache, and build another under its name. So each read asks the database which one
+//! is meant, and a cache that is open counts only if its manifest has the digest that the database says.
 
 use std::{
     path::PathBuf,
@@ -8,7 +11,7 @@ use std::{
 use latentd_cache::Cache;
 use latentd_domain::{CacheId, Reason};
 use latentd_engine::Tokenizer;
-use latentd_store::{Store, caches::CacheState};
+use latentd_store::{Store, caches::{CacheState, Standing}};
 
 use crate::{
     app::App,
@@ -40,10 +43,12 @@ impl OpenCaches {
 
     /// The cache, opened if it is not.
     pub(crate) async fn get(&self, store: &Store, id: &CacheId) -> Result<Arc<Cache>, Error> {
-        if let Some(cache) = self.opened(id) {
-            return Ok(cache);
-        }
-        let record = store.caches().get(id).await?;
+        let standing = store.caches().standing(id).await?;
+        self.open(id, standing).await
+    }
+
+    /// The cache that stands as the database said just now, opened if it is not.
+    pub(crate) async fn open(&self, id: &CacheId, record: Standing) -> Result<Arc<Cache>, Error> {
         match record.state {
             CacheState::Ready => {}
             CacheState::Building => {
@@ -58,8 +63,15 @@ impl OpenCaches {
                 return Err(Error::new(Reason::CacheNotReady, message).with("job", record.job));
             }
         }
+        if let Some(cache) = self.opened(id, &record.manifest_digest) {
+            return Ok(cache);
+        }
         let dir = self.dir(id);
         let cache = Arc::new(blocking(move || Ok(Cache::open(&dir)?)).await?);
+        if cache.manifest().digest != record.manifest_digest {
+            let message = format!("the files of {id} are not those that {} built", record.job);
+            return Err(Error::new(Reason::CacheCorrupt, message));
+        }
         self.keep(id, Arc::clone(&cache));
         Ok(cache)
     }
@@ -69,10 +81,14 @@ impl OpenCaches {
         self.lock().retain(|(open, _)| open != id);
     }
 
-    fn opened(&self, id: &CacheId) -> Option<Arc<Cache>> {
+    /// The cache if it is open and has this digest.
+    fn opened(&self, id: &CacheId, digest: &str) -> Option<Arc<Cache>> {
         let mut open = self.lock();
         let at = open.iter().position(|(open, _)| open == id)?;
         let entry = open.remove(at);
+        if entry.1.manifest().digest != digest {
+            return None;
+        }
         let cache = Arc::clone(&entry.1);
         open.push(entry);
         Some(cache)

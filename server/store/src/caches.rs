@@ -93,6 +93,30 @@ pub struct Cache {
     pub pinned: bool,
 }
 
+/// Where a cache stands, without what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub state: CacheState,
+    /// The job that builds it.
+    pub job: JobId,
+    /// Digest of its manifest, in hexadecimal; empty until it is ready.
+    pub manifest_digest: String,
+    /// When it was asked for.
+    pub create_time: OffsetDateTime,
+}
+
+impl From<Cache> for Standing {
+    fn from(cache: Cache) -> Self {
+        Self {
+            state: cache.state,
+            job: cache.job,
+            manifest_digest: cache.totals.manifest_digest,
+            create_time: cache.create_time,
+        }
+    }
+}
+
 /// A complete shard file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheShard {
@@ -162,6 +186,26 @@ impl Caches<'_> {
         .fetch_optional(self.0.pool())
         .await?;
         read(&row.ok_or_else(|| Error::UnknownCache(id.clone()))?)
+    }
+
+    /// Looks up where a cache stands: what a reader asks before each read, since any server may have deleted or rebuilt it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCache`], also for a cache that is being deleted.
+    pub async fn standing(self, id: &CacheId) -> Result<Standing, Error> {
+        let row = sqlx::query(
+            "select state, job_id, manifest_digest, create_time from cache where id = $1 and state <> 'deleting'",
+        )
+        .bind(id.id())
+        .fetch_optional(self.0.pool())
+        .await?;
+        let row = row.ok_or_else(|| Error::UnknownCache(id.clone()))?;
+        Ok(Standing {
+            state: read_state(&row)?,
+            job: read_job(&row)?,
+            manifest_digest: row.try_get("manifest_digest")?,
+            create_time: row.try_get("create_time")?,
+        })
     }
 
     /// Lists caches, ordered by id.
@@ -410,21 +454,30 @@ fn count(row: &PgRow, column: &str) -> Result<u64, Error> {
     Ok(row.try_get::<i64, _>(column)?.max(0) as u64)
 }
 
+fn read_state(row: &PgRow) -> Result<CacheState, Error> {
+    match row.try_get("state")? {
+        "building" => Ok(CacheState::Building),
+        "ready" => Ok(CacheState::Ready),
+        "failed" => Ok(CacheState::Failed),
+        other => Err(Error::unreadable(TABLE, format!("state {other}"))),
+    }
+}
+
+fn read_job(row: &PgRow) -> Result<JobId, Error> {
+    let job: String = row.try_get("job_id")?;
+    job.parse()
+        .map_err(|error: IdError| Error::unreadable(TABLE, error))
+}
+
 fn read(row: &PgRow) -> Result<Cache, Error> {
     let unreadable = |error: IdError| Error::unreadable(TABLE, error);
     let undecodable = |error: sqlx::Error| Error::unreadable(TABLE, error);
-    let state = match row.try_get("state")? {
-        "building" => CacheState::Building,
-        "ready" => CacheState::Ready,
-        "failed" => CacheState::Failed,
-        other => return Err(Error::unreadable(TABLE, format!("state {other}"))),
-    };
     Ok(Cache {
         id: row
             .try_get::<String, _>("id")?
             .parse()
             .map_err(unreadable)?,
-        state,
+        state: read_state(row)?,
         model: row
             .try_get::<String, _>("model_id")?
             .parse()
@@ -433,10 +486,7 @@ fn read(row: &PgRow) -> Result<Cache, Error> {
             .try_get::<Json<BuildCacheSpec>, _>("spec")
             .map_err(undecodable)?
             .0,
-        job: row
-            .try_get::<String, _>("job_id")?
-            .parse()
-            .map_err(unreadable)?,
+        job: read_job(row)?,
         totals: CacheTotals {
             model_digest: row.try_get("model_digest")?,
             manifest_digest: row.try_get("manifest_digest")?,

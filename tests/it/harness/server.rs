@@ -37,22 +37,31 @@ pub(crate) async fn on(
     database_url: String,
     settings: &[(&'static str, &str)],
 ) -> TestServer {
-    let mut flags = Flags::default()
-        .with("data_dir", Some(dir.path().display()))
-        .with("listen", Some("127.0.0.1:0"))
-        .with("database.url", Some(&database_url));
-    for (key, value) in settings {
-        flags = flags.with(key, Some(value));
-    }
-    let config = Config::load(&flags, &Environment::default()).unwrap();
-    let running = Server::start(config).await.unwrap();
-    let client = Client::connect(&running.addr().to_string()).await.unwrap();
+    let (running, client) = start(dir.path(), &database_url, settings).await;
     TestServer {
         client,
         running,
         dir,
         database_url,
     }
+}
+
+async fn start(
+    dir: &Path,
+    database_url: &str,
+    settings: &[(&'static str, &str)],
+) -> (Running, Client) {
+    let mut flags = Flags::default()
+        .with("data_dir", Some(dir.display()))
+        .with("listen", Some("127.0.0.1:0"))
+        .with("database.url", Some(database_url));
+    for (key, value) in settings {
+        flags = flags.with(key, Some(value));
+    }
+    let config = Config::load(&flags, &Environment::default()).unwrap();
+    let running = Server::start(config).await.unwrap();
+    let client = Client::connect(&running.addr().to_string()).await.unwrap();
+    (running, client)
 }
 
 /// Starts a server with the small llama model and two SAEs resident.
@@ -70,6 +79,11 @@ pub(crate) async fn small_with(settings: &[(&'static str, &str)]) -> TestServer 
 impl TestServer {
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Starts another server on the same data folder and database. It ends when the first value is dropped.
+    pub(crate) async fn another(&self) -> (Running, Client) {
+        start(self.path(), &self.database_url, &[]).await
     }
 
     pub(crate) fn address(&self) -> String {

@@ -54,12 +54,19 @@ impl Named {
 
     /// Opens what is named.
     pub(in crate::grpc) async fn open(self, app: &App) -> Result<Source, Error> {
-        let id = match (self.cache, &self.sae) {
-            (Some(id), _) => id,
-            (None, Some(sae)) => taken(app, sae).await?.id,
+        let (id, cache) = match (self.cache, &self.sae) {
+            (Some(id), _) => {
+                let cache = app.caches.get(&app.store, &id).await?;
+                (id, cache)
+            }
+            (None, Some(sae)) => {
+                let taken = taken(app, sae).await?;
+                let id = taken.id.clone();
+                let cache = app.caches.open(&id, taken.into()).await?;
+                (id, cache)
+            }
             (None, None) => return Err(Error::internal("a read without a cache or an SAE")),
         };
-        let cache = app.caches.get(&app.store, &id).await?;
         let sae = match self.sae {
             Some(sae) => sae,
             None => only_sae(&id, &cache)?,

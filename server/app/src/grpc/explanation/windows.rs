@@ -29,6 +29,11 @@ pub(super) struct Origin {
 pub(super) async fn origin(app: &App, job: &JobId) -> Option<Origin> {
     let job = app.store.jobs().get(job).await.ok()?;
     let spec: AutointerpSpec = serde_json::from_value(job.spec).ok()?;
+    let standing = app.store.caches().standing(&spec.cache).await.ok()?;
+    if standing.create_time > job.create_time {
+        // Another cache has the name by now.
+        return None;
+    }
     let cache = app.caches.get(&app.store, &spec.cache).await.ok()?;
     let tokenizer = caches::tokenizer(app, &cache)?;
     Some(Origin {
