@@ -11,7 +11,10 @@ use std::{
 use latentd_cache::Cache;
 use latentd_domain::{CacheId, Reason};
 use latentd_engine::Tokenizer;
-use latentd_store::{Store, caches::{CacheState, Standing}};
+use latentd_store::{
+    Store,
+    caches::{CacheState, Standing},
+};
 
 use crate::{
     app::App,

@@ -112,9 +112,7 @@ pub(crate) fn digest_of(path: &Path) -> Result<String, Error> {
     let failed = |source| Error::storage(path, source);
     let file = latentd_files::open(path).map_err(|error| Error::of_file(path, error))?;
     let mut hasher = blake3::Hasher::new();
-    hasher
-        .update_reader(file)
-        .map_err(failed)?;
+    hasher.update_reader(file).map_err(failed)?;
     Ok(hasher.finalize().to_hex().to_string())
 }
 

@@ -25,6 +25,15 @@ impl Dtype {
     }
 }
 
+/// What kind of device computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceKind {
+    /// The processor, with tensors in the memory of the host.
+    Cpu,
+    /// A graphics card with memory of its own.
+    Gpu,
+}
+
 /// What a model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ModelKind {

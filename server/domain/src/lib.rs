@@ -18,7 +18,7 @@ mod tokens;
 pub use activations::{InvalidCsr, SparseActivations};
 pub use cache_spec::{ActivationDtype, BuildCacheSpec, Corpus, CorpusFormat};
 pub use describe::{
-    Dtype, ModelInfo, ModelKind, Normalisation, SaeArchitecture, SaeInfo, SelfTest,
+    DeviceKind, Dtype, ModelInfo, ModelKind, Normalisation, SaeArchitecture, SaeInfo, SelfTest,
 };
 pub use example::{Centring, Example, ExampleMode, ExampleQuery, LatentExamples};
 pub use hook::{HookPoint, HookPointError, Site};

@@ -4,17 +4,17 @@
 //! (the pass is halved, down to one sequence), and where a pass fails (each work then goes alone, so that one caller's
 //! failure is not another's). None of it changes a result: nn computes each row the same whatever it is packed with.
 
-use std::{iter, time::Instant};
+use std::{collections::BTreeMap, iter, time::Instant};
 
 use latentd_domain::{HasReason, HookPoint, Reason, SparseActivations};
-use latentd_nn::{ComputeError, PackedTokens};
+use latentd_nn::{ComputeError, PackedTokens, sae::Wanted};
 use tracing::Span;
 
 use crate::{
     Cost, Error,
     contain::contain,
     cost::millis,
-    group::{self, Stretch},
+    group::{self, Stretch, Taker},
     health::Reporter,
     work::{Encode, EncodeOutput, Request, Sequence, Work},
 };
@@ -42,6 +42,18 @@ impl Member {
             activations,
             failure: None,
         }
+    }
+
+    /// Room for more activations.
+    fn room(&self) -> usize {
+        let kept = self.activations.iter().map(SparseActivations::entries);
+        self.encode.max_entries.saturating_sub(kept.sum())
+    }
+
+    /// The failure of having more activations than there is room for.
+    fn too_many(&self) -> Error {
+        let limit = self.encode.max_entries;
+        ComputeError::TooManyActivations { limit }.into()
     }
 
     /// Whether there is use in computing more for it.
@@ -168,6 +180,10 @@ impl<'a> EncodeBatch<'a> {
             }
             Err(error) => {
                 if first.work == last.work {
+                    // What had no room in this pass has none in the work, whose limit says more to its caller.
+                    let over = error.reason() == Reason::BatchTooLarge;
+                    let member = self.members.get(first.work).filter(|_| over);
+                    let error = member.map_or(error, Member::too_many);
                     return self.fail(first.work, error);
                 }
                 slots
@@ -232,6 +248,7 @@ impl<'a> EncodeBatch<'a> {
             }
         }
         let captured = model.language()?.forward(&tokens, &hook_points)?;
+        let mut rooms = self.rooms(slots);
         let mut pieces = Vec::new();
         for group in groups {
             let hook_point = group.sae.info.hook_point;
@@ -247,23 +264,41 @@ impl<'a> EncodeBatch<'a> {
             let whole = rows.len() == mask.len();
             let part = (!whole).then(|| captured.clone().narrow(0, rows.start, rows.len()));
             let input = part.as_ref().unwrap_or(captured);
-            let encoded =
-                group
-                    .sae
-                    .resident
-                    .encode(input, group_mask, &group.selection, group.scale)?;
+            let room = |taker: &Taker| rooms.get(&taker.stretch.work).copied().unwrap_or_default();
+            let wanted = Wanted {
+                selection: &group.selection,
+                scale: group.scale,
+                // One that shares may take room from the others here, but not when its own rows are counted.
+                max_entries: group.takers.iter().map(room).fold(0, usize::saturating_add),
+            };
+            let encoded = group.sae.resident.encode(input, group_mask, wanted)?;
             if encoded.rows() != rows.len() {
                 let detail = format!("{} rows encoded of {}", encoded.rows(), rows.len());
                 return Err(ComputeError::Failed { detail }.into());
             }
-            let shares = group.share(encoded).into_iter();
-            pieces.extend(shares.map(|(taker, rows)| Piece {
-                work: taker.stretch.work,
-                position: taker.position,
-                rows,
-            }));
+            for (taker, rows) in group.share(encoded) {
+                let work = taker.stretch.work;
+                if let Some(room) = rooms.get_mut(&work) {
+                    let limit = *room;
+                    *room = limit
+                        .checked_sub(rows.entries())
+                        .ok_or(ComputeError::TooManyActivations { limit })?;
+                }
+                let position = taker.position;
+                pieces.push(Piece {
+                    work,
+                    position,
+                    rows,
+                });
+            }
         }
         Ok(pieces)
+    }
+
+    /// The room for activations that each work in a pass has, before the pass.
+    fn rooms(&self, slots: &[Slot]) -> BTreeMap<usize, usize> {
+        let room = |slot: &Slot| Some((slot.work, self.members.get(slot.work)?.room()));
+        slots.iter().filter_map(room).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-use latentd_domain::Dtype;
+use latentd_domain::{DeviceKind, Dtype};
 
 use crate::{
     Error, Handle,
@@ -60,9 +60,11 @@ impl Default for Options {
 pub struct DeviceInfo {
     /// `cpu`, `cuda:0`.
     pub name: String,
+    /// What kind of device it is.
+    pub kind: DeviceKind,
     /// Number format of models that are loaded without naming one.
     pub dtype: Dtype,
-    /// Threads that compute on the host; 0 on a GPU.
+    /// Threads that the device computes with; 0 on a GPU.
     pub threads: usize,
     /// Tokens of a forward pass, unless one sequence alone has more.
     pub batch_tokens: usize,
@@ -122,7 +124,11 @@ impl Engine {
         let info = DeviceInfo {
             name: compute.name(),
             dtype: options.dtype,
-            threads: compute.threads(),
+            kind: compute.kind(),
+            threads: match compute.kind() {
+                DeviceKind::Cpu => compute.threads(),
+                DeviceKind::Gpu => 0,
+            },
             batch_tokens: options.batch_tokens,
             max_queued: options.max_queued,
         };

@@ -209,7 +209,7 @@ fn self_test(shared: &Shared, sae: Box<dyn ResidentSae>) -> Result<Box<dyn Resid
     let (reply, tested) = oneshot::channel();
     shared
         .queue
-        .push(Work::new(Request::SelfTest(SelfTest { sae, reply })))?;
+        .push_of_loader(Work::new(Request::SelfTest(SelfTest { sae, reply })))?;
     tested
         .blocking_recv()
         .unwrap_or_else(|_| Err(shared.gone()))

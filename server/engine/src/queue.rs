@@ -84,12 +84,21 @@ impl Queue {
 
     /// Lets a work wait, or refuses it at once.
     pub(crate) fn push(&self, work: Work) -> Result<(), Error> {
+        self.admit(work, self.limit)
+    }
+
+    /// Lets the loader's work wait, also in a full queue: gigabytes were read before it, and there is one at a time.
+    pub(crate) fn push_of_loader(&self, work: Work) -> Result<(), Error> {
+        self.admit(work, usize::MAX)
+    }
+
+    fn admit(&self, work: Work, limit: usize) -> Result<(), Error> {
         let mut state = self.lock();
         if let Some(end) = state.end {
             return Err(end.error());
         }
-        if state.waiting.len() >= self.limit {
-            return Err(Error::QueueFull { limit: self.limit });
+        if state.waiting.len() >= limit {
+            return Err(Error::QueueFull { limit });
         }
         state.waiting.push_back(work);
         drop(state);

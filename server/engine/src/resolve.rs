@@ -72,6 +72,7 @@ pub(crate) fn encode(
         sequences,
         selection,
         scale,
+        max_entries,
         ..
     } = work;
     Ok(Encode {
@@ -80,6 +81,7 @@ pub(crate) fn encode(
         sequences,
         selection,
         scale,
+        max_entries,
         reply,
     })
 }

@@ -51,6 +51,8 @@ pub struct EncodeWork {
     pub selection: Selection,
     /// Unit of the activations.
     pub scale: Scale,
+    /// Most activations of all SAEs together; a work that has more fails before it has them.
+    pub max_entries: usize,
     /// Who goes first.
     pub lane: Lane,
     /// When the answer is of no more use. Work that has begun is finished.
@@ -97,6 +99,8 @@ pub(crate) struct Encode {
     pub(crate) sequences: Vec<Sequence>,
     pub(crate) selection: Selection,
     pub(crate) scale: Scale,
+    /// [`EncodeWork::max_entries`].
+    pub(crate) max_entries: usize,
     pub(crate) reply: Reply<EncodeOutput>,
 }
 

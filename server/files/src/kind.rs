@@ -1,12 +1,6 @@
 //! What a path leads to.
 
-use std::{
-    fmt,
-    fs::FileType,
-    io,
-    os::unix::fs::FileTypeExt,
-    path::Path,
-};
+use std::{fmt, fs::FileType, io, os::unix::fs::FileTypeExt, path::Path};
 
 /// What lies at the end of a path, links followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

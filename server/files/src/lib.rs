@@ -12,6 +12,4 @@ mod whole;
 pub use error::Error;
 pub use kind::{Kind, kind};
 pub use read::{open, read, read_if_present, read_text, read_text_if_present};
-pub use whole::{
-    SCRATCH, WholeFile, create_folder, rename, rename_folder, sync_folder, write,
-};
+pub use whole::{SCRATCH, WholeFile, create_folder, rename, rename_folder, sync_folder, write};

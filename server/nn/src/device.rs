@@ -5,6 +5,7 @@
 use std::{num::NonZero, sync::Arc, thread};
 
 use burn::tensor::{DType, TensorData};
+use latentd_domain::DeviceKind;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::ComputeError;
@@ -112,7 +113,16 @@ impl Device {
         cfg!(not(feature = "cuda"))
     }
 
-    /// Threads that compute on the host.
+    /// What kind of device it is.
+    pub const fn kind(&self) -> DeviceKind {
+        if self.is_cpu() {
+            DeviceKind::Cpu
+        } else {
+            DeviceKind::Gpu
+        }
+    }
+
+    /// Threads that compute on the host, beside a GPU too.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }

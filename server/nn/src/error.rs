@@ -211,6 +211,12 @@ pub enum ComputeError {
         /// Number of latents.
         d_sae: usize,
     },
+    /// More activations than the caller has room for.
+    #[error("more than {limit} activations, which is all that there is room for")]
+    TooManyActivations {
+        /// Most activations that the caller takes.
+        limit: usize,
+    },
     /// The tokenizer cannot encode a text: its definition has a hole, such as a missing unknown token.
     #[error("the tokenizer cannot encode the text: {detail}")]
     NotTokenizable {
@@ -233,6 +239,7 @@ impl HasReason for ComputeError {
             Self::UnknownToken { .. } => Reason::UnknownToken,
             Self::PromptTooLong { .. } => Reason::PromptTooLong,
             Self::UnknownLatent { .. } => Reason::UnknownLatent,
+            Self::TooManyActivations { .. } => Reason::BatchTooLarge,
             Self::NotTokenizable { .. } => Reason::MalformedTokenizer,
             Self::Failed { .. } => Reason::Internal,
         }

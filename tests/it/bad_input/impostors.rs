@@ -23,10 +23,8 @@ use crate::harness::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn at_once<T>(what: &str, call: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, call).await {
-        Ok(outcome) => outcome,
-        Err(_) => panic!("{what}: no answer within {PATIENCE:?}"),
-    }
+    let outcome = tokio::time::timeout(PATIENCE, call).await;
+    outcome.unwrap_or_else(|_| panic!("{what}: no answer within {PATIENCE:?}"))
 }
 
 #[track_caller]
@@ -53,7 +51,7 @@ fn copy_folder(from: &Path, to: &Path) {
 
 /// A copy of the golden folder `source` with an impostor in the place of `file`.
 fn spoilt(server: &TestServer, source: &str, file: &str, impostor: Impostor) -> PathBuf {
-    let name = format!("{}-{}-{impostor:?}", source, file).replace('/', "-");
+    let name = format!("{source}-{file}-{impostor:?}").replace('/', "-");
     let folder = server.path().join(name);
     copy_folder(&golden(source), &folder);
     impostor.put(&folder.join(file));

@@ -20,7 +20,7 @@ async fn tokens(server: &TestServer, cache: &str) -> Vec<Vec<u32>> {
         .await
         .unwrap();
     let examples = read.into_iter().flat_map(|latent| latent.examples);
-    examples.map(|example| example.token_ids).collect()
+    examples.map(|example| example.ids).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,7 +90,10 @@ fn what_callers_name_is_opened_in_one_place() {
             continue;
         }
         let text = read(&path);
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let code = text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or_default();
         for (number, line) in code.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             found.extend(

@@ -51,6 +51,7 @@ impl Bench {
             saes: vec![self.sae.clone()],
             selection: Selection::AllFiring,
             scale: Scale::Raw,
+            max_entries: usize::MAX,
             lane,
             deadline: None,
         };

@@ -157,6 +157,8 @@ pub struct Jobs {
     pub max_running: usize,
     /// Tokens that a job sends to the device at once; 0 chooses by the device.
     pub batch_tokens: usize,
+    /// Bytes of memory for the activations of one shard of a build.
+    pub shard_bytes: u64,
 }
 
 /// Auto-interpretation: jobs that explain latents and score explanations.

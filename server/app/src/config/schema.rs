@@ -195,6 +195,13 @@ pub(super) const SETTINGS: &[Setting] = &[
               on a CPU, where more is no faster, and engine.batch_tokens on a GPU.",
     },
     Setting {
+        key: "jobs.shard_bytes",
+        kind: int(1 << 20, 1 << 44),
+        default: Some("4294967296"),
+        doc: "Bytes of memory for the activations of one shard of a BuildCache, 16 for each, of all its SAEs together; two shards \
+              are held at once. A build whose SAEs fire so often that they need more fails with reason BATCH_TOO_LARGE.",
+    },
+    Setting {
         key: "interp.max_items",
         kind: int(1, 1 << 16),
         default: Some("512"),

@@ -115,6 +115,8 @@ fn make_way(to: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
     use crate::demo::item::Tool;
 

@@ -94,12 +94,10 @@ pub async fn resolve(
         KeySource::Env(name) => environment(name)
             .filter(|value| !value.trim().is_empty())
             .ok_or_else(|| KeyError::NotSet(name.clone()))?,
-        KeySource::File(path) => read(path.clone())
-            .await
-            .map_err(|source| KeyError::File {
-                path: path.clone(),
-                source,
-            })?,
+        KeySource::File(path) => read(path.clone()).await.map_err(|source| KeyError::File {
+            path: path.clone(),
+            source,
+        })?,
     };
     let key = SecretString::from(text.trim());
     text.zeroize();

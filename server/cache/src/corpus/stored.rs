@@ -127,8 +127,7 @@ impl CorpusWriter {
             .out
             .flush()
             .and_then(|()| self.out.get_ref().sync_all())
-            .and_then(|()| fs_err::rename(&self.scratch, &place))
-            .and_then(|()| files::sync_dir(&self.dir));
+            .and_then(|()| latentd_files::rename(&self.scratch, &place));
         settled.map_err(|source| Error::storage(&place, source))?;
         Ok(StoredCorpus {
             id,
@@ -153,7 +152,8 @@ pub fn corpus_path(dir: &Path, id: &CorpusId) -> PathBuf {
 /// Notes that the corpus `id` is used now. Says whether it is there.
 pub fn touch_corpus(dir: &Path, id: &CorpusId) -> Result<bool, Error> {
     let path = corpus_path(dir, id);
-    let touched = fs_err::File::open(&path)
+    let touched = latentd_files::open(&path)
+        .map_err(std::io::Error::from)
         .and_then(|file| file.file().set_modified(SystemTime::now()))
         .map(|()| true);
     touched.or_else(|source| match source.kind() {
@@ -257,7 +257,7 @@ fn list(dir: &Path) -> Result<Vec<Found>, Error> {
 
 /// Whether the process that wrote the file is gone.
 fn unlocked(path: &Path) -> bool {
-    fs_err::File::open(path).is_ok_and(|file| file.file().try_lock().is_ok())
+    latentd_files::open(path).is_ok_and(|file| file.file().try_lock().is_ok())
 }
 
 fn remove(path: &Path) -> Result<(), Error> {

@@ -50,6 +50,9 @@ pub struct ShardBuilder {
 }
 
 impl ShardBuilder {
+    /// Bytes of memory that each activation takes.
+    pub const ENTRY_BYTES: u64 = size_of::<u128>() as u64;
+
     /// A shard without rows yet.
     pub fn new(spec: ShardSpec) -> Self {
         let rows = usize::try_from(spec.rows.end.saturating_sub(spec.rows.start)).unwrap_or(0);

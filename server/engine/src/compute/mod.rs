@@ -7,11 +7,11 @@ mod nn;
 
 use std::{path::Path, sync::Arc};
 
-use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
+use latentd_domain::{DeviceKind, Dtype, HookPoint, ModelInfo, SaeInfo, Scale, SparseActivations};
 use latentd_nn::{
     ComputeError, Extension, LoadError, PackedTokens, Past, Tensor,
     past::Answers,
-    sae::{LatentLists, LatentReport, SaeOptions},
+    sae::{LatentLists, LatentReport, SaeOptions, Wanted},
     tokenizer::Tokenizer,
 };
 
@@ -29,7 +29,10 @@ pub(crate) trait Compute: Send + Sync {
     /// `cpu`, `cuda:0`.
     fn name(&self) -> String;
 
-    /// Worker threads that compute; 0 on a GPU.
+    /// What kind of device it is.
+    fn kind(&self) -> DeviceKind;
+
+    /// Threads that compute on the host, beside a GPU too.
     fn threads(&self) -> usize;
 
     /// Runs `work` on the threads that compute, and waits for it: one hop for a whole batch.
@@ -123,8 +126,7 @@ pub(crate) trait ResidentSae: Send + Sync {
         &self,
         input: &Tensor<2>,
         mask: &[bool],
-        selection: &Selection,
-        scale: Scale,
+        wanted: Wanted<'_>,
     ) -> Result<SparseActivations, ComputeError>;
 
     /// Reconstructs the rows, `[rows, d_in]`, flattened.

@@ -2,12 +2,12 @@
 
 use std::{path::Path, sync::Arc};
 
-use latentd_domain::{Dtype, HookPoint, ModelInfo, SaeInfo, Scale, Selection, SparseActivations};
+use latentd_domain::{DeviceKind, Dtype, HookPoint, ModelInfo, SaeInfo, Scale, SparseActivations};
 use latentd_nn::{
     ComputeError, Device, Extension, LoadError, Model, PackedTokens, Past, SentenceEncoder, Taps,
     Tensor,
     past::Answers,
-    sae::{LatentLists, LatentReport, Sae, SaeOptions},
+    sae::{LatentLists, LatentReport, Sae, SaeOptions, Wanted},
     tokenizer::Tokenizer,
     weights::ModelFiles,
 };
@@ -31,6 +31,10 @@ impl NnCompute {
 impl Compute for NnCompute {
     fn name(&self) -> String {
         self.device.name()
+    }
+
+    fn kind(&self) -> DeviceKind {
+        self.device.kind()
     }
 
     fn threads(&self) -> usize {
@@ -162,10 +166,9 @@ impl ResidentSae for NnSae {
         &self,
         input: &Tensor<2>,
         mask: &[bool],
-        selection: &Selection,
-        scale: Scale,
+        wanted: Wanted<'_>,
     ) -> Result<SparseActivations, ComputeError> {
-        self.sae.encode(input, mask, selection, scale)
+        self.sae.encode_within(input, mask, wanted)
     }
 
     fn decode(&self, rows: &SparseActivations, scale: Scale) -> Result<Vec<f32>, ComputeError> {

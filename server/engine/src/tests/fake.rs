@@ -11,14 +11,14 @@ use std::{
 };
 
 use latentd_domain::{
-    Dtype, HookPoint, ModelInfo, ModelKind, Normalisation, SaeArchitecture, SaeInfo, Scale,
-    Selection, SelfTest, Site, SparseActivations,
+    DeviceKind, Dtype, HookPoint, ModelInfo, ModelKind, Normalisation, SaeArchitecture, SaeInfo,
+    Scale, Selection, SelfTest, Site, SparseActivations,
 };
 use latentd_nn::{
     ComputeError, Device, Extension, LoadError, PackedTokens, Past, Tensor,
     logits::{Answer, Choice, Question},
     past::Answers,
-    sae::{LatentLists, LatentReport, SaeOptions},
+    sae::{LatentLists, LatentReport, SaeOptions, Wanted},
     tokenizer::Tokenizer,
 };
 
@@ -58,6 +58,7 @@ struct State {
     arrived: usize,
     memory: Option<usize>,
     dies: bool,
+    is_gpu: bool,
     passes: Vec<Pass>,
     loads: usize,
 }
@@ -91,6 +92,11 @@ impl Script {
     /// The device thread panics at its next batch, outside of what is contained.
     pub(super) fn die(&self) {
         self.state().dies = true;
+    }
+
+    /// The device says that it is a GPU.
+    pub(super) fn be_a_gpu(&self) {
+        self.state().is_gpu = true;
     }
 
     /// The passes since the last time.
@@ -145,6 +151,14 @@ fn name(path: &Path) -> String {
 impl Compute for Fake {
     fn name(&self) -> String {
         "fake".to_owned()
+    }
+
+    fn kind(&self) -> DeviceKind {
+        if self.script.state().is_gpu {
+            DeviceKind::Gpu
+        } else {
+            DeviceKind::Cpu
+        }
     }
 
     fn threads(&self) -> usize {
@@ -370,9 +384,13 @@ impl ResidentSae for FakeSae {
         &self,
         input: &Tensor<2>,
         mask: &[bool],
-        selection: &Selection,
-        scale: Scale,
+        wanted: Wanted<'_>,
     ) -> Result<SparseActivations, ComputeError> {
+        let Wanted {
+            selection,
+            scale,
+            max_entries: limit,
+        } = wanted;
         let [rows, _] = input.dims();
         assert_eq!(rows, mask.len());
         let values = Device::with_threads(0, 1)?.to_host(input.clone());
@@ -385,6 +403,9 @@ impl ResidentSae for FakeSae {
                 }
             }
             out.end_row();
+            if out.entries() > limit {
+                return Err(ComputeError::TooManyActivations { limit });
+            }
         }
         Ok(out)
     }

@@ -120,6 +120,7 @@ fn encode(id: &str, sequences: &[&[u32]]) -> EncodeWork {
         saes: vec![sae(id)],
         selection: Selection::AllFiring,
         scale: Scale::Raw,
+        max_entries: usize::MAX,
         lane: Lane::Interactive,
         deadline: None,
     }

@@ -123,6 +123,7 @@ fn work(texts: &[Vec<u32>], saes: &[&str], selection: Selection) -> EncodeWork {
         saes: saes.iter().map(|id| sae(id)).collect(),
         selection,
         scale: Scale::Raw,
+        max_entries: usize::MAX,
         lane: Lane::Interactive,
         deadline: None,
     }

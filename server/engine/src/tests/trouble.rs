@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use latentd_domain::{HasReason, Reason};
+use latentd_domain::{DeviceKind, HasReason, Reason};
 use latentd_nn::ComputeError;
 
 use super::{
     Answers, Bench, activations, collect, encode,
-    fake::{FAILS, PANICS},
+    fake::{FAILS, Fake, PANICS, Script},
     until,
 };
 use crate::{Error, Health};
@@ -113,6 +113,95 @@ async fn a_caller_that_left_is_not_computed_for() {
     assert!(collect(answers).await.iter().all(Result::is_ok));
     let passes = bench.script.take_passes();
     assert!(passes.iter().all(|pass| !pass.ids.contains(&77)));
+}
+
+#[tokio::test]
+async fn more_activations_than_there_is_room_for_are_the_trouble_of_their_own_work() {
+    let bench = Bench::with(crate::Options {
+        batch_tokens: 12,
+        ..Default::default()
+    })
+    .await;
+    let texts: [&[u32]; 4] = [&[1; 6], &[2; 6], &[3; 6], &[4; 6]];
+    let whole = bench.handle.encode(encode("s3", &texts)).await;
+    let entries = activations(&whole)[0].entries();
+    let within = |max_entries| crate::EncodeWork {
+        max_entries,
+        ..encode("s3", &texts)
+    };
+    assert_eq!(
+        activations(&bench.handle.encode(within(entries)).await),
+        activations(&whole)
+    );
+
+    let mut answers = Answers::new();
+    bench.occupy(&mut answers).await;
+    let works = [
+        encode("s3", &[&[7, 8]]),
+        // Over several passes, each of which has room for a part.
+        within(entries - 1),
+        // In a pass with others.
+        crate::EncodeWork {
+            max_entries: 1,
+            ..encode("s3", &[&[9, 10]])
+        },
+        encode("s3", &[&[7, 8]]),
+    ];
+    bench.submit(&mut answers, works).await;
+    bench.script.open_gate();
+    let answers = collect(answers).await;
+    for (answer, room) in [(2, entries - 1), (3, 1)] {
+        let error = answers[answer].as_ref().unwrap_err();
+        assert_eq!(error.reason(), Reason::BatchTooLarge);
+        let Error::Compute(ComputeError::TooManyActivations { limit }) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(*limit, room);
+    }
+    assert_eq!(activations(&answers[1]), activations(&answers[4]));
+    assert!(bench.handle.health().borrow().is_serving());
+}
+
+#[tokio::test]
+async fn a_gpu_says_that_it_is_one() {
+    let bench = Bench::start().await;
+    let device = bench.handle.device();
+    assert_eq!((device.kind, device.threads), (DeviceKind::Cpu, 1));
+    let script = std::sync::Arc::new(Script::default());
+    script.be_a_gpu();
+    let (_engine, handle) =
+        crate::Engine::start_on(Box::new(Fake::new(&script)), crate::Options::default()).unwrap();
+    let device = handle.device();
+    assert_eq!((device.kind, device.threads), (DeviceKind::Gpu, 0));
+}
+
+#[tokio::test]
+async fn an_sae_that_was_read_is_tested_however_full_the_queue_is() {
+    let bench = Bench::with(crate::Options {
+        max_queued: 2,
+        ..Default::default()
+    })
+    .await;
+    let mut answers = Answers::new();
+    bench.occupy(&mut answers).await;
+    bench
+        .submit(&mut answers, [encode("s3", &[&[1]]), encode("s3", &[&[2]])])
+        .await;
+    let handle = bench.handle.clone();
+    let mut loading = tokio::task::JoinSet::new();
+    loading.spawn(async move {
+        let name = super::sae("s4");
+        handle
+            .load_sae(name, "s4".into(), latentd_nn::sae::SaeOptions::default())
+            .await
+    });
+    let loads = bench.script.loads();
+    until(|| bench.script.loads() > loads).await;
+    // The queue stays full until the test of the SAE is in it.
+    until(|| bench.handle.queued() == 3).await;
+    bench.script.open_gate();
+    assert!(loading.join_next().await.unwrap().unwrap().is_ok());
+    assert!(collect(answers).await.iter().all(Result::is_ok));
 }
 
 #[tokio::test]

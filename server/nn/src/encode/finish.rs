@@ -2,7 +2,10 @@
 
 use latentd_domain::{Selection, SparseActivations};
 
-use super::select::{Candidates, Key, strongest_first};
+use super::{
+    budget::Budget,
+    select::{Candidates, Key, strongest_first},
+};
 use crate::{error::ComputeError, sae::LatentVector};
 
 /// Candidates of rows that follow each other, cut into segments of ascending latents.
@@ -30,19 +33,21 @@ impl Finish<'_> {
     ///
     /// # Errors
     ///
-    /// [`ComputeError::Failed`] if there are more entries than 32-bit offsets can count.
-    pub(super) fn assemble(&self, blocks: &[Block]) -> Result<SparseActivations, ComputeError> {
+    /// [`ComputeError::TooManyActivations`] if there is no room for them in `budget`.
+    pub(super) fn assemble(
+        &self,
+        blocks: &[Block],
+        budget: &Budget,
+    ) -> Result<SparseActivations, ComputeError> {
+        // Where all that fires was kept, it was counted when it came by.
+        budget.check()?;
         let rows: usize = blocks.iter().map(|block| block.rows).sum();
         let bound: usize = blocks
             .iter()
             .flat_map(|block| &block.segments)
             .map(Candidates::entries)
             .sum();
-        if u32::try_from(bound).is_err() {
-            let detail =
-                format!("{bound} activations do not fit one result; ask for fewer rows or latents");
-            return Err(ComputeError::Failed { detail });
-        }
+        let bound = bound.min(budget.limit());
         let mut out = SparseActivations {
             row_offsets: Vec::with_capacity(rows + 1),
             latents: Vec::with_capacity(bound),
@@ -57,6 +62,9 @@ impl Finish<'_> {
                     keys.extend_from_slice(segment.row(row));
                 }
                 self.finish_row(&mut keys, block.segments.len());
+                if self.strongest.is_some() && !budget.take(keys.len()) {
+                    return budget.check().map(|()| out);
+                }
                 for key in &keys {
                     out.push(self.latent(key.latent()), key.activation());
                 }

@@ -27,6 +27,7 @@
 //! With the feature `cuda` the products, the rule and a first selection run on the device, tile by tile ([`portable`]), and the
 //! rest of the selection is the same code.
 
+mod budget;
 mod finish;
 #[cfg(any(test, feature = "cuda"))]
 mod portable;
@@ -38,11 +39,11 @@ mod tiles;
 
 use latentd_domain::{Selection, SparseActivations};
 
-use self::finish::Finish;
 #[cfg(feature = "cuda")]
 use self::portable::Columns;
 #[cfg(not(feature = "cuda"))]
 use self::tiles::Columns;
+use self::{budget::Budget, finish::Finish};
 use crate::{
     device::Device,
     error::ComputeError,
@@ -70,6 +71,17 @@ pub(crate) struct Request<'a> {
     /// Factors of the activations, `[d_sae]`. The strongest are the strongest after that, except that a topk SAE decides
     /// first, without factors, which of its latents fire.
     pub(crate) factors: Option<&'a LatentVector>,
+    /// Most activations that the result may hold.
+    pub(crate) max_entries: usize,
+}
+
+/// Of each row, what the columns are to keep.
+#[derive(Clone, Copy, Debug)]
+struct Choice<'a> {
+    keep: Keep,
+    /// Factors of the activations, if they come before the choice.
+    factors: Option<&'a LatentVector>,
+    budget: &'a Budget,
 }
 
 /// A column beside a direction.
@@ -121,7 +133,8 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`ComputeError::UnknownLatent`] if the selection names a latent that does not exist, and what the device says.
+    /// [`ComputeError::UnknownLatent`] if the selection names a latent that does not exist,
+    /// [`ComputeError::TooManyActivations`], and what the device says.
     pub(crate) fn encode(&self, request: &Request<'_>) -> Result<SparseActivations, ComputeError> {
         let d_sae = self.rule.d_sae();
         match (request.selection, self.rule.k()) {
@@ -155,18 +168,22 @@ impl Encoder {
             rows,
             selection,
             factors,
+            max_entries,
         } = request;
-        let keep = Keep::Strongest(k.min(self.rule.d_sae()));
-        let blocks = self
-            .columns
-            .candidates(&self.rule, inputs, rows, (keep, None))?;
+        let budget = Budget::new(max_entries);
+        let choice = Choice {
+            keep: Keep::Strongest(k.min(self.rule.d_sae())),
+            factors: None,
+            budget: &budget,
+        };
+        let blocks = self.columns.candidates(&self.rule, inputs, rows, choice)?;
         Finish {
             strongest: Some(k),
             factors,
             selection,
             columns: None,
         }
-        .assemble(&blocks)
+        .assemble(&blocks, &budget)
     }
 
     /// All columns, where each latent fires or not by itself.
@@ -180,21 +197,26 @@ impl Encoder {
             rows,
             selection,
             factors,
+            max_entries,
         } = request;
         let strongest = match keep {
             Keep::Firing => None,
             Keep::Strongest(k) => Some(k),
         };
-        let blocks = self
-            .columns
-            .candidates(&self.rule, inputs, rows, (keep, factors))?;
+        let budget = Budget::new(max_entries);
+        let choice = Choice {
+            keep,
+            factors,
+            budget: &budget,
+        };
+        let blocks = self.columns.candidates(&self.rule, inputs, rows, choice)?;
         Finish {
             strongest,
             factors: None,
             selection,
             columns: None,
         }
-        .assemble(&blocks)
+        .assemble(&blocks, &budget)
     }
 
     /// The columns of `set` and no others.
@@ -208,18 +230,25 @@ impl Encoder {
             rows,
             selection,
             factors,
+            max_entries,
         } = request;
         let columns = self.columns.subset(set);
         let rule = self.rule.subset(set);
         let factors = factors.map(|factors| factors.pick(set));
-        let blocks = columns.candidates(&rule, inputs, rows, (Keep::Firing, factors.as_ref()))?;
+        let budget = Budget::new(max_entries);
+        let choice = Choice {
+            keep: Keep::Firing,
+            factors: factors.as_ref(),
+            budget: &budget,
+        };
+        let blocks = columns.candidates(&rule, inputs, rows, choice)?;
         Finish {
             strongest: None,
             factors: None,
             selection,
             columns: Some(set),
         }
-        .assemble(&blocks)
+        .assemble(&blocks, &budget)
     }
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use burn::tensor::{Int, TensorData};
 
 use super::{
-    Compared, Keep,
+    Choice, Compared, Keep,
     finish::Block,
     select::{Candidates, Collector, Firing, Strongest},
 };
@@ -87,17 +87,17 @@ impl Columns {
         self.weights.dims().iter().product::<usize>() * size_of::<f32>()
     }
 
-    /// What `keep` says of each row of `inputs`, `[rows, d_in]`: one block, its segments the tiles.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "the same shape as on the other device"
-    )]
+    /// What `choice` says of each row of `inputs`, `[rows, d_in]`: one block, its segments the tiles.
     pub(super) fn candidates(
         &self,
         rule: &Rule,
         inputs: &[f32],
         rows: usize,
-        (keep, factors): (Keep, Option<&LatentVector>),
+        Choice {
+            keep,
+            factors,
+            budget,
+        }: Choice<'_>,
     ) -> Result<Vec<Block>, ComputeError> {
         let [d_in, latents] = self.weights.dims();
         if rows == 0 {
@@ -113,9 +113,13 @@ impl Columns {
                 if let Some(factors) = factors {
                     values = values * self.row(factors, &tile);
                 }
-                select(&values, &tile, keep)
+                let found = select(&values, &tile, keep);
+                if keep == Keep::Firing && !budget.take(found.entries()) {
+                    budget.check()?;
+                }
+                Ok(found)
             })
-            .collect();
+            .collect::<Result<_, ComputeError>>()?;
         Ok(vec![Block { rows, segments }])
     }
 

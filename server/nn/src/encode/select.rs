@@ -57,6 +57,9 @@ pub(super) trait Collector {
     /// Takes an activation above the threshold. The latents of one row come in ascending order.
     fn offer(&mut self, row: usize, latent: u32, activation: f32);
 
+    /// How many activations it holds for certain, where all that fires is kept; 0 where that is decided later.
+    fn counted(&self) -> usize;
+
     /// What was kept, row by row.
     fn finish(self) -> Candidates;
 }
@@ -88,6 +91,10 @@ impl Collector for Firing {
     fn offer(&mut self, row: usize, latent: u32, activation: f32) {
         self.entries
             .push((row as u32, Key::new(latent, activation)));
+    }
+
+    fn counted(&self) -> usize {
+        self.entries.len()
     }
 
     /// A counting sort by row, which leaves the latents of a row in their order.
@@ -165,6 +172,10 @@ impl Collector for Strongest {
             self.thresholds[row] = cut_back(keys, self.k);
             self.lengths[row] = self.k.min(length + 1);
         }
+    }
+
+    fn counted(&self) -> usize {
+        0
     }
 
     fn finish(mut self) -> Candidates {

@@ -198,6 +198,14 @@ fn reference(made: &Made, d_in: usize, d_sae: usize) -> SparseActivations {
 }
 
 fn encode(case: &Case, made: &Made) -> SparseActivations {
+    encode_within(case, made, usize::MAX).unwrap()
+}
+
+fn encode_within(
+    case: &Case,
+    made: &Made,
+    max_entries: usize,
+) -> Result<SparseActivations, ComputeError> {
     let device = Device::with_threads(0, case.threads).unwrap();
     let encoder = Encoder::new(made.weights.clone(), case.d_in, made.rule.clone(), &device);
     let factors = made.factors.clone().map(LatentVector::from);
@@ -206,8 +214,9 @@ fn encode(case: &Case, made: &Made) -> SparseActivations {
         rows: made.inputs.len() / case.d_in,
         selection: &made.selection,
         factors: factors.as_ref(),
+        max_entries,
     };
-    device.install(|| encoder.encode(&request)).unwrap()
+    device.install(|| encoder.encode(&request))
 }
 
 proptest! {
@@ -219,6 +228,18 @@ proptest! {
         let sparse = encode(&case, &made);
         prop_assert_eq!(sparse.check(), Ok(()));
         prop_assert_eq!(sparse, reference(&made, case.d_in, case.d_sae));
+    }
+
+    #[test]
+    fn a_budget_is_held_to_the_last_entry(case in cases()) {
+        let made = case.make();
+        let all = reference(&made, case.d_in, case.d_sae);
+        let entries = all.entries();
+        prop_assert_eq!(encode_within(&case, &made, entries), Ok(all));
+        if let Some(limit) = entries.checked_sub(1) {
+            let refused = Err(ComputeError::TooManyActivations { limit });
+            prop_assert_eq!(encode_within(&case, &made, limit), refused);
+        }
     }
 
     /// With weights that are not whole numbers, where another order of operations would show.
@@ -249,7 +270,7 @@ fn assemble(blocks: &[finish::Block], keep: Keep) -> SparseActivations {
         selection: &selection,
         columns: None,
     }
-    .assemble(blocks)
+    .assemble(blocks, &Budget::new(usize::MAX))
     .unwrap()
 }
 
@@ -265,10 +286,19 @@ proptest! {
         let portable = portable::Columns::new(&made.weights, d_in, d_sae, &device);
         let factors = made.factors.clone().map(LatentVector::from);
         for keep in [Keep::Firing, Keep::Strongest((k % 41).clamp(1, d_sae))] {
-            let how = (keep, factors.as_ref());
+            let budget = Budget::new(usize::MAX);
+            let how = Choice { keep, factors: factors.as_ref(), budget: &budget };
             let expected = tiles.candidates(&made.rule, &made.inputs, rows, how).unwrap();
             let found = portable.candidates(&made.rule, &made.inputs, rows, how).unwrap();
-            prop_assert_eq!(assemble(&found, keep), assemble(&expected, keep));
+            let expected = assemble(&expected, keep);
+            prop_assert_eq!(assemble(&found, keep), expected.clone());
+            if keep == Keep::Firing && expected.entries() > 0 {
+                let budget = Budget::new(expected.entries() - 1);
+                let how = Choice { budget: &budget, ..how };
+                let refused = portable.candidates(&made.rule, &made.inputs, rows, how);
+                let is_refused = matches!(refused, Err(ComputeError::TooManyActivations { .. }));
+                prop_assert!(is_refused);
+            }
         }
         let set = [0, d_sae as u32 - 1];
         let (one, other) = (tiles.subset(&set), portable.subset(&set));
@@ -285,6 +315,36 @@ proptest! {
     }
 }
 
+/// Of 4 M activations that would fire, some tiles are kept before the encoder stops.
+#[test]
+fn what_is_over_the_budget_is_not_computed() {
+    let (rows, d_sae, limit) = (256, 16_384, 1000);
+    let device = Device::with_threads(0, 2).unwrap();
+    let rule = Rule::Standard(Standard {
+        bias: vec![1.0; d_sae].into(),
+    });
+    let columns = Columns::new(&vec![1.0; d_sae], 1, d_sae, &device);
+    let budget = Budget::new(limit);
+    let how = Choice {
+        keep: Keep::Firing,
+        factors: None,
+        budget: &budget,
+    };
+    let inputs = vec![1.0; rows];
+    let refused = device.install(|| columns.candidates(&rule, &inputs, rows, how));
+    assert_eq!(
+        refused.map(|blocks| blocks.len()),
+        Err(ComputeError::TooManyActivations { limit })
+    );
+    // Every task stops at the end of its tile of 32 latents.
+    assert!(
+        budget.taken() <= limit + rows * 32 * 8,
+        "{} kept of {}",
+        budget.taken(),
+        rows * d_sae
+    );
+}
+
 #[test]
 fn unknown_latents_are_refused() {
     let device = Device::with_threads(0, 1).unwrap();
@@ -298,6 +358,7 @@ fn unknown_latents_are_refused() {
         rows: 1,
         selection: &selection,
         factors: None,
+        max_entries: usize::MAX,
     };
     let unknown = ComputeError::UnknownLatent {
         latent: 3,

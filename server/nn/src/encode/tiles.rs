@@ -7,7 +7,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
-    Compared, Keep,
+    Choice, Compared, Keep,
     finish::Block,
     select::{Candidates, Collector, Firing, Strongest},
 };
@@ -94,23 +94,18 @@ impl Columns {
         self.weights.bytes()
     }
 
-    /// What `keep` says of each row of `inputs`, `[rows, d_in]`, in blocks of rows.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "the same shape as on a device that can run out of memory"
-    )]
+    /// What `choice` says of each row of `inputs`, `[rows, d_in]`, in blocks of rows.
     pub(super) fn candidates(
         &self,
         rule: &Rule,
         inputs: &[f32],
         rows: usize,
-        (keep, factors): (Keep, Option<&LatentVector>),
+        choice: Choice<'_>,
     ) -> Result<Vec<Block>, ComputeError> {
         let pass = Pass {
             weights: &self.weights,
             inputs,
-            factors,
-            keep,
+            choice,
             arch: Arch::new(),
         };
         let cut = Cut::new(
@@ -118,12 +113,13 @@ impl Columns {
             (self.weights.k(), self.weights.panels()),
             self.threads,
         );
-        Ok(match rule {
+        let blocks = match rule {
             Rule::Standard(rule) => pass.run(rule, &cut),
             Rule::Gated(rule) => pass.run(rule, &cut),
             Rule::JumpRelu(rule) => pass.run(rule, &cut),
             Rule::TopK(rule) => pass.run(rule, &cut),
-        })
+        };
+        choice.budget.check().map(|()| blocks)
     }
 }
 
@@ -172,8 +168,7 @@ impl Cut {
 struct Pass<'a> {
     weights: &'a PackedMatrix,
     inputs: &'a [f32],
-    factors: Option<&'a LatentVector>,
-    keep: Keep,
+    choice: Choice<'a>,
     arch: Arch,
 }
 
@@ -195,7 +190,7 @@ impl Pass<'_> {
                 let first = segment * cut.segment_panels;
                 let panels = first..(first + cut.segment_panels).min(cut.panels);
                 let latents = panels.len() * PackedMatrix::PANEL;
-                match self.keep {
+                match self.choice.keep {
                     Keep::Firing => self.segment(rule, inputs, panels, Firing::new(end - start)),
                     Keep::Strongest(k) => self.segment(
                         rule,
@@ -226,14 +221,20 @@ impl Pass<'_> {
         let mut rows = PackedRows::default();
         rows.pack(inputs, self.weights.k());
         let mut scratch = vec![0.0; rows.rows() * PackedMatrix::PANEL];
+        let mut counted = 0;
         for panel in panels {
+            // Nobody has a use for the rest once the request is over its budget, here or in another task.
+            if !self.choice.budget.take(collector.counted() - counted) {
+                return Candidates::default();
+            }
+            counted = collector.counted();
             let tile = panel..panel + 1;
             let columns = self
                 .weights
                 .tile(&rows, tile, Epilogue::default(), &mut scratch);
             self.arch.dispatch(Scan {
                 rule,
-                factors: self.factors,
+                factors: self.choice.factors,
                 first: columns.start,
                 width: columns.len(),
                 products: scratch
@@ -241,6 +242,9 @@ impl Pass<'_> {
                     .unwrap_or_default(),
                 collector: &mut collector,
             });
+        }
+        if !self.choice.budget.take(collector.counted() - counted) {
+            return Candidates::default();
         }
         collector.finish()
     }

@@ -41,6 +41,17 @@ pub struct SaeOptions {
     pub hook_point: Option<HookPoint>,
 }
 
+/// What an encode is to return.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Which latents of each row.
+    pub selection: &'a Selection,
+    /// Unit of the activations.
+    pub scale: Scale,
+    /// Most activations of all rows together; more fail.
+    pub max_entries: usize,
+}
+
 /// An SAE on the device.
 #[derive(Debug)]
 pub struct Sae {
@@ -129,16 +140,11 @@ impl Sae {
         &self.info
     }
 
-    /// The latents that fire on the rows of `input`, `[rows, d_in]`, for which `mask` is true; the other rows are empty and
-    /// cost nothing.
-    ///
-    /// With [`Scale::DecoderNorm`] an activation is multiplied by the norm of the row that decodes it. That norm is 1 where the
-    /// SAE rescales by decoder norm.
+    /// All that [`Sae::encode_within`] gives, however much it is.
     ///
     /// # Errors
     ///
-    /// [`ComputeError::UnknownLatent`] if the selection names a latent that does not exist; [`ComputeError::Failed`] if the shapes do
-    /// not fit or a row that is encoded holds NaN or infinity.
+    /// As [`Sae::encode_within`].
     pub fn encode(
         &self,
         input: &Tensor<2>,
@@ -146,6 +152,35 @@ impl Sae {
         selection: &Selection,
         scale: Scale,
     ) -> Result<SparseActivations, ComputeError> {
+        let wanted = Wanted {
+            selection,
+            scale,
+            max_entries: usize::MAX,
+        };
+        self.encode_within(input, mask, wanted)
+    }
+
+    /// The latents that fire on the rows of `input`, `[rows, d_in]`, for which `mask` is true; the other rows are empty and
+    /// cost nothing. What is over the budget is not computed to the end.
+    ///
+    /// With [`Scale::DecoderNorm`] an activation is multiplied by the norm of the row that decodes it. That norm is 1 where the
+    /// SAE rescales by decoder norm.
+    ///
+    /// # Errors
+    ///
+    /// [`ComputeError::UnknownLatent`] if the selection names a latent that does not exist; [`ComputeError::Failed`] if the shapes do
+    /// not fit or a row that is encoded holds NaN or infinity; [`ComputeError::TooManyActivations`].
+    pub fn encode_within(
+        &self,
+        input: &Tensor<2>,
+        mask: &[bool],
+        wanted: Wanted<'_>,
+    ) -> Result<SparseActivations, ComputeError> {
+        let Wanted {
+            selection,
+            scale,
+            max_entries,
+        } = wanted;
         let [rows, width] = input.dims();
         if (rows, width) != (mask.len(), self.info.d_in) {
             return Err(ComputeError::Failed {
@@ -166,6 +201,7 @@ impl Sae {
                 rows,
                 selection,
                 factors,
+                max_entries,
             };
             let dense = self.encoder.encode(&request)?;
             Ok(spread(dense, mask))

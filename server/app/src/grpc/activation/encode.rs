@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use latentd_domain::{Reason, SparseActivations};
+use latentd_domain::{HasReason, Reason, SparseActivations};
 use latentd_engine::EncodeOutput;
 use latentd_proto::v1 as pb;
 
@@ -25,9 +25,12 @@ pub(super) async fn handle(
         let residents = Arc::clone(&residents);
         blocking(move || parsed.prepare(&residents, &limits, context.deadline)).await?
     };
-    let output = app.engine.encode(prepared.work).await?;
-    check_size(&output, limits.max_message_bytes)?;
-    let EncodeOutput { activations, cost } = output;
+    let room = prepared.work.max_entries as u64;
+    let encoded = app.engine.encode(prepared.work).await;
+    let EncodeOutput { activations, cost } = encoded.map_err(|error| match error.reason() {
+        Reason::BatchTooLarge => too_large(room, limits.max_message_bytes as u64),
+        _ => error.into(),
+    })?;
     let activations = activations.into_iter().zip(&residents.saes);
     let activations = activations.map(|(rows, sae)| pb::SaeActivations {
         sae: sae.name.to_string(),
@@ -64,26 +67,14 @@ fn columns(rows: SparseActivations, packed: bool) -> pb::SaeActivations {
     }
 }
 
-/// Refuses a reply that would be over the message limit, with a reason instead of the transport's bare error. An index takes
-/// at most five bytes, an activation four.
-fn check_size(output: &EncodeOutput, max: usize) -> Result<(), Error> {
-    let entries: usize = output
-        .activations
-        .iter()
-        .map(SparseActivations::entries)
-        .sum();
-    let rows: usize = output.activations.iter().map(SparseActivations::rows).sum();
-    let most = entries
-        .saturating_mul(9)
-        .saturating_add(rows.saturating_mul(5));
-    if most <= max {
-        return Ok(());
-    }
+/// The refusal of a reply that would be over the message limit, instead of the transport's bare error. It has room for `room`
+/// activations.
+pub(super) fn too_large(room: u64, max_message_bytes: u64) -> Error {
     let message = format!(
-        "the reply would hold {entries} activations, about {most} bytes, over the limit max_message_bytes of {max}; \
-         send fewer tokens, or ask for less with top_k"
+        "the reply would hold more than {room} activations, which is all that fits into max_message_bytes, \
+         {max_message_bytes}; ask for fewer latents of each token with top_k, or send fewer prompts or SAEs at once"
     );
-    Err(Error::new(Reason::BatchTooLarge, message))
+    Error::new(Reason::BatchTooLarge, message)
 }
 
 #[cfg(test)]

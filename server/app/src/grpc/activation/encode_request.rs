@@ -133,16 +133,28 @@ impl Parsed {
         violations
             .check()
             .map_err(|error| error.with("context_length", model.info.context_length))?;
+        let rows = total.saturating_mul(self.saes.len() as u64);
+        let max_entries = max_entries(rows, limits.max_message_bytes as u64)?;
         let work = EncodeWork {
             model: self.model,
             sequences,
             saes: self.saes,
             selection: self.selection,
             scale: self.scale,
+            max_entries,
             lane: Lane::Interactive,
             deadline,
         };
         Ok(Prepared { work, prompts })
+    }
+}
+
+/// The activations that fit into one message beside the offsets of `rows` rows. An index takes at most five bytes, an
+/// activation four.
+fn max_entries(rows: u64, max_message_bytes: u64) -> Result<usize, Error> {
+    match max_message_bytes.checked_sub(rows.saturating_mul(5)) {
+        Some(left) => Ok(usize::try_from(left / 9).unwrap_or(usize::MAX)),
+        None => Err(super::encode::too_large(0, max_message_bytes)),
     }
 }
 

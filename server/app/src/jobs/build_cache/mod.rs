@@ -4,6 +4,7 @@
 //! was killed goes on from there and gives the same bytes, because the plan of shards and batches is a function of the table.
 
 mod origin;
+mod room;
 mod shards;
 mod stats;
 mod tokenize;

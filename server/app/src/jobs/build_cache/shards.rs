@@ -6,15 +6,15 @@ use std::{ops::Range, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use latentd_cache::{SHARD_TOKENS, ShardBuilder, ShardSpec, TokenTable, batches, shard_path};
-use latentd_domain::{Scale, Selection, SparseActivations};
-use latentd_engine::{EncodeWork, Lane, Sequence};
+use latentd_domain::{DeviceKind, HasReason, Reason, Scale, Selection, SparseActivations};
+use latentd_engine::{DeviceInfo, EncodeWork, Lane, Sequence};
 use latentd_store::{
     caches::CacheShard,
     work_items::{Scope, WorkItem, WorkResult},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{Build, masked_ids};
+use super::{Build, masked_ids, room::Room};
 use crate::{
     grpc::error::Error,
     jobs::{Halt, Stop, runner::persist},
@@ -99,6 +99,16 @@ async fn all_done(build: &Build, planned: usize) -> Result<bool, Halt> {
     Ok(counts.done as usize == planned)
 }
 
+/// Tokens of a batch. A batch that computes cannot be interrupted, so on a CPU it is no larger than it has to be.
+fn batch_tokens(device: &DeviceInfo, configured: usize) -> u64 {
+    let tokens = match (configured, device.kind) {
+        (0, DeviceKind::Cpu) => CPU_BATCH,
+        (0, DeviceKind::Gpu) => device.batch_tokens,
+        (tokens, _) => tokens,
+    };
+    tokens.min(device.batch_tokens) as u64
+}
+
 /// Turns rows into activations.
 struct Encoder<'a> {
     build: &'a Build,
@@ -152,8 +162,16 @@ impl Encoder<'_> {
         let gather = self.gatherer(item.ord, rows.clone());
         let span = tracing::Span::current();
         let written = tokio::task::spawn_blocking(move || span.in_scope(|| gather.run(received)));
-        let batches = stream::iter(batches(&self.table, rows, self.batch_tokens()));
-        let mut encoded = batches.map(|rows| self.batch(rows)).buffered(IN_FLIGHT);
+        let app = &self.build.app;
+        let room = Room::of(app.config.jobs.shard_bytes);
+        let batches = stream::iter(batches(
+            &self.table,
+            rows,
+            batch_tokens(&app.engine.device(), app.config.jobs.batch_tokens),
+        ));
+        let mut encoded = batches
+            .map(|rows| self.batch(rows, &room))
+            .buffered(IN_FLIGHT);
         while let Some(batch) = encoded.try_next().await? {
             if pieces.send(batch).await.is_err() {
                 break;
@@ -164,28 +182,17 @@ impl Encoder<'_> {
         Ok(Writing { item, written })
     }
 
-    /// Tokens of a batch. A batch that computes cannot be interrupted, so on a CPU it is no larger than it has to be.
-    fn batch_tokens(&self) -> u64 {
-        let app = &self.build.app;
-        let device = app.engine.device();
-        let on_cpu = device.threads > 0;
-        match app.config.jobs.batch_tokens {
-            0 if on_cpu => device.batch_tokens.min(CPU_BATCH) as u64,
-            0 => device.batch_tokens as u64,
-            tokens => tokens.min(device.batch_tokens) as u64,
-        }
-    }
-
     /// Encodes one batch; waits while the device's queue is full.
-    async fn batch(&self, rows: Vec<u64>) -> Result<Piece, Halt> {
+    async fn batch(&self, rows: Vec<u64>, room: &Room) -> Result<Piece, Halt> {
         loop {
             self.build.stopper.check()?;
             let encoded = tokio::select! {
                 stop = self.build.stopper.stopped() => return Err(Halt::Stopped(stop)),
-                encoded = self.build.app.engine.encode(self.work(&rows)) => encoded,
+                encoded = self.build.app.engine.encode(self.work(&rows, room)) => encoded,
             };
             match encoded {
                 Ok(output) => {
+                    room.take(&output.activations)?;
                     self.build.tracker.add(output.cost.tokens as u64);
                     return Ok(Piece::Batch(rows, output.activations));
                 }
@@ -193,12 +200,15 @@ impl Encoder<'_> {
                 Err(latentd_engine::Error::ShuttingDown) => {
                     return Err(Halt::Stopped(Stop::Draining));
                 }
+                Err(error) if error.reason() == Reason::BatchTooLarge => {
+                    return Err(room.used_up().into());
+                }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    fn work(&self, rows: &[u64]) -> EncodeWork {
+    fn work(&self, rows: &[u64], room: &Room) -> EncodeWork {
         let sequence = |&row: &u64| {
             let ids = self.table.row(row).to_vec();
             let mask = ids
@@ -213,6 +223,7 @@ impl Encoder<'_> {
             saes: self.build.spec.saes.clone(),
             selection: Selection::AllFiring,
             scale: Scale::Raw,
+            max_entries: room.left(),
             lane: Lane::Bulk,
             deadline: None,
         }
@@ -295,5 +306,31 @@ impl Gatherer {
             .zip(&build.spec.saes)
             .map(write)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latentd_domain::Dtype;
+
+    use super::*;
+
+    #[test]
+    fn batches_are_small_on_a_cpu_alone() {
+        let device = |kind, threads| DeviceInfo {
+            name: "any".to_owned(),
+            kind,
+            dtype: Dtype::F32,
+            threads,
+            batch_tokens: 4096,
+            max_queued: 1,
+        };
+        let (cpu, gpu) = (device(DeviceKind::Cpu, 16), device(DeviceKind::Gpu, 0));
+        assert_eq!(batch_tokens(&cpu, 0), 1024);
+        assert_eq!(batch_tokens(&gpu, 0), 4096);
+        for device in [cpu, gpu] {
+            assert_eq!(batch_tokens(&device, 2000), 2000);
+            assert_eq!(batch_tokens(&device, 9000), 4096);
+        }
     }
 }

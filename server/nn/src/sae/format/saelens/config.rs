@@ -41,9 +41,8 @@ impl Config {
             path: path.to_owned(),
             detail,
         };
-        let bytes = latentd_files::read(path, MAX_BYTES).map_err(|error| {
-            LoadError::of_file(path, error, |_, detail| malformed(detail))
-        })?;
+        let bytes = latentd_files::read(path, MAX_BYTES)
+            .map_err(|error| LoadError::of_file(path, error, |_, detail| malformed(detail)))?;
         let fields: Map<String, Value> = serde_json::from_slice(&bytes)
             .map_err(|error| malformed(format!("not a JSON object: {error}")))?;
         Self::parse(fields, path).map_err(malformed)
