@@ -56,7 +56,11 @@ class FakeEncoder(
         offsets = np.arange(len(words) + 1, dtype=np.uint32) * 2
         latents = np.array([number for word in words for number in (len(word), 20 + len(word))], dtype=np.uint32)
         values = np.array([number for word in words for number in (0.5, len(word))], dtype=np.float32)
-        sae = activation_pb2.SaeActivations(sae=request.saes[0], d_sae=D_SAE)
+        dense = [
+            activation_pb2.LatentDensity(latent=1, density=0.05),
+            activation_pb2.LatentDensity(latent=21, density=0.9),
+        ]
+        sae = activation_pb2.SaeActivations(sae=request.saes[0], d_sae=D_SAE, dense_latents=dense)
         if self.packs and request.packed:
             sae.packed_row_offsets, sae.packed_latents = offsets.tobytes(), latents.tobytes()
             sae.packed_activations = values.tobytes()

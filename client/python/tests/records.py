@@ -41,7 +41,7 @@ def value(hint: Any, number: int) -> Any:
     if origin is list:
         return [value(arguments[0], number)]
     if origin is dict:
-        return {f"key{number}": value(arguments[1], number)}
+        return {value(arguments[0], number): value(arguments[1], number)}
     if hint is Any:
         return number
     if dataclasses.is_dataclass(hint):

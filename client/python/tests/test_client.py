@@ -67,7 +67,9 @@ def test_encode(client: Client) -> None:
     dense = result.to_dense()
     assert dense.shape == (len(result), 4608)
     assert np.count_nonzero(dense) == len(result.latents)
-    assert result.top(3)[0] == dense.max(axis=0).argmax()
+    assert result.top(3, max_density=1)[0] == dense.max(axis=0).argmax()
+    assert result.dense_latents == client.sae(SAE).self_test.dense_latents
+    assert 1386 in result.top(3, max_density=1) and 1386 not in result.top(20), "it fires on every token"
 
 
 def test_selections_agree(client: Client) -> None:

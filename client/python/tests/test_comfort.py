@@ -49,7 +49,7 @@ def test_what_is_no_address(given: str) -> None:
 
 
 def test_tls_is_not_there_and_says_so() -> None:
-    with pytest.raises(ValueError, match=r"does not speak TLS yet.*ssh -L"):
+    with pytest.raises(ValueError, match=r"has no TLS yet.*ssh -N -L"):
         Client("https://somewhere")
 
 
@@ -118,9 +118,9 @@ def test_a_notebook_is_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     out = io.StringIO()
     line = Line(out)
-    line.show(SimpleNamespace(name="jobs/j", state="running", progress="1 of 9"))  # type: ignore[arg-type]
+    line.show(SimpleNamespace(name="jobs/j", state="running", progress=SimpleNamespace(unit="")))  # type: ignore[arg-type]
     line.end()
-    assert out.getvalue() == "\rj running: 1 of 9\n"
+    assert out.getvalue() == "\rj running\n"
 
 
 def handle(client: Client) -> SaeHandle:

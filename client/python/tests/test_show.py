@@ -121,6 +121,13 @@ def test_rows_of_an_encoded_result(encoded: Encoded) -> None:
     np.testing.assert_array_equal(encoded.latent(21), [1, 0, 0, 0, 1])
 
 
+def test_latents_that_are_always_on_do_not_head_the_list(encoded: Encoded) -> None:
+    assert encoded.dense_latents == {1: 0.05, 21: 0.9}
+    assert encoded.top().tolist() == [31, 23, 22, 1, 2, 3, 11]
+    assert encoded.top(3, max_density=1).tolist() == [31, 23, 22] and 21 in encoded.top(max_density=1)
+    assert 1 not in encoded.top(max_density=0.04)
+
+
 def test_to_pandas(encoded: Encoded) -> None:
     frame = encoded.to_pandas()
     assert frame.columns.tolist() == ["prompt", "position", "token", "token_id", "latent", "activation"]

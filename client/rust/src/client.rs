@@ -115,6 +115,13 @@ fn url(address: &str) -> Result<String> {
     let rest = match address.split_once("://") {
         None => address,
         Some(("http", rest)) => rest.trim_end_matches('/'),
+        Some(("https", _)) => {
+            return Err(invalid(
+                address,
+                "the server has no TLS yet; use `http://`, through `ssh -N -L 50051:127.0.0.1:50051 user@server` if \
+                 it is on another machine",
+            ));
+        }
         Some((scheme, _)) => {
             return Err(invalid(
                 address,
@@ -181,6 +188,12 @@ mod tests {
         ] {
             assert_eq!(url(bad).unwrap_err().code, Code::InvalidArgument, "{bad}");
         }
+    }
+
+    #[test]
+    fn tls_is_not_there_and_the_error_says_so() {
+        let error = url("https://host:1").unwrap_err();
+        assert!(error.message.contains("no TLS yet"), "{error}");
     }
 
     #[tokio::test]

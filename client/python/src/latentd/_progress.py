@@ -38,7 +38,8 @@ class Line:
 
     def show(self, job: Job) -> None:
         """Writes where the job is, if that is news."""
-        text = f"{job.name.removeprefix('jobs/')} {job.state}: {job.progress}"
+        text = f"{job.name.removeprefix('jobs/')} {job.state}"
+        text += f": {job.progress}" if job.progress.unit else ""
         if self._over:
             columns = shutil.get_terminal_size().columns - 1
             text = text if len(text) <= columns else text[: columns - 1] + "…"

@@ -23,8 +23,8 @@ def target(address: str) -> str:
         return text if text.startswith("unix:") else _with_port(text, address)
     if scheme == "https":
         raise ValueError(
-            f"{address!r}: the server does not speak TLS yet. Use http:// on a trusted network, or a tunnel: "
-            "ssh -L 50051:localhost:50051 HOST, then http://localhost:50051"
+            f"{address!r}: the server has no TLS yet. Use http://, and if it is on another machine a tunnel: "
+            f"ssh -N -L {PORT}:127.0.0.1:{PORT} user@server"
         )
     if scheme == "unix":
         return f"unix:{rest}"

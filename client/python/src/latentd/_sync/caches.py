@@ -49,8 +49,8 @@ class CacheCalls(Connection):
     ) -> t.Job:
         """Starts a job that encodes a corpus and stores what fires.
 
-        The corpus is one of three: `paths`, files or folders on the server's disk; `texts`, which are uploaded and may be
-        a list, a generator or a column of pandas or `datasets`; or `uploaded`, what `upload_corpus` has stored.
+        The corpus is one of three: `paths`, files or folders on the server's disk; `texts`, which are uploaded and may
+        be a list, a generator or a column of pandas or `datasets`; or `uploaded`, what `upload_corpus` has stored.
         """
         options = calls.CacheOptions(
             cache_id,

@@ -18,6 +18,8 @@ from .record import Float32, Int32, Record, count, cut, unpacked
 
 Scale = Literal["raw", "decoder_norm"]
 
+MAX_DENSITY = 0.1
+"""Latents that fire on a larger share of tokens say little about a text."""
 _PROMPTS, _LATENTS = 5, 5
 """Prompts, and latents of each, that a notebook shows of a result."""
 
@@ -84,6 +86,8 @@ class Encoded(Record):
     model_digest: str
     sae_digest: str
     cost: Cost = field(compare=False)
+    dense_latents: dict[int, float] = field(default_factory=dict)
+    """Latents that fire on more than 2 % of the tokens of the SAE's self-test, with that share."""
 
     @classmethod
     def _from_pb(cls, pb: activation_pb2.EncodeResponse) -> list[Encoded]:
@@ -103,6 +107,7 @@ class Encoded(Record):
                 model_digest=pb.model_digest,
                 sae_digest=a.sae_digest,
                 cost=Cost._from_pb(pb.cost),
+                dense_latents={dense.latent: dense.density for dense in a.dense_latents},
             )
             for a in pb.activations
         ]
@@ -154,10 +159,15 @@ class Encoded(Record):
         column[self._rows()[hits]] = self.activations[hits]
         return column
 
-    def top(self, count: int = 10) -> Int32:
-        """The strongest latents by their highest activation over all tokens, strongest first."""
+    def top(self, count: int = 10, *, max_density: float = MAX_DENSITY) -> Int32:
+        """The strongest latents by their highest activation over all tokens, strongest first.
+
+        Latents that fire on more than `max_density` of tokens are left out, as they would head every list; 1 leaves out
+        none. Densities are those of the SAE's self-test, which tells those above 2 %.
+        """
         peak = np.zeros(self.d_sae, dtype=np.float32)
         np.maximum.at(peak, self.latents, self.activations)
+        peak[[latent for latent, density in self.dense_latents.items() if density > max_density]] = 0
         order = np.argsort(-peak, kind="stable")[:count]
         strongest: Int32 = order[peak[order] > 0].astype(np.int32)
         return strongest

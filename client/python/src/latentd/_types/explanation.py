@@ -93,8 +93,8 @@ class Explanations(Results[Explanation]):
 
     def _repr_html_(self) -> str:
         scorers = self._scorers()
-        rows = [(e.latent, e.text, *(getattr(e.score(s), "value", None) for s in scorers)) for e in self]
-        return html.page(html.table(("latent", "explanation", *scorers), rows))
+        rows = [(e.latent, e.text, e.explainer, *(getattr(e.score(s), "value", None) for s in scorers)) for e in self]
+        return html.page(html.table(("latent", "explanation", "explainer", *scorers), rows))
 
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each explanation and a column for each scorer's newest score."""

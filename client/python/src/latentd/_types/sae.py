@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from .. import _html as html
@@ -19,6 +19,8 @@ class SelfTest(Record):
     fvu: float
     declared_l0: float | None
     warnings: tuple[str, ...]
+    dense_latents: dict[int, float] = field(default_factory=dict)
+    """Latents that fire on more than 2 % of the tokens, with that share; the 1024 densest if there are more."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +62,7 @@ class Sae(Record):
                 test.fvu,
                 test.declared_l0 if test.HasField("declared_l0") else None,
                 tuple(test.warnings),
+                {dense.latent: dense.density for dense in test.dense_latents},
             ),
         )
 
