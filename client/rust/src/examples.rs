@@ -109,8 +109,8 @@ pub struct LatentExamples {
     pub firing_tokens: u64,
     /// Share of the cache's tokens on which it fires.
     pub density: f64,
-    /// Highest activation in the cache.
-    pub max_activation: f32,
+    /// Highest activation in the cache; `None` if it never fires.
+    pub max_activation: Option<f32>,
     /// The examples; windows of one latent never overlap.
     pub examples: Vec<Example>,
 }

@@ -86,7 +86,7 @@ pub struct Latent {
     /// Euclidean norm of the decoder's row.
     pub decoder_norm: f32,
     /// Cosine between the two.
-    pub encoder_decoder_cosine: f32,
+    pub encoder_decoder_cosine: Option<f32>,
     /// Encoder bias.
     pub encoder_bias: f32,
     /// JumpReLU threshold, of a `jumprelu` SAE.

@@ -140,9 +140,10 @@ impl StatsTable {
     pub(crate) fn get(&self, latent: u32, tokens: u64) -> Option<LatentStats> {
         let at = latent as usize;
         let (count, max) = self.extent(latent)?;
-        let over = |sum: &Column<f64>, count: u64| {
-            let sum = self.file.values(sum).get(at).copied()?;
-            Some(if count == 0 { 0.0 } else { sum / count as f64 })
+        // A mean of nothing is not 0.
+        let mean = |sum: &Column<f64>| {
+            let sum = self.file.values(sum).get(at).copied();
+            sum.filter(|_| count > 0).map(|sum| sum / count as f64)
         };
         let histogram = self.file.values(&self.histogram);
         let histogram = histogram.get(at * HISTOGRAM_BUCKETS..(at + 1) * HISTOGRAM_BUCKETS)?;
@@ -150,9 +151,9 @@ impl StatsTable {
             latent,
             count,
             density: density(count, tokens),
-            max,
-            mean: over(&self.sum, count)?,
-            mean_square: over(&self.sum_square, count)?,
+            max: (count > 0).then_some(max),
+            mean: mean(&self.sum),
+            mean_square: mean(&self.sum_square),
             histogram: histogram.to_vec(),
         })
     }

@@ -20,12 +20,12 @@ pub struct LatentStats {
     pub count: u64,
     /// `count` over the number of encoded tokens.
     pub density: f64,
-    /// Highest activation; 0 if it never fires.
-    pub max: f32,
-    /// Mean over the tokens on which it fires; 0 if it never does.
-    pub mean: f64,
-    /// Mean of the square over the tokens on which it fires; 0 if it never does.
-    pub mean_square: f64,
+    /// Highest activation; `None` if it never fires.
+    pub max: Option<f32>,
+    /// Mean over the tokens on which it fires; `None` if it never does.
+    pub mean: Option<f64>,
+    /// Mean of the square over the tokens on which it fires; `None` if it never does.
+    pub mean_square: Option<f64>,
     /// Counts by [`histogram_bucket`].
     pub histogram: Vec<u64>,
 }

@@ -111,7 +111,7 @@ async fn windows_are_what_each_mode_promises() {
                     latent
                         .examples
                         .first()
-                        .is_none_or(|example| example.peak == latent.max_activation)
+                        .is_none_or(|example| Some(example.peak) == latent.max_activation)
                 );
             }
         }

@@ -30,8 +30,15 @@ async fn statistics_add_up() {
     assert_eq!(firing, cache.saes[0].firing_latents as usize);
     for latent in &stats {
         assert_eq!(latent.histogram.iter().sum::<u64>(), latent.count);
-        assert!(latent.mean <= f64::from(latent.max) + 1e-6);
-        assert!(latent.mean_square >= latent.mean * latent.mean - 1e-6);
+        let (Some(mean), Some(max), Some(mean_square)) =
+            (latent.mean, latent.max, latent.mean_square)
+        else {
+            // What is over nothing is absent, and not 0.
+            assert_eq!((latent.mean, latent.max, latent.count), (None, None, 0));
+            continue;
+        };
+        assert!(latent.count > 0 && mean <= f64::from(max) + 1e-6);
+        assert!(mean_square >= mean * mean - 1e-6);
     }
     let some: Vec<LatentStats> = server
         .client

@@ -126,7 +126,7 @@ class Limits:
     tokens_per_minute: int = 0
     """Tokens a minute, prompts and answers together; no limit if 0."""
     timeout_seconds: int = 0
-    """Seconds that one call may take; 120 if 0."""
+    """Seconds that one call may take; 600 if 0."""
     max_tokens: int = 0
     """Longest answer of one call, in tokens, thinking included; 4096 if 0, for a local model 512."""
 

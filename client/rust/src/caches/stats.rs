@@ -14,12 +14,12 @@ pub struct LatentStats {
     pub count: u64,
     /// `count` over the number of tokens that were encoded.
     pub density: f64,
-    /// Highest activation.
-    pub max: f32,
-    /// Mean activation where it fires.
-    pub mean: f64,
-    /// Mean squared activation where it fires.
-    pub mean_square: f64,
+    /// Highest activation; `None` if it never fires.
+    pub max: Option<f32>,
+    /// Mean activation where it fires; `None` if it never does.
+    pub mean: Option<f64>,
+    /// Mean squared activation where it fires; `None` if it never does.
+    pub mean_square: Option<f64>,
     /// Bucket i counts activations in `[2^(i/2 − 16), 2^((i+1)/2 − 16))`; the ends hold what lies beyond.
     pub histogram: Vec<u64>,
 }

@@ -229,13 +229,13 @@ fn describe(latent: &LatentExamples, stats: Option<&LatentStats>, out: &Output) 
         None => format!(
             "  fires on {}, max {:.2}",
             tokens_of(latent),
-            latent.max_activation
+            latent.max_activation.unwrap_or_default()
         ),
         Some(stats) => format!(
             "  fires on {}, mean {:.2}, max {:.2}  {}",
             tokens_of(latent),
-            stats.mean,
-            stats.max,
+            stats.mean.unwrap_or_default(),
+            stats.max.unwrap_or_default(),
             sparkline(&stats.histogram)
         ),
     };
@@ -245,7 +245,7 @@ fn describe(latent: &LatentExamples, stats: Option<&LatentStats>, out: &Output) 
     }
     text.push('\n');
     for example in &latent.examples {
-        text.push_str(&line(example, latent.max_activation, out));
+        text.push_str(&line(example, latent.max_activation.unwrap_or_default(), out));
         text.push('\n');
     }
     text.push('\n');
@@ -293,7 +293,7 @@ mod tests {
             latent: 7,
             firing_tokens: 1200,
             density: 0.006,
-            max_activation: 3.5,
+            max_activation: Some(3.5),
             examples: vec![Example {
                 document: 4,
                 row: 9,
@@ -323,9 +323,9 @@ mod tests {
             latent: 7,
             count: 1200,
             density: 0.006,
-            max: 3.5,
-            mean: 1.25,
-            mean_square: 2.0,
+            max: Some(3.5),
+            mean: Some(1.25),
+            mean_square: Some(2.0),
             histogram: vec![0, 1, 2, 0],
         };
         let text = describe(&latent(), Some(&stats), &output());

@@ -85,7 +85,7 @@ pub(super) struct AddArgs {
     /// Most tokens a minute, prompts and answers together [default: no limit]
     #[arg(long, value_name = "N")]
     tokens_per_minute: Option<u64>,
-    /// Seconds that one call may take [default: 120]
+    /// Seconds that one call may take [default: 600]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u32>,
     /// Longest answer of one call, in tokens, thinking included, where a job does not say [default: 4096, of a local model 512]

@@ -225,7 +225,9 @@ fn describe_latent(latent: &Latent, out: &Output) -> String {
         ("decoder norm", format!("{:.4}", latent.decoder_norm)),
         (
             "cosine of the two",
-            format!("{:.4}", latent.encoder_decoder_cosine),
+            latent
+                .encoder_decoder_cosine
+                .map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.4}")),
         ),
         ("encoder bias", format!("{:.4}", latent.encoder_bias)),
     ];

@@ -342,7 +342,7 @@ pub(super) fn latent_examples(
         latent,
         firing_tokens,
         density,
-        max_activation,
+        max_activation: (firing_tokens > 0).then_some(max_activation),
         examples,
     }
 }

@@ -62,7 +62,7 @@ impl Default for Limits {
             max_in_flight: 64,
             requests_per_minute: 0,
             tokens_per_minute: 0,
-            timeout_seconds: 120,
+            timeout_seconds: 600,
             max_tokens: MAX_TOKENS,
         }
     }

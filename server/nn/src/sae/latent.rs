@@ -37,8 +37,8 @@ pub struct LatentReport {
     pub encoder_norm: f32,
     /// Euclidean norm of its decoder row.
     pub decoder_norm: f32,
-    /// Cosine between the two; 0 if one of them is zero.
-    pub encoder_decoder_cosine: f32,
+    /// Cosine between the two; `None` if one of them is zero.
+    pub encoder_decoder_cosine: Option<f32>,
     /// Bias of its pre-activation; of a gated SAE, of its gate.
     pub encoder_bias: f32,
     /// Threshold of a JumpReLU.
@@ -87,7 +87,8 @@ impl Sae {
             latent,
             encoder_norm,
             decoder_norm,
-            encoder_decoder_cosine: cosine(dot(&column, row), encoder_norm * decoder_norm),
+            encoder_decoder_cosine: (encoder_norm * decoder_norm > 0.0)
+                .then(|| cosine(dot(&column, row), encoder_norm * decoder_norm)),
             encoder_bias: rule.bias(index),
             threshold: rule.threshold(index),
             top_logits: greatest(logits.iter().copied(), lists.logits),

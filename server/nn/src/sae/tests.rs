@@ -183,7 +183,7 @@ fn a_latent_is_described() {
             report.encoder_bias,
             report.threshold
         ),
-        (1.0, 0.0, None)
+        (Some(1.0), 0.0, None)
     );
     // All other directions are orthogonal, but for its own negative.
     assert_eq!(report.neighbours, [(0, 0.0), (1, 0.0), (2, 0.0), (4, 0.0)]);

@@ -79,7 +79,7 @@ class Latent(Record):
     latent: int
     encoder_norm: float
     decoder_norm: float
-    encoder_decoder_cosine: float
+    encoder_decoder_cosine: float | None
     encoder_bias: float
     threshold: float | None
     top_logits: tuple[tuple[str, float], ...]
@@ -93,7 +93,7 @@ class Latent(Record):
             pb.latent,
             pb.encoder_norm,
             pb.decoder_norm,
-            pb.encoder_decoder_cosine,
+            pb.encoder_decoder_cosine if pb.HasField("encoder_decoder_cosine") else None,
             pb.encoder_bias,
             pb.threshold if pb.HasField("threshold") else None,
             tuple((t.token, t.logit) for t in pb.top_logits),

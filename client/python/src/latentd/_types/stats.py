@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import _html as html
 from .._extras import frame
 from ..v1 import cache_pb2
-from .record import Float32, Float64, Int32, Record, count
+from .record import Float32, Float64, Int32, Record, column, count
 
 BUCKETS = 64
 """Buckets of a histogram."""
@@ -21,7 +21,10 @@ _COLUMNS = ("latents", "counts", "densities", "max", "mean", "mean_square")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LatentStats(Record):
-    """Statistics of latents over a cache, in parallel arrays of length `[latents]`; `histogram` is `[latents, 64]`."""
+    """Statistics of latents over a cache, in parallel arrays of length `[latents]`; `histogram` is `[latents, 64]`.
+
+    `max`, `mean` and `mean_square` of a latent that never fires are NaN.
+    """
 
     latents: Int32
     counts: NDArray[np.int64]
@@ -38,9 +41,9 @@ class LatentStats(Record):
             np.array([s.latent for s in rows], dtype=np.int32),
             np.array([s.count for s in rows], dtype=np.int64),
             np.array([s.density for s in rows], dtype=np.float64),
-            np.array([s.max for s in rows], dtype=np.float32),
-            np.array([s.mean for s in rows], dtype=np.float64),
-            np.array([s.mean_square for s in rows], dtype=np.float64),
+            column(rows, "max", np.nan, np.float32),
+            column(rows, "mean", np.nan, np.float64),
+            column(rows, "mean_square", np.nan, np.float64),
             np.array([list(s.histogram) for s in rows], dtype=np.int64),
         )
 

@@ -75,7 +75,10 @@ pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyho
         SortArg::Density => {
             stats.sort_by(|a, b| b.count.cmp(&a.count).then(a.latent.cmp(&b.latent)));
         }
-        SortArg::Max => stats.sort_by(|a, b| b.max.total_cmp(&a.max).then(a.latent.cmp(&b.latent))),
+        SortArg::Max => {
+            let max = |latent: &LatentStats| latent.max.unwrap_or(f32::NEG_INFINITY);
+            stats.sort_by(|a, b| max(b).total_cmp(&max(a)).then(a.latent.cmp(&b.latent)));
+        }
     }
     if !out.json {
         stats.truncate(args.limit);
@@ -122,6 +125,11 @@ fn summary(stats: &[LatentStats], out: &Output) -> String {
     )
 }
 
+/// A number, or a dash where it is not defined.
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
+}
+
 fn table(stats: &[LatentStats], out: &Output) -> String {
     let mut table = Table::new([
         ">latent",
@@ -136,8 +144,8 @@ fn table(stats: &[LatentStats], out: &Output) -> String {
             out.style.bold(&latent.latent.to_string()),
             count(latent.count),
             percent(latent.density),
-            format!("{:.3}", latent.mean),
-            format!("{:.3}", latent.max),
+            number(latent.mean),
+            number(latent.max.map(f64::from)),
             sparkline(&latent.histogram),
         ]);
     }
@@ -154,9 +162,9 @@ mod tests {
             latent: 0,
             count,
             density: count as f64 / 1000.0,
-            max: 1.0,
-            mean: 1.0,
-            mean_square: 1.0,
+            max: (count > 0).then_some(1.0),
+            mean: (count > 0).then_some(1.0),
+            mean_square: (count > 0).then_some(1.0),
             histogram: vec![],
         };
         let stats = [latent(0), latent(1), latent(2), latent(10)];

@@ -115,9 +115,9 @@ mod tests {
             latent,
             count: 100,
             density,
-            max: 1.0,
-            mean: 1.0,
-            mean_square: 1.0,
+            max: Some(1.0),
+            mean: Some(1.0),
+            mean_square: Some(1.0),
             histogram: vec![],
         };
         (latent, stats)
