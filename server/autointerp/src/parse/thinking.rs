@@ -32,12 +32,7 @@ const ANSWER: [&str; 6] = [
 ];
 
 /// Marks of other forms, in lower case.
-const OTHERS: [(&str, Mark); 10] = [
-    // Granite.
-    ("here is my thought process:", Mark::Open),
-    ("here's my thought process:", Mark::Open),
-    ("here is my response:", Mark::Close),
-    ("here's my response:", Mark::Close),
+const OTHERS: [(&str, Mark); 6] = [
     // MedGemma.
     ("<unused94>", Mark::Open),
     ("<unused95>", Mark::Close),
@@ -51,6 +46,12 @@ const OTHERS: [(&str, Mark); 10] = [
 
 /// Words that are a mark in square brackets, too; others are headings there.
 const IN_SQUARE: [&str; 3] = ["think", "thinking", "thought"];
+
+/// What Granite says before it thinks and before it answers. In other answers the latter may be a sentence like others.
+const GRANITE: [(&str, &str); 2] = [
+    ("here is my thought process:", "here is my response:"),
+    ("here's my thought process:", "here's my response:"),
+];
 
 /// Brackets that marks stand in.
 const BRACKETS: [(char, char); 3] = [('<', '>'), ('[', ']'), ('◁', '▷')];
@@ -121,12 +122,25 @@ fn mark(text: &str, at: usize) -> Option<(Mark, usize)> {
         return Some((*mark, form.len()));
     }
     channel(here)
+        .or_else(|| granite(text, at))
         .or_else(|| in_brackets(here, &THINKING))
         .or_else(|| {
             // gpt-oss, where the server has left its special tokens out: `analysis…assistantfinal…`.
             let (bare, form) = (bare_channel(text)?, "assistantfinal");
             (bare == Mark::Open && here.starts_with(form)).then_some((Mark::Close, form.len()))
         })
+}
+
+/// A sentence of Granite, which begins with the one and goes on with the other.
+fn granite(text: &str, at: usize) -> Option<(Mark, usize)> {
+    let indent = text.len() - text.trim_start().len();
+    let (open, close) = GRANITE
+        .iter()
+        .find(|(open, _)| begins(text.trim_start(), open))?;
+    if at == indent {
+        return Some((Mark::Open, open.len()));
+    }
+    begins(text.get(at..)?, close).then_some((Mark::Close, close.len()))
 }
 
 /// Channels of gpt-oss: `<|channel|>analysis<|message|>`, `<|channel|>final <|constrain|>json<|message|>`.
@@ -264,6 +278,7 @@ mod tests {
             "<html>",
             "I think [that] it is <b>bold</b>.",
             "analysis of texts",
+            "Here is my response: the word of",
         ] {
             assert_eq!(answer(text), Ok(text), "{text}");
         }
