@@ -102,13 +102,13 @@ async fn thinking_is_no_answer() {
     }
 }
 
-/// A model that thinks for 400 tokens before it answers.
+/// A model that thinks for 1,000 tokens before it answers.
 fn thinker(request: &Request, content: bool) -> Answer {
     if request.path != "/v1/chat/completions" {
         return Answer::reply(404, "{}");
     }
     let room = request.body["max_tokens"].as_u64().unwrap_or(u64::MAX);
-    if room >= 400 {
+    if room >= 1000 {
         let text = answers(request).map_or_else(explanation, |(answer, _)| answer);
         return Answer::Chat(text);
     }
@@ -138,8 +138,8 @@ async fn what_is_cut_off_is_asked_for_once_more_and_is_no_prediction() {
     let endpoint = Endpoint::start(|request| thinker(request, true))
         .await
         .unwrap();
-    // Four times the room is enough for 150 tokens, and not for 50.
-    for (id, max_tokens, value) in [("enough", 150, Some(0.5)), ("short", 50, None)] {
+    // Four times 300 tokens are enough, and four times 200 are not.
+    for (id, max_tokens, value) in [("enough", 300, Some(0.5)), ("short", 200, None)] {
         let limits = ProviderLimits {
             max_tokens,
             ..ProviderLimits::default()
@@ -151,7 +151,7 @@ async fn what_is_cut_off_is_asked_for_once_more_and_is_no_prediction() {
             .await
             .unwrap();
         // The explanation is there whatever the scorer's model does.
-        let explainer = Explainer::by(id).max_tokens(400);
+        let explainer = Explainer::by(id).max_tokens(1000);
         let request = ExplainRequest::new(SAE, latents[..1].to_vec(), explainer)
             .scorer(ScorerKind::Detection)
             .examples(endpoint::few());
