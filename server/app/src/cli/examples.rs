@@ -245,7 +245,11 @@ fn describe(latent: &LatentExamples, stats: Option<&LatentStats>, out: &Output) 
     }
     text.push('\n');
     for example in &latent.examples {
-        text.push_str(&line(example, latent.max_activation.unwrap_or_default(), out));
+        text.push_str(&line(
+            example,
+            latent.max_activation.unwrap_or_default(),
+            out,
+        ));
         text.push('\n');
     }
     text.push('\n');
