@@ -21,11 +21,12 @@ impl Caches<'_> {
         stats: &[LatentStats],
     ) -> Result<(), Error> {
         for stats in stats.chunks(CHUNK) {
-            let column =
-                |value: fn(&LatentStats) -> f64| stats.iter().map(value).collect::<Vec<_>>();
+            let column = |value: fn(&LatentStats) -> Option<f64>| {
+                stats.iter().map(value).collect::<Vec<_>>()
+            };
             let latents: Vec<i32> = stats.iter().map(|latent| latent.latent as i32).collect();
             let firing: Vec<i64> = stats.iter().map(|latent| latent.count as i64).collect();
-            let max: Vec<f32> = stats.iter().map(|latent| latent.max).collect();
+            let max: Vec<Option<f32>> = stats.iter().map(|latent| latent.max).collect();
             sqlx::query(
                 "insert into latent_stat (cache_id, sae, latent, firing_tokens, density, max_activation, mean_activation,
                      mean_square)
@@ -37,7 +38,7 @@ impl Caches<'_> {
             .bind(sae.to_string())
             .bind(latents)
             .bind(firing)
-            .bind(column(|latent| latent.density))
+            .bind(column(|latent| Some(latent.density)))
             .bind(max)
             .bind(column(|latent| latent.mean))
             .bind(column(|latent| latent.mean_square))

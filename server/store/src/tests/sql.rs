@@ -33,9 +33,9 @@ fn stats(latent: u32, count: u64) -> LatentStats {
         latent,
         count,
         density: count as f64 / 100.0,
-        max: 1.5,
-        mean: 0.5,
-        mean_square: 0.25,
+        max: (count > 0).then_some(1.5),
+        mean: (count > 0).then_some(0.5),
+        mean_square: (count > 0).then_some(0.25),
         histogram: Vec::new(),
     }
 }
@@ -65,6 +65,13 @@ async fn statistics_come_with_a_cache_and_go_with_it() {
     .await
     .unwrap();
     assert_eq!(density, [0.07, 0.0], "those that never fire, too");
+    let mean: Vec<Option<f64>> = sqlx::query_scalar(
+        "select mean_activation from latent_stat where cache_id = 'brown' order by latent",
+    )
+    .fetch_all(store.pool())
+    .await
+    .unwrap();
+    assert_eq!(mean, [Some(0.5), None], "a mean of nothing is not 0");
     store.caches().start_delete(&cache).await.unwrap();
     store.caches().finish_delete(&cache).await.unwrap();
     assert_eq!(number(&store, "select count(*) from latent_stat").await, 0);
