@@ -44,6 +44,10 @@ pub(in crate::cli) fn describe(summary: &JobSummary, out: &Output) -> String {
         .into_iter()
         .chain(of_scorers);
     rows.extend(why.map(|line| ("why", line)));
+    if summary.latents > 0 && summary.dead + summary.skipped == summary.latents {
+        let all = "every latent was left out: nothing was explained or scored";
+        rows.push(("warning", out.style.bad(all)));
+    }
     let mut text = pairs(rows, out);
     if !summary.scorers.is_empty() {
         text.push('\n');
@@ -134,17 +138,19 @@ mod tests {
 
     use super::{super::super::style::Style, *};
 
-    #[test]
-    fn a_summary_leaves_out_what_did_not_happen() {
+    fn plain() -> Output {
         let style = Style::new(false);
-        let out = Output {
+        Output {
             json: false,
             style,
             remarks: style,
             width: usize::MAX,
             interactive: false,
-        };
-        let summary = JobSummary {
+        }
+    }
+
+    fn sample() -> JobSummary {
+        JobSummary {
             job: "jobs/j".into(),
             latents: 50,
             explained: 47,
@@ -198,11 +204,16 @@ mod tests {
                     ..ExplainerSummary::default()
                 },
             ],
-        };
+        }
+    }
+
+    #[test]
+    fn a_summary_leaves_out_what_did_not_happen() {
         assert_eq!(
-            describe(&summary, &out),
+            describe(&sample(), &plain()),
             "\
 job      j
+cache    c
 latents  50: 47 explained, 3 never fire
 cost     $0.50, 987 calls, 1 000 000 tokens
 
@@ -215,5 +226,19 @@ detection  default (this job)          47  0.710   0.725
 detection  top_tokens (baseline)        0      -       -
 "
         );
+    }
+
+    #[test]
+    fn latents_that_were_all_left_out_are_a_warning() {
+        let left_out = JobSummary {
+            explained: 0,
+            dead: 3,
+            skipped: 47,
+            scorers: Vec::new(),
+            explainers: Vec::new(),
+            ..sample()
+        };
+        let text = describe(&left_out, &plain());
+        assert!(text.contains("every latent was left out"), "{text}");
     }
 }
