@@ -30,4 +30,4 @@ pub use explainer::Explainer;
 pub use parse::is_cut_off;
 pub use row::{Failure, Row};
 pub use scorer::{Plan, Scorer};
-pub use subject::{NonActivating, Shown, Skip, Subject};
+pub use subject::{NonActivating, Shown, Skip, Subject, carry};

@@ -7,9 +7,9 @@ use latentd_domain::{Reason, SaeName, autointerp::ExampleId};
 pub struct Shown {
     /// Which window of the cache.
     pub id: ExampleId,
-    /// Text of each token.
+    /// Text of each token; empty where a later token shows the character that it is a part of.
     pub tokens: Vec<String>,
-    /// Activation of the latent on each token; 0 where it does not fire.
+    /// Activation of the latent on each token, after [`carry`]; 0 where it does not fire.
     pub activations: Vec<f32>,
     /// Quantile that it was drawn from, 0 the strongest; `None` where the latent does not fire.
     pub quantile: Option<u32>,
@@ -24,6 +24,20 @@ pub struct NonActivating {
     pub similarity: Option<f32>,
     /// The latent whose example it is, with that latent's activation on each token: where fuzzing puts the wrong marks.
     pub neighbour: Option<(u32, Vec<f32>)>,
+}
+
+/// Moves activations to where they can be seen. A token without text spells a part of a character that the next token with text
+/// shows: that one has the highest activation of all tokens of its character, the others have none.
+pub fn carry(tokens: &[String], activations: &mut [f32]) {
+    let mut carried = 0.0;
+    for (token, activation) in tokens.iter().zip(activations) {
+        let highest = activation.max(carried);
+        (*activation, carried) = if token.is_empty() {
+            (0.0, highest)
+        } else {
+            (highest, 0.0)
+        };
+    }
 }
 
 impl Shown {
@@ -140,5 +154,18 @@ mod tests {
         );
         assert_eq!(scarce(1, true), "1 examples, 45 needed");
         assert_eq!(Skip::Dead.reason(), Reason::LatentNeverFires);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_has_the_highest_activation_of_its_tokens() {
+        let tokens = ["a", "", "", "🎉", "b", "", "é"].map(str::to_owned);
+        let mut activations = [1.0, 0.0, 3.0, 2.0, 0.0, 0.0, 0.5];
+        carry(&tokens, &mut activations);
+        assert_eq!(activations, [1.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.5]);
     }
 }

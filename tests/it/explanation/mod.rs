@@ -2,6 +2,7 @@
 
 mod baselines;
 mod by_hand;
+mod characters;
 mod explain;
 mod export;
 mod faults;

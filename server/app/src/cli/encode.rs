@@ -19,7 +19,7 @@ use super::{
     output::Output,
     style::Style,
     table::Table,
-    tokens::{quoted, warm},
+    tokens::{quoted, seen, warm},
 };
 
 /// Tokens shown before and after a peak.
@@ -196,7 +196,7 @@ fn describe_prompt(
             out.style.bold(&latent.latent.to_string()),
             format!("{:.2}", latent.activation),
             latent.count.to_string(),
-            quoted(tokens.get(latent.row).map_or("", String::as_str)),
+            quoted(seen(tokens, latent.row)),
             context(tokens, &along, latent, out.style),
         ]);
     }

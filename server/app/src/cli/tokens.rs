@@ -37,9 +37,17 @@ pub(super) fn warm(
     style: Style,
 ) -> String {
     let mut text = String::new();
+    // A token without text is a part of the character that the next one shows: its warmth and the peak are seen there.
+    let (mut carried, mut carries_peak) = (0.0_f32, false);
     for (index, token) in tokens.iter().enumerate() {
-        let is_peak = peak == Some(index);
+        let is_peak = peak == Some(index) || carries_peak;
         let activation = activations.get(index).copied().unwrap_or_default();
+        let activation = activation.max(carried);
+        if token.is_empty() {
+            (carried, carries_peak) = (activation, is_peak);
+            continue;
+        }
+        (carried, carries_peak) = (0.0, false);
         let share = if max > 0.0 { activation / max } else { 0.0 };
         let token = visible(token);
         if is_peak && !style.is_on() {
@@ -67,6 +75,7 @@ pub(super) fn around(
     peak: Option<usize>,
     (style, width): (Style, usize),
 ) -> String {
+    let peak = peak.map(|peak| holder(tokens, peak));
     let marks = if style.is_on() || peak.is_none() {
         0
     } else {
@@ -124,6 +133,19 @@ fn near(widths: &[usize], peak: usize, room: usize) -> Range<usize> {
     }
 }
 
+/// The token in which the token `index` is seen: itself, or the one that completes its character.
+fn holder(tokens: &[String], index: usize) -> usize {
+    let rest = tokens.iter().enumerate().skip(index);
+    let mut seen = rest.filter(|(_, token)| !token.is_empty());
+    seen.next().map_or(index, |(at, _)| at)
+}
+
+/// The text in which the token `index` is seen.
+pub(super) fn seen(tokens: &[String], index: usize) -> &str {
+    let token = tokens.get(holder(tokens, index));
+    token.map_or("", String::as_str)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +181,27 @@ mod tests {
         assert!(!cut(200).contains('…'), "it fits");
         let plain = around(&tokens, &activations, 1.0, None, (Style::new(false), 20));
         assert_eq!(plain, " w00 w01 w02 w03…");
+    }
+
+    #[test]
+    fn what_fires_inside_a_character_is_seen_on_it() {
+        let tokens = ["a", "", "", "🎉", "b"].map(String::from);
+        let activations = [0.0, 3.0, 0.0, 1.0, 0.0];
+        let plain = warm(&tokens, &activations, 3.0, Some(1), Style::new(false));
+        assert_eq!(plain, "a«🎉»b");
+        let coloured = warm(&tokens, &activations, 3.0, None, Style::new(true));
+        let own = warm(
+            &tokens,
+            &[0.0, 0.0, 0.0, 3.0, 0.0],
+            3.0,
+            None,
+            Style::new(true),
+        );
+        assert_eq!(coloured, own);
+        assert_eq!(
+            (seen(&tokens, 1), seen(&tokens, 4), seen(&tokens, 9)),
+            ("🎉", "b", "")
+        );
     }
 
     #[test]

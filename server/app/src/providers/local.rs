@@ -189,11 +189,12 @@ impl LocalProvider {
         let output = self.engine.score_tokens(work).await;
         let mut output = output.map_err(|error| failed(&error))?;
         let scores = output.scores.pop().unwrap_or_default();
-        let tokens = text_ids
+        let texts = entry.tokenizer.token_texts(&text_ids);
+        let tokens = texts
             .into_iter()
             .zip(offsets)
             .zip(scores)
-            .map(|((id, offset), score)| token(&entry.tokenizer, id, (offset, score)))
+            .map(|((text, offset), score)| token(&entry.tokenizer, text, (offset, score)))
             .collect();
         Ok(Exchanged {
             reply: Reply::ScoreText(tokens),
@@ -365,17 +366,23 @@ fn of_answer(
         let same = front.bytes().zip(text.bytes());
         same.take_while(|(a, b)| a == b).count()
     };
-    ids.iter()
+    let texts = tokenizer.token_texts(ids).into_iter();
+    texts
         .zip(scores)
         .enumerate()
-        .map(|(place, (&id, score))| token(tokenizer, id, (begins(place), score)))
+        .map(|(place, (text, score))| token(tokenizer, text, (begins(place), score)))
         .collect()
 }
 
-fn token(tokenizer: &Tokenizer, id: u32, (offset, score): (usize, TokenScore)) -> TokenLogprob {
+/// A token in a text, by its own text there and the byte at which it begins. What else could have come stands by itself.
+fn token(
+    tokenizer: &Tokenizer,
+    token: String,
+    (offset, score): (usize, TokenScore),
+) -> TokenLogprob {
     let text = |id| tokenizer.token_text(id).to_owned();
     TokenLogprob {
-        token: text(id),
+        token,
         offset,
         logprob: score.logprob,
         top: score.top.into_iter().map(|(id, p)| (text(id), p)).collect(),

@@ -10,6 +10,7 @@ mod gguf;
 #[cfg(test)]
 mod tests;
 mod text;
+mod whole;
 
 use std::{path::Path, sync::OnceLock};
 
@@ -198,8 +199,20 @@ impl Tokenizer {
         missing_bos(self.bos.filter(|_| prepend_bos), ids)
     }
 
-    /// The text of one token, spaces as spaces; bytes that are not UTF-8 by themselves are shown as U+FFFD. Empty for an id
-    /// that the tokenizer does not have. A table look-up.
+    /// The text of each token of a sequence, spaces as spaces. A character that several tokens spell is the text of the one that
+    /// completes it, and the others before it have none; what is no character, because the sequence begins or ends inside one,
+    /// is U+FFFD. The texts joined are the text of the sequence. Empty for an id that the tokenizer does not have.
+    pub fn token_texts(&self, ids: &[u32]) -> Vec<String> {
+        self.texts.in_a_row(ids)
+    }
+
+    /// The bytes of one token, which may be a part of a character. Empty for an id that the tokenizer does not have.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        self.texts.bytes(id)
+    }
+
+    /// The text of one token by itself, spaces as spaces; bytes that are not UTF-8 by themselves are shown as U+FFFD. Empty for
+    /// an id that the tokenizer does not have. A table look-up. For tokens in a row there is [`Tokenizer::token_texts`].
     pub fn token_text(&self, id: u32) -> &str {
         self.texts.get(id)
     }

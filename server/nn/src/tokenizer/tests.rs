@@ -273,3 +273,60 @@ fn a_tokenizer_that_is_not_known_is_refused_by_name() {
         );
     }
 }
+
+/// A window of tokens, and what transformers decodes it to.
+#[derive(Deserialize)]
+struct Window {
+    model: String,
+    ids: Vec<u32>,
+    text: String,
+}
+
+#[test]
+fn texts_of_tokens_joined_are_what_transformers_decodes() {
+    let windows: Vec<Window> =
+        serde_json::from_slice(&fs_err::read(path("tokenizer/characters.json")).unwrap()).unwrap();
+    for name in ["models/llama", "tokenizer/sentencepiece.gguf"] {
+        let tokenizer = tokenizer(name);
+        for window in windows.iter().filter(|window| window.model == name) {
+            let texts = tokenizer.token_texts(&window.ids);
+            assert_eq!(texts.len(), window.ids.len());
+            let text = texts.concat();
+            // transformers takes the space away that stands for the beginning of a text.
+            let shown = if name == "tokenizer/sentencepiece.gguf" {
+                text.strip_prefix(' ').unwrap_or(&text)
+            } else {
+                &text
+            };
+            assert_eq!(shown, window.text, "{name}: {:?}", window.ids);
+        }
+    }
+}
+
+#[test]
+fn a_character_is_shown_once_and_never_in_parts() {
+    for name in [
+        "models/llama",
+        "models/llama.gguf",
+        "models/gpt2",
+        "models/gpt2.gguf",
+    ] {
+        let tokenizer = tokenizer(name);
+        let text = "🎉 window 東京 é, 👩\u{200d}🚀!";
+        let ids = tokenizer.encode_ids(text, false).unwrap();
+        let texts = tokenizer.token_texts(&ids);
+        assert_eq!(texts.concat(), text, "{name}");
+        assert!(texts.iter().any(|token| token == "🎉"));
+        assert_eq!(&texts[..4], ["", "", "", "🎉"]);
+        // Whatever is cut off, what is whole is shown whole.
+        for start in 0..ids.len() {
+            for end in start..=ids.len() {
+                let window = tokenizer.token_texts(&ids[start..end]).concat();
+                let decoded = tokenizer.inner.decode(&ids[start..end], false).unwrap();
+                assert_eq!(window, decoded, "{name} {start}..{end}");
+            }
+        }
+        assert_eq!(tokenizer.token_bytes(ids[0]), &"🎉".as_bytes()[..1]);
+        assert_eq!(tokenizer.token_text(ids[0]), "\u{fffd}");
+    }
+}

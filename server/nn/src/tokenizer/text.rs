@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::HashMap, iter};
 
+use super::whole::{self, Broken};
+
 use serde_json::Value;
 
 /// How a tokenizer spells bytes and spaces in its tokens.
@@ -52,6 +54,9 @@ pub(super) struct TokenTexts {
     all: String,
     /// Where each token's text ends, by id.
     ends: Vec<u32>,
+    /// The bytes of tokens that are not text by themselves, by id.
+    parts: HashMap<u32, Box<[u8]>>,
+    broken: Broken,
 }
 
 impl TokenTexts {
@@ -61,20 +66,52 @@ impl TokenTexts {
         let bytes = byte_of_character();
         let mut all = String::new();
         let mut ends = Vec::with_capacity(ids);
+        let mut parts = HashMap::new();
         for id in 0..ids as u32 {
             if let Some(token) = inner.id_to_token(id) {
-                let text = match spelling {
-                    _ if added.contains_key(&id) => Cow::Borrowed(token.as_str()),
+                let spelled = match spelling {
+                    _ if added.contains_key(&id) => Cow::Borrowed(token.as_bytes()),
                     Spelling::ByteLevel => byte_level(&token, &bytes),
                     Spelling::SentencePiece => sentence_piece(&token),
-                    Spelling::Plain => Cow::Borrowed(token.as_str()),
+                    Spelling::Plain => Cow::Borrowed(token.as_bytes()),
                 };
+                let text = String::from_utf8_lossy(&spelled);
                 all.push_str(&text);
+                if text.as_bytes() != &*spelled {
+                    parts.insert(id, Box::from(&*spelled));
+                }
             }
             // A text of 4 GiB would need a file of 4 GiB, which is over the limit on files.
             ends.push(all.len() as u32);
         }
-        Self { all, ends }
+        let broken = match spelling {
+            Spelling::SentencePiece => Broken::EachByte,
+            Spelling::ByteLevel | Spelling::Plain => Broken::Together,
+        };
+        Self {
+            all,
+            ends,
+            parts,
+            broken,
+        }
+    }
+
+    /// The bytes of one token; empty for an id that there is not.
+    pub(super) fn bytes(&self, id: u32) -> &[u8] {
+        if let Some(part) = self.parts.get(&id) {
+            part
+        } else {
+            self.get(id).as_bytes()
+        }
+    }
+
+    /// The texts of tokens in a row.
+    pub(super) fn in_a_row(&self, ids: &[u32]) -> Vec<String> {
+        if ids.iter().any(|id| self.parts.contains_key(id)) {
+            whole::texts(ids.iter().map(|&id| self.bytes(id)), self.broken)
+        } else {
+            ids.iter().map(|&id| self.get(id).to_owned()).collect()
+        }
     }
 
     pub(super) fn get(&self, id: u32) -> &str {
@@ -90,15 +127,13 @@ impl TokenTexts {
     }
 }
 
-/// The bytes that the characters of a token stand for. A token with another character is shown as it is.
-fn byte_level<'a>(token: &'a str, bytes: &HashMap<char, u8>) -> Cow<'a, str> {
+/// The bytes that the characters of a token stand for. A token with another character is as it is.
+fn byte_level<'a>(token: &'a str, bytes: &HashMap<char, u8>) -> Cow<'a, [u8]> {
     let decoded: Option<Vec<u8>> = token.chars().map(|c| bytes.get(&c).copied()).collect();
-    decoded.map_or(Cow::Borrowed(token), |bytes| {
-        Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
-    })
+    decoded.map_or(Cow::Borrowed(token.as_bytes()), Cow::Owned)
 }
 
-fn sentence_piece(token: &str) -> Cow<'_, str> {
+fn sentence_piece(token: &str) -> Cow<'_, [u8]> {
     let byte = token
         .strip_prefix("<0x")
         .and_then(|rest| rest.strip_suffix('>'));
@@ -106,9 +141,9 @@ fn sentence_piece(token: &str) -> Cow<'_, str> {
         .filter(|hex| hex.len() == 2)
         .and_then(|hex| u8::from_str_radix(hex, 16).ok())
     {
-        Some(byte) => Cow::Owned(String::from_utf8_lossy(&[byte]).into_owned()),
-        None if token.contains('▁') => Cow::Owned(token.replace('▁', " ")),
-        None => Cow::Borrowed(token),
+        Some(byte) => Cow::Owned(vec![byte]),
+        None if token.contains('▁') => Cow::Owned(token.replace('▁', " ").into_bytes()),
+        None => Cow::Borrowed(token.as_bytes()),
     }
 }
 
@@ -150,15 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_shown_as_text() {
+    fn tokens_are_bytes() {
         let bytes = byte_of_character();
-        assert_eq!(byte_level("ĠParis", &bytes), " Paris");
-        assert_eq!(byte_level("Ã©", &bytes), "é");
-        assert_eq!(byte_level("Ã", &bytes), "\u{fffd}");
-        assert_eq!(byte_level("<世>", &bytes), "<世>");
-        assert_eq!(sentence_piece("▁Paris"), " Paris");
-        assert_eq!(sentence_piece("<0x0A>"), "\n");
-        assert_eq!(sentence_piece("<0xFF>"), "\u{fffd}");
-        assert_eq!(sentence_piece("<0x>"), "<0x>");
+        assert_eq!(&*byte_level("ĠParis", &bytes), b" Paris");
+        assert_eq!(&*byte_level("Ã©", &bytes), "é".as_bytes());
+        assert_eq!(&*byte_level("Ã", &bytes), b"\xc3");
+        assert_eq!(&*byte_level("<世>", &bytes), "<世>".as_bytes());
+        assert_eq!(&*sentence_piece("▁Paris"), b" Paris");
+        assert_eq!(&*sentence_piece("<0x0A>"), b"\n");
+        assert_eq!(&*sentence_piece("<0xFF>"), b"\xff");
+        assert_eq!(&*sentence_piece("<0x>"), b"<0x>");
     }
 }

@@ -195,7 +195,7 @@ impl PromptReader<'_> {
             Content::TokenIds(pb::TokenIds { ids }) => {
                 self.check_ids(violations, index, &ids);
                 pb::EncodedPrompt {
-                    tokens: convert::token_texts(tokenizer, &ids),
+                    tokens: tokenizer.token_texts(&ids),
                     special: ids.iter().map(|&id| tokenizer.is_special(id)).collect(),
                     ids,
                     ..pb::EncodedPrompt::default()

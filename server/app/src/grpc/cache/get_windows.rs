@@ -8,7 +8,7 @@ use super::source::{Named, tokenizer};
 use crate::{
     app::Shared,
     config::Limits,
-    grpc::{blocking, convert, error::Error, layers::Context, parse::Violations},
+    grpc::{blocking, error::Error, layers::Context, parse::Violations},
 };
 
 pub(super) async fn handle(
@@ -45,7 +45,7 @@ fn window(id: &ExampleId, example: Example, fires: bool, tokenizer: &Tokenizer) 
         document: example.document,
         row: example.row,
         start: example.start,
-        tokens: convert::token_texts(tokenizer, &example.ids),
+        tokens: tokenizer.token_texts(&example.ids),
         ids: example.ids,
         activations: if fires {
             example.activations

@@ -11,11 +11,7 @@ use latentd_engine::Tokenizer;
 use latentd_proto::v1 as pb;
 
 use super::export::{Window, Windows};
-use crate::{
-    app::App,
-    caches,
-    grpc::{blocking, convert},
-};
+use crate::{app::App, caches, grpc::blocking};
 
 /// The cache that the examples of a job are from, with the tokenizer that it was made with.
 #[derive(Clone)]
@@ -54,7 +50,7 @@ impl Origin {
         let read = blocking(move || {
             let windows = this.cache.windows(&this.sae, latent, &ids)?;
             let shown = ids.iter().zip(windows).map(|(id, window)| {
-                let tokens = convert::token_texts(&this.tokenizer, &window.ids);
+                let tokens = this.tokenizer.token_texts(&window.ids);
                 let activations = window.activations;
                 let window = Window {
                     tokens,

@@ -194,11 +194,7 @@ async fn fill(reader: &Reader) -> Result<Embedded, Error> {
 }
 
 fn text(reader: &Reader, example: &Example) -> String {
-    example
-        .ids
-        .iter()
-        .map(|&token| reader.tokenizer.token_text(token))
-        .collect()
+    reader.tokenizer.token_texts(&example.ids).concat()
 }
 
 /// The embeddings of `texts`, row after row, and their width.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use latentd_autointerp::{NonActivating, Shown, Skip, Subject, sample};
+use latentd_autointerp::{NonActivating, Shown, Skip, Subject, carry, sample};
 use latentd_cache::Cache;
 use latentd_domain::{
     Example, SaeName,
@@ -133,14 +133,20 @@ impl Reader {
 
     /// An example with the text of its tokens.
     pub(super) fn shown(&self, example: Example, non_activating: Option<NonActivating>) -> Shown {
+        let tokens = self.tokenizer.token_texts(&example.ids);
+        let mut non_activating = non_activating;
+        if let Some((_, activations)) = non_activating
+            .as_mut()
+            .and_then(|origin| origin.neighbour.as_mut())
+        {
+            carry(&tokens, activations);
+        }
+        let mut activations = example.activations.clone();
+        carry(&tokens, &mut activations);
         Shown {
             id: sample::id(&example),
-            tokens: example
-                .ids
-                .iter()
-                .map(|&token| self.tokenizer.token_text(token).to_owned())
-                .collect(),
-            activations: example.activations,
+            tokens,
+            activations,
             quantile: example.quantile,
             non_activating,
         }

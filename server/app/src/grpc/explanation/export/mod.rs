@@ -50,8 +50,14 @@ impl<'a> Shown<'a> {
     fn highlighted(&self) -> String {
         let mut text = String::new();
         let mut inside = false;
+        // A token without text is a part of the character that the next one shows.
+        let mut carried = false;
         for (index, token) in self.tokens().iter().enumerate() {
-            let marked = self.row.marked.contains(&(index as u32));
+            let marked = self.row.marked.contains(&(index as u32)) || carried;
+            carried = marked && token.is_empty();
+            if token.is_empty() {
+                continue;
+            }
             if marked != inside {
                 text.push_str(if marked { "<<" } else { ">>" });
                 inside = marked;
