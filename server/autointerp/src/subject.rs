@@ -155,11 +155,6 @@ mod tests {
         assert_eq!(scarce(1, true), "1 examples, 45 needed");
         assert_eq!(Skip::Dead.reason(), Reason::LatentNeverFires);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_character_has_the_highest_activation_of_its_tokens() {

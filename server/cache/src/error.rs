@@ -7,6 +7,8 @@ use std::{
 
 use latentd_domain::{HasReason, Reason, SaeName, autointerp::ExampleId};
 
+use crate::Skipped;
+
 /// An error of the cache.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -53,8 +55,11 @@ pub enum Error {
         detail: String,
     },
     /// The corpus holds no text.
-    #[error("the corpus holds no text")]
-    EmptyCorpus,
+    #[error("the corpus holds no text{left_out}")]
+    EmptyCorpus {
+        /// What was left out of its folders, as an end of the sentence; empty if nothing was.
+        left_out: String,
+    },
     /// The disk is full, or a quota is used up.
     #[error("the disk is full: cannot write {}", path.display())]
     DiskFull {
@@ -117,6 +122,16 @@ fn place(line: Option<u64>) -> String {
 }
 
 impl Error {
+    /// A corpus without text.
+    pub(crate) fn empty_corpus(skipped: &Skipped) -> Self {
+        let left_out = if skipped.is_empty() {
+            String::new()
+        } else {
+            format!("; left out were {skipped}")
+        };
+        Self::EmptyCorpus { left_out }
+    }
+
     /// An I/O error of a file of the cache that is being written or read back.
     pub(crate) fn storage(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
@@ -160,7 +175,7 @@ impl HasReason for Error {
             Self::MalformedCorpus { .. } | Self::DocumentTooLarge { .. } => Reason::MalformedCorpus,
             Self::CorpusNotUtf8 { .. } => Reason::CorpusNotUtf8,
             Self::UploadTooLarge { .. } => Reason::BatchTooLarge,
-            Self::EmptyCorpus => Reason::EmptyCorpus,
+            Self::EmptyCorpus { .. } => Reason::EmptyCorpus,
             Self::DiskFull { .. } => Reason::DiskFull,
             Self::Storage { .. } => Reason::StorageFailed,
             Self::Corrupt { .. } => Reason::CacheCorrupt,

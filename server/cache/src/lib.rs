@@ -39,7 +39,7 @@ mod tokens;
 pub use cache::Cache;
 pub use corpus::{
     CorpusDigest, CorpusWriter, Document, Documents, Keep, MAX_DOCUMENT_BYTES, STORED_FIELD,
-    StoredCorpus, clean_corpora, corpora_bytes, corpus_path, touch_corpus,
+    Skipped, StoredCorpus, clean_corpora, corpora_bytes, corpus_path, touch_corpus,
 };
 pub use error::Error;
 pub use examples::{MAX_CANDIDATES, MAX_ENTRIES_READ};

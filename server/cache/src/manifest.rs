@@ -13,7 +13,7 @@ use crate::{
     files::AtomicFile,
     layout::{manifest_path, sae_dir, shard_path, stats_path, tokens_path},
     plan,
-    shard::{Shard, ShardSpec, ShardSummary},
+    shard::{Clipped, Shard, ShardSpec, ShardSummary},
     stats::Totals,
 };
 
@@ -111,6 +111,12 @@ pub struct SaeRecord {
     pub activations: u64,
     /// Latents that fired at least once.
     pub firing_latents: u32,
+    /// Activations that are larger than any number of f16 and stored as its largest, 65504.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub above_range: u64,
+    /// Activations that f16 would round to 0 and that are stored as its smallest number, 2^-24.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub below_range: u64,
     /// BLAKE3 of the statistics file.
     pub stats_digest: String,
     /// Length of the statistics file.
@@ -157,6 +163,15 @@ pub struct BuiltSae {
     pub digest: String,
     /// What [`crate::ShardBuilder::write`] said of each shard, in the order of [`crate::shards`].
     pub shards: Vec<ShardSummary>,
+}
+
+/// Counts that are seldom there are left out, so that the digests of older manifests hold.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Manifest {
@@ -282,6 +297,7 @@ fn finish_sae(
     files::create_dir(&folder)?;
     files::sweep(&folder)?;
     let mut totals = Totals::new(d_sae);
+    let mut clipped = Clipped::default();
     let mut records = Vec::with_capacity(shards.len());
     for (at, (summary, rows)) in shards.into_iter().zip(plan).enumerate() {
         let path = shard_path(dir, &name, at);
@@ -298,6 +314,7 @@ fn finish_sae(
             )));
         }
         totals.add(&shard);
+        clipped.add(shard.clipped());
         records.push(ShardRecord {
             rows: (rows.start, rows.end),
             activations: summary.entries,
@@ -313,6 +330,8 @@ fn finish_sae(
         digest,
         activations: totals.entries(),
         firing_latents: totals.firing_latents(),
+        above_range: clipped.above,
+        below_range: clipped.below,
         stats_digest: stats.digest,
         stats_bytes: stats.bytes,
         shards: records,

@@ -8,7 +8,7 @@ use crate::{CacheId, CorpusId, SaeName, SpecialTokens};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CorpusFormat {
-    /// By the ending of each file: `.txt`, `.jsonl` or `.ndjson`, `.parquet`.
+    /// By the ending of each file: `.txt`, `.jsonl` or `.ndjson`, `.json`, each also with `.gz` or `.zst`; `.parquet`, `.arrow`.
     #[default]
     Auto,
     /// UTF-8 text; each file is one document.
@@ -19,6 +19,8 @@ pub enum CorpusFormat {
     Jsonl,
     /// Parquet; each row is one document.
     Parquet,
+    /// An Arrow IPC file or stream; each row is one document.
+    Arrow,
 }
 
 /// Text to encode.
@@ -28,7 +30,7 @@ pub struct Corpus {
     pub paths: Vec<String>,
     /// How the files are read.
     pub format: CorpusFormat,
-    /// Field or column that holds the text, for JSONL and Parquet.
+    /// Field or column that holds the text, for JSON, Parquet and Arrow; `a.b` is field `b` of the object `a`.
     pub text_field: String,
     /// The corpus that was uploaded, in place of paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,8 +7,9 @@ pub const HISTOGRAM_BUCKETS: usize = 64;
 ///
 /// The edges are the same for every latent and cache, so histograms of shards add up.
 pub fn histogram_bucket(activation: f32) -> usize {
-    let half_octaves = (activation.max(f32::MIN_POSITIVE).log2() + 16.0) * 2.0;
-    half_octaves.clamp(0.0, (HISTOGRAM_BUCKETS - 1) as f32) as usize
+    // In f32 the logarithm of a number just below an edge is the edge.
+    let half_octaves = (f64::from(activation.max(f32::MIN_POSITIVE)).log2() + 16.0) * 2.0;
+    half_octaves.clamp(0.0, (HISTOGRAM_BUCKETS - 1) as f64) as usize
 }
 
 /// Statistics of one latent over the encoded tokens of a cache.
@@ -41,5 +42,23 @@ mod tests {
         assert_eq!(histogram_bucket(2.0), 34);
         assert_eq!(histogram_bucket(0.0), 0);
         assert_eq!(histogram_bucket(1e30), HISTOGRAM_BUCKETS - 1);
+    }
+
+    /// The smallest f32 that is not below an edge begins its bucket, and the one before it ends the bucket before. Edges are
+    /// compared by their squares, which f64 holds exactly.
+    #[test]
+    fn edges_are_exact() {
+        for bucket in 1..HISTOGRAM_BUCKETS {
+            let edge_squared = 2_f64.powi(bucket as i32 - 32);
+            let mut first = edge_squared.sqrt() as f32;
+            while f64::from(first).powi(2) >= edge_squared {
+                first = first.next_down();
+            }
+            let last = first;
+            let first = first.next_up();
+            assert!(f64::from(first).powi(2) >= edge_squared);
+            assert_eq!(histogram_bucket(first), bucket, "{first:e}");
+            assert_eq!(histogram_bucket(last), bucket - 1, "{last:e}");
+        }
     }
 }

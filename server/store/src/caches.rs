@@ -51,6 +51,12 @@ pub struct CachedSae {
     pub activations: u64,
     /// Latents that fired at least once.
     pub firing_latents: u32,
+    /// Activations above the range of f16, stored as its largest number.
+    #[serde(default)]
+    pub above_range: u64,
+    /// Activations below the range of f16, stored as its smallest number.
+    #[serde(default)]
+    pub below_range: u64,
 }
 
 /// What the manifest of a complete cache says.

@@ -105,6 +105,9 @@ pub struct Progress {
     /// Why units failed or were left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<ItemReason>,
+    /// What is not as the caller may think, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Why a job failed, as clients may see it.

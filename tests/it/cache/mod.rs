@@ -1,6 +1,7 @@
 //! CacheService.
 
 mod build;
+mod corpora;
 mod examples;
 mod manage;
 mod pin;

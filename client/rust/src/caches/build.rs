@@ -18,6 +18,8 @@ pub enum CorpusFormat {
     Jsonl,
     /// Each row of a Parquet file is one document.
     Parquet,
+    /// Each row of an Arrow file, or stream, is one document.
+    Arrow,
 }
 
 impl From<CorpusFormat> for proto::corpus::Format {
@@ -28,6 +30,7 @@ impl From<CorpusFormat> for proto::corpus::Format {
             CorpusFormat::Lines => Self::Lines,
             CorpusFormat::Jsonl => Self::Jsonl,
             CorpusFormat::Parquet => Self::Parquet,
+            CorpusFormat::Arrow => Self::Arrow,
         }
     }
 }
@@ -71,7 +74,7 @@ impl Corpus {
         self
     }
 
-    /// Field or column that holds the text, of JSONL and Parquet; `text` unless set.
+    /// Field or column that holds the text, of JSON, Parquet and Arrow; `text` unless set.
     pub fn text_field(mut self, field: impl Into<String>) -> Self {
         self.0.text_field = field.into();
         self

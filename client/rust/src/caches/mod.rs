@@ -82,6 +82,10 @@ pub struct CachedSae {
     pub activations: u64,
     /// Latents that fired at least once.
     pub firing_latents: u32,
+    /// Activations above the range of f16, stored as its largest number.
+    pub above_range: u64,
+    /// Activations below the range of f16, stored as its smallest number.
+    pub below_range: u64,
 }
 
 impl Client {
@@ -208,6 +212,8 @@ impl From<proto::CachedSae> for CachedSae {
             digest,
             activations,
             firing_latents,
+            above_range,
+            below_range,
         } = cached;
         Self {
             sae,
@@ -216,6 +222,8 @@ impl From<proto::CachedSae> for CachedSae {
             digest,
             activations,
             firing_latents,
+            above_range,
+            below_range,
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Progress {
     pub spent: Option<Spent>,
     /// Why items failed or were left out, those with the most items first; only of jobs that explain and score.
     pub reasons: Vec<ItemReason>,
+    /// What is not as the caller may think, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Items of a job that ended alike without a result.
@@ -85,6 +87,7 @@ impl From<proto::Progress> for Progress {
             skipped: progress.skipped,
             spent: progress.spent.map(Spent::from),
             reasons: progress.reasons.into_iter().map(ItemReason::from).collect(),
+            warnings: progress.warnings,
         }
     }
 }

@@ -220,6 +220,8 @@ fn describe(job: &Job, out: &Output, now: SystemTime) -> String {
     if job.cancel_requested && !job.state.has_ended() {
         rows.push(("asked to stop", "yes".to_owned()));
     }
+    let warnings = job.progress.warnings.iter();
+    rows.extend(warnings.map(|warning| ("warning", warning.clone())));
     if !job.spec_json.is_empty() {
         rows.push(("request", job.spec_json.clone()));
     }

@@ -142,15 +142,8 @@ pub(super) fn bytes_of_f32(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// The text of each token, in order.
-pub(super) fn token_texts(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<String> {
-    ids.iter()
-        .map(|&id| tokenizer.token_text(id).to_owned())
-        .collect()
-}
-
 pub(super) fn token_sequence(tokenizer: &Tokenizer, sequence: TokenSequence) -> pb::TokenSequence {
-    let tokens = token_texts(tokenizer, &sequence.ids);
+    let tokens = tokenizer.token_texts(&sequence.ids);
     let TokenSequence {
         ids,
         byte_starts,
@@ -199,6 +192,7 @@ pub(super) fn job(job: Job) -> pb::Job {
         skipped,
         spent: cost,
         reasons,
+        warnings,
     } = job.progress;
     let cache = if KINDS.contains(&job.kind.as_str()) {
         job.cache
@@ -221,6 +215,7 @@ pub(super) fn job(job: Job) -> pb::Job {
             skipped,
             spent: cost.map(spent),
             reasons: reasons.into_iter().map(item_reason).collect(),
+            warnings,
         }),
         error: job
             .error
@@ -319,6 +314,8 @@ fn cached_sae(sae: CachedSae) -> pb::CachedSae {
         digest: sae.digest,
         activations: sae.activations,
         firing_latents: sae.firing_latents,
+        above_range: sae.above_range,
+        below_range: sae.below_range,
     }
 }
 
@@ -348,7 +345,7 @@ pub(super) fn latent_examples(
 }
 
 fn example(tokenizer: Option<&Tokenizer>, example: Example) -> pb::Example {
-    let tokens = tokenizer.map(|tokenizer| token_texts(tokenizer, &example.ids));
+    let tokens = tokenizer.map(|tokenizer| tokenizer.token_texts(&example.ids));
     pb::Example {
         document: example.document,
         row: example.row,

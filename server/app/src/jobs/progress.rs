@@ -91,6 +91,16 @@ impl Tracker {
         self.with(|state| state.found = found);
     }
 
+    /// Notes something that is not as the caller may think, once; it is told as long as the job is.
+    pub(super) fn warn(&self, warning: String) {
+        self.with(|state| {
+            if !state.found.warnings.contains(&warning) {
+                tracing::warn!("{warning}");
+                state.found.warnings.push(warning);
+            }
+        });
+    }
+
     /// Sets the units that are done.
     pub(super) fn set(&self, done: u64) {
         self.with(|state| state.done = done);
@@ -131,7 +141,8 @@ impl Tracker {
             let progress = self.sample(Instant::now());
             let further = progress.phase != last.phase
                 || progress.done > last.done
-                || progress.spent != last.spent;
+                || progress.spent != last.spent
+                || progress.warnings != last.warnings;
             if further && progress.phase != "starting" {
                 match store.leases().set_progress(lease, &progress).await {
                     Ok(()) => last = progress,

@@ -1,28 +1,26 @@
 //! Plain text: a file that is one document, and a file with one document on each line.
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
-};
+use std::io::{BufRead, BufReader, Read};
 
-use super::{Texts, files::unreadable};
+use super::{Texts, source::Source};
 use crate::Error;
 
 /// What some editors put at the start of a file; it is no part of the text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The file as one document of at most `limit` bytes.
-pub(super) fn whole(path: &Path, limit: usize) -> Texts {
-    let path = path.to_owned();
-    Box::new(std::iter::once_with(move || read_whole(&path, limit)))
+/// The source as one document of at most `limit` bytes.
+pub(super) fn whole(source: Source, limit: usize) -> Texts {
+    Box::new(std::iter::once_with(move || read_whole(source, limit)))
 }
 
-fn read_whole(path: &Path, limit: usize) -> Result<String, Error> {
-    let file = latentd_files::open(path).map_err(|source| unreadable(path, source))?;
+fn read_whole(mut source: Source, limit: usize) -> Result<String, Error> {
     let mut bytes = Vec::new();
-    file.take(limit as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| unreadable(path, source))?;
+    let read = source
+        .by_ref()
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes);
+    read.map_err(|error| source.failed(error))?;
+    let path = source.path();
     if bytes.len() > limit {
         return Err(Error::DocumentTooLarge {
             path: path.to_owned(),
@@ -47,11 +45,9 @@ fn read_whole(path: &Path, limit: usize) -> Result<String, Error> {
         .unwrap_or(text))
 }
 
-/// Each line of the file as a document of at most `limit` bytes.
-pub(super) fn each(path: &Path, limit: usize) -> Result<Texts, Error> {
-    Ok(Box::new(
-        Lines::open(path, limit)?.map(|line| line.map(|line| line.text)),
-    ))
+/// Each line of the source as a document of at most `limit` bytes.
+pub(super) fn each(source: Source, limit: usize) -> Texts {
+    Box::new(Lines::new(source, limit).map(|line| line.map(|line| line.text)))
 }
 
 /// A line of a file.
@@ -64,34 +60,30 @@ pub(super) struct Line {
 
 /// The lines of a file.
 pub(super) struct Lines {
-    path: PathBuf,
-    file: BufReader<fs_err::File>,
+    file: BufReader<Source>,
     limit: usize,
     number: u64,
 }
 
 impl Lines {
-    pub(super) fn open(path: &Path, limit: usize) -> Result<Self, Error> {
-        let file = latentd_files::open(path).map_err(|source| unreadable(path, source))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file: BufReader::with_capacity(1 << 16, file),
+    pub(super) fn new(source: Source, limit: usize) -> Self {
+        Self {
+            file: BufReader::with_capacity(1 << 16, source),
             limit,
             number: 0,
-        })
+        }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn source(&self) -> &Source {
+        self.file.get_ref()
     }
 
     fn read(&mut self) -> Result<Option<Line>, Error> {
         let mut bytes = Vec::new();
         // Room for the line and its two bytes of ending, so that a line at the limit is told from one beyond it.
         let mut bounded = self.file.by_ref().take(self.limit as u64 + 2);
-        bounded
-            .read_until(b'\n', &mut bytes)
-            .map_err(|source| unreadable(&self.path, source))?;
+        let read = bounded.read_until(b'\n', &mut bytes);
+        read.map_err(|error| self.source().failed(error))?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -103,7 +95,7 @@ impl Lines {
             bytes.pop();
         }
         let number = self.number;
-        let path = || self.path.clone();
+        let path = || self.source().path().to_owned();
         if bytes.len() > self.limit {
             return Err(Error::DocumentTooLarge {
                 path: path(),
@@ -132,19 +124,18 @@ impl Iterator for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::source::Packing, *};
 
     #[test]
     fn a_document_at_the_limit_is_read_and_one_beyond_it_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
+        let source = || Source::open(&path, Packing::Plain).unwrap();
         for (content, fits) in [("12345", true), ("123456", false)] {
             for ending in ["", "\n", "\r\n"] {
                 fs_err::write(&path, format!("{content}{ending}next{ending}")).unwrap();
-                let first = each(&path, if ending.is_empty() { 9 } else { 5 })
-                    .unwrap()
-                    .next()
-                    .unwrap();
+                let limit = if ending.is_empty() { 9 } else { 5 };
+                let first = each(source(), limit).next().unwrap();
                 match first {
                     Ok(_) => assert!(fits),
                     Err(error) => {
@@ -155,7 +146,7 @@ mod tests {
                 }
             }
             fs_err::write(&path, content).unwrap();
-            assert_eq!(whole(&path, 5).next().unwrap().is_ok(), fits);
+            assert_eq!(whole(source(), 5).next().unwrap().is_ok(), fits);
         }
     }
 }

@@ -4,20 +4,28 @@
 //! window of documents: nothing that grows with the length of the corpus. Blank documents are numbered like any other, so that
 //! a number is a place in the corpus; a null is a blank document.
 
+mod arrow;
 mod files;
 mod json;
 mod lines;
 mod parquet;
 mod shuffle;
+mod skipped;
+mod source;
 mod stored;
+mod table;
 
-use latentd_domain::Corpus;
+use std::{io::Read, path::Path};
+
+use latentd_domain::{Corpus, CorpusFormat};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Error;
 use files::{Format, SourceFile};
 use shuffle::Shuffled;
+pub use skipped::Skipped;
+use source::Source;
 pub use stored::{
     CorpusWriter, Keep, STORED_FIELD, StoredCorpus, clean_corpora, corpora_bytes, corpus_path,
     touch_corpus,
@@ -48,6 +56,7 @@ impl Document {
 /// The documents of a corpus. After an error there are no more.
 pub struct Documents {
     texts: Texts,
+    skipped: Skipped,
     read: u64,
     has_text: bool,
     ended: bool,
@@ -61,9 +70,9 @@ impl Documents {
     /// and `EmptyCorpus` if there are no files. Reading fails with these and `CorpusNotUtf8`, and at the end with
     /// `EmptyCorpus` if every document was blank.
     pub fn open(corpus: &Corpus, seed: u64) -> Result<Self, Error> {
-        let mut files = files::find(corpus)?;
+        let files::Found { mut files, skipped } = files::find(corpus)?;
         if files.is_empty() {
-            return Err(Error::EmptyCorpus);
+            return Err(Error::empty_corpus(&skipped));
         }
         let field = corpus.text_field.clone();
         let texts =
@@ -75,12 +84,43 @@ impl Documents {
             files.shuffle(&mut rng);
             Box::new(Shuffled::new(texts(files), rng))
         };
-        Ok(Self {
+        Ok(Self::new(texts, skipped))
+    }
+
+    /// The documents of what is read from elsewhere than a file, in one of the formats of text; auto takes each line for a
+    /// document. `name` stands for the file in errors.
+    pub fn of_reader(
+        bytes: Box<dyn Read + Send>,
+        name: &Path,
+        format: CorpusFormat,
+        field: &str,
+    ) -> Result<Self, Error> {
+        let source = Source::of(name, bytes);
+        let texts = match format {
+            CorpusFormat::Text => lines::whole(source, MAX_DOCUMENT_BYTES),
+            CorpusFormat::Auto | CorpusFormat::Lines => lines::each(source, MAX_DOCUMENT_BYTES),
+            CorpusFormat::Jsonl => json::each(source, field, MAX_DOCUMENT_BYTES),
+            CorpusFormat::Parquet | CorpusFormat::Arrow => {
+                let detail = "tables are read from files alone".to_owned();
+                return Err(table::malformed(name, None, detail));
+            }
+        };
+        Ok(Self::new(texts, Skipped::default()))
+    }
+
+    fn new(texts: Texts, skipped: Skipped) -> Self {
+        Self {
             texts,
+            skipped,
             read: 0,
             has_text: false,
             ended: false,
-        })
+        }
+    }
+
+    /// What was left out of the folders.
+    pub fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
@@ -102,7 +142,7 @@ impl Iterator for Documents {
                 return Some(Ok(document));
             }
             Some(Err(error)) => Some(Err(error)),
-            None if !self.has_text => Some(Err(Error::EmptyCorpus)),
+            None if !self.has_text => Some(Err(Error::empty_corpus(&self.skipped))),
             None => None,
         };
         self.ended = true;
@@ -111,11 +151,20 @@ impl Iterator for Documents {
 }
 
 fn texts(file: &SourceFile, field: &str) -> Texts {
-    let opened = match file.format {
-        Format::Text => Ok(lines::whole(&file.path, MAX_DOCUMENT_BYTES)),
-        Format::Lines => lines::each(&file.path, MAX_DOCUMENT_BYTES),
-        Format::Jsonl => json::each(&file.path, field, MAX_DOCUMENT_BYTES),
-        Format::Parquet => parquet::each(&file.path, field, MAX_DOCUMENT_BYTES),
+    let SourceFile {
+        path,
+        format,
+        packing,
+    } = file;
+    let limit = MAX_DOCUMENT_BYTES;
+    let source = || Source::open(path, *packing);
+    let opened = match format {
+        Format::Text => source().map(|source| lines::whole(source, limit)),
+        Format::Lines => source().map(|source| lines::each(source, limit)),
+        Format::Jsonl => source().map(|source| json::each(source, field, limit)),
+        Format::Json => source().map(|source| json::values(source, field, limit)),
+        Format::Parquet => parquet::each(path, field, limit),
+        Format::Arrow => arrow::each(path, field, limit),
     };
     opened.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
 }

@@ -2,19 +2,22 @@
 
 use std::{
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
 use parquet::{
-    basic::Type,
+    basic::{ConvertedType, LogicalType, Type},
     column::reader::{ColumnReader, ColumnReaderImpl},
     data_type::{ByteArray, ByteArrayType},
     errors::ParquetError,
     file::reader::{FileReader, SerializedFileReader},
+    schema::types::{SchemaDescriptor, Type as Node},
 };
 
-use super::{Texts, files::unreadable};
+use super::{
+    Texts, source,
+    table::{contain, malformed, no_column, no_strings},
+};
 use crate::Error;
 
 /// Rows that are decoded together.
@@ -43,36 +46,18 @@ struct Rows {
 
 impl Rows {
     fn open(path: &Path, column: &str, limit: usize) -> Result<Self, Error> {
-        let file = latentd_files::open(path).map_err(|source| unreadable(path, source))?;
-        let file = file.into_parts().0;
+        let file = source::open(path)?;
         let file = contain(|| SerializedFileReader::new(file))
             .map_err(|detail| malformed(path, None, detail))?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
-        let found = schema
-            .columns()
-            .iter()
-            .position(|leaf| leaf.path().string() == column);
-        let leaf = found.and_then(|at| schema.columns().get(at).cloned().map(|leaf| (at, leaf)));
-        let Some((at, leaf)) = leaf else {
-            return Err(malformed(
-                path,
-                None,
-                format!("there is no column `{column}`"),
-            ));
-        };
-        if leaf.physical_type() != Type::BYTE_ARRAY || leaf.max_rep_level() > 0 {
-            return Err(malformed(
-                path,
-                None,
-                format!("column `{column}` is not one of strings"),
-            ));
-        }
+        let (at, defined) =
+            find(&schema, column).map_err(|detail| malformed(path, None, detail))?;
         Ok(Self {
             path: path.to_owned(),
             limit,
             file,
             column: at,
-            defined: leaf.max_def_level(),
+            defined,
             row_group: 0,
             reader: None,
             decoded: VecDeque::new(),
@@ -160,19 +145,58 @@ impl Iterator for Rows {
     }
 }
 
-/// Runs the decoder. It is not ours and reads a file that is not ours, so a panic in it is a malformed file.
-fn contain<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the decoder failed on it".to_owned()),
+/// The leaf that is the column, and the level of a value that is there.
+fn find(schema: &SchemaDescriptor, column: &str) -> Result<(usize, i16), String> {
+    let leaf = schema
+        .columns()
+        .iter()
+        .enumerate()
+        .find(|(_, leaf)| leaf.path().string() == column);
+    if let Some((at, leaf)) = leaf {
+        return match leaf.physical_type() {
+            _ if leaf.max_rep_level() > 0 => Err(no_strings(column, "lists")),
+            Type::BYTE_ARRAY => Ok((at, leaf.max_def_level())),
+            kind => Err(no_strings(column, &format!("{kind}"))),
+        };
+    }
+    // What is no leaf is a group: a list, a map or a structure of columns.
+    let mut node: Option<&Node> = None;
+    for part in column.split('.') {
+        let fields = node.unwrap_or(schema.root_schema());
+        node = match fields {
+            Node::GroupType { fields, .. } => fields
+                .iter()
+                .find(|field| field.name() == part)
+                .map(AsRef::as_ref),
+            Node::PrimitiveType { .. } => None,
+        };
+        if node.is_none() {
+            break;
+        }
+    }
+    match node {
+        None => {
+            let root = schema.root_schema().get_fields();
+            let names: Vec<&str> = root.iter().map(|field| field.name()).collect();
+            Err(no_column(column, &names))
+        }
+        Some(node) => Err(no_strings(column, &group(node))),
     }
 }
 
-fn malformed(path: &Path, line: Option<u64>, detail: String) -> Error {
-    Error::MalformedCorpus {
-        path: path.to_owned(),
-        line,
-        detail,
+/// What a group of columns is.
+fn group(node: &Node) -> String {
+    let info = node.get_basic_info();
+    let (logical, converted) = (info.logical_type_ref(), info.converted_type());
+    if converted == ConvertedType::LIST || matches!(logical, Some(LogicalType::List)) {
+        return "lists".to_owned();
     }
+    if converted == ConvertedType::MAP || matches!(logical, Some(LogicalType::Map)) {
+        return "maps".to_owned();
+    }
+    let names: Vec<&str> = match node {
+        Node::GroupType { fields, .. } => fields.iter().map(|field| field.name()).collect(),
+        Node::PrimitiveType { .. } => Vec::new(),
+    };
+    format!("structures of {}", names.join(", "))
 }

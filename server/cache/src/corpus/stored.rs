@@ -14,7 +14,7 @@ use std::{
 use latentd_domain::CorpusId;
 use serde::Serialize;
 
-use super::{CorpusDigest, MAX_DOCUMENT_BYTES};
+use super::{CorpusDigest, MAX_DOCUMENT_BYTES, Skipped};
 use crate::{
     Error,
     files::{self, SCRATCH},
@@ -117,7 +117,7 @@ impl CorpusWriter {
     /// Fails with `EmptyCorpus` if no document holds text.
     pub fn finish(mut self) -> Result<StoredCorpus, Error> {
         if !self.has_text {
-            return Err(Error::EmptyCorpus);
+            return Err(Error::empty_corpus(&Skipped::default()));
         }
         let digest = self.digest.finish();
         let id = digest.get(..ID_LENGTH).unwrap_or(&digest).parse();
@@ -313,7 +313,7 @@ mod tests {
         let error = store(dir.path(), &[&long, &long]).unwrap_err();
         assert!(matches!(error, Error::UploadTooLarge { .. }), "{error}");
         let error = store(dir.path(), &["", " \n"]).unwrap_err();
-        assert!(matches!(error, Error::EmptyCorpus));
+        assert!(matches!(error, Error::EmptyCorpus { .. }));
         drop(CorpusWriter::create(dir.path(), 10).unwrap());
         assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 0);
     }

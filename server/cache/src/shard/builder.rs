@@ -4,13 +4,13 @@
 //! of the set of entries, so neither the order in which rows come nor how they were batched can show in the bytes.
 //! Memory is 16 bytes an entry, of one shard at a time.
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{ops::Range, path::Path};
 
 use half::f16;
 use latentd_domain::{ActivationDtype, SparseActivations};
 use rayon::slice::ParallelSliceMut;
 
-use super::{ACTIVATION, INDPTR, NARROW_ROWS, POSITION, ROW};
+use super::{ACTIVATION, Clipped, INDPTR, NARROW_ROWS, POSITION, ROW};
 use crate::{
     Error, files,
     tensor_file::{Declared, TensorFile},
@@ -47,6 +47,7 @@ pub struct ShardBuilder {
     keys: Vec<u128>,
     /// Whether each row of the shard has come.
     present: Vec<bool>,
+    clipped: Clipped,
 }
 
 impl ShardBuilder {
@@ -60,13 +61,14 @@ impl ShardBuilder {
             spec,
             keys: Vec::new(),
             present: vec![false; rows],
+            clipped: Clipped::default(),
         }
     }
 
     /// Adds row `row` of the cache: `tokens` are its rows in `activations`, one for each of its tokens in order.
     ///
     /// An activation that is not positive does not fire and is left out. In f16, one beyond the range of the format is
-    /// stored as the nearest number that still fires and is finite. Fails with `InvalidBuild` if the row does not belong
+    /// stored as the nearest number that still fires and is finite, and counted. Fails with `InvalidBuild` if the row does not belong
     /// to the shard or came before, or if an activation is not finite or its latent not below `d_sae`.
     pub fn add_row(
         &mut self,
@@ -106,12 +108,11 @@ impl ShardBuilder {
                     )));
                 }
                 if value > 0.0 {
-                    self.keys.push(key(
-                        latent,
-                        stored_bits(value, self.spec.dtype),
-                        row,
-                        position as u32,
-                    ));
+                    let bits = match self.spec.dtype {
+                        ActivationDtype::F16 => half_bits(value, &mut self.clipped),
+                        ActivationDtype::F32 => value.to_bits(),
+                    };
+                    self.keys.push(key(latent, bits, row, position as u32));
                 }
             }
         }
@@ -150,7 +151,7 @@ impl ShardBuilder {
             (true, _) => [indptr, row, position, activation],
             (false, _) => [indptr, row, activation, position],
         };
-        let mut file = TensorFile::create(path, &declared, &BTreeMap::new())?;
+        let mut file = TensorFile::create(path, &declared, &self.clipped.to_metadata())?;
         file.write(self.indptr())?;
         file.write(self.keys.iter().map(|&key| row_of(key)))?;
         if wide {
@@ -195,21 +196,19 @@ impl ShardBuilder {
     }
 }
 
-/// Bits of a positive activation as stored. Of positive floats, the larger has the larger bits, in both formats.
-fn stored_bits(activation: f32, dtype: ActivationDtype) -> u32 {
-    match dtype {
-        ActivationDtype::F16 => {
-            let rounded = f16::from_f32(activation);
-            let smallest = f16::from_bits(1);
-            let kept = if rounded > f16::MAX {
-                f16::MAX
-            } else {
-                rounded
-            };
-            u32::from((if kept < smallest { smallest } else { kept }).to_bits())
-        }
-        ActivationDtype::F32 => activation.to_bits(),
-    }
+/// Bits of a positive activation in f16. Of positive floats, the larger has the larger bits, in both formats.
+fn half_bits(activation: f32, clipped: &mut Clipped) -> u32 {
+    let rounded = f16::from_f32(activation);
+    let kept = if rounded > f16::MAX {
+        clipped.above += 1;
+        f16::MAX
+    } else if rounded <= f16::ZERO {
+        clipped.below += 1;
+        f16::from_bits(1)
+    } else {
+        rounded
+    };
+    u32::from(kept.to_bits())
 }
 
 fn key(latent: u32, bits: u32, row: u32, position: u32) -> u128 {
@@ -248,7 +247,7 @@ mod tests {
             b in (0..3_u32, 1e-9..1e9_f32, 0..3_u32, 0..3_u32),
         ) {
             let packed = |(latent, activation, row, position): (u32, f32, u32, u32)| {
-                key(latent, stored_bits(activation, ActivationDtype::F32), row, position)
+                key(latent, activation.to_bits(), row, position)
             };
             let order = a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3));
             prop_assert_eq!(packed(a).cmp(&packed(b)), order);
@@ -258,10 +257,16 @@ mod tests {
     }
 
     #[test]
-    fn what_fires_stays_positive_and_finite_in_f16() {
-        let stored = |value| f16::from_bits(stored_bits(value, ActivationDtype::F16) as u16);
-        assert_eq!(stored(1e-12), f16::from_bits(1));
-        assert_eq!(stored(1e30), f16::MAX);
+    fn what_fires_stays_positive_and_finite_in_f16_and_is_counted() {
+        let mut clipped = Clipped::default();
+        let mut stored = |value| f16::from_bits(half_bits(value, &mut clipped) as u16);
         assert_eq!(stored(1.5), f16::from_f32(1.5));
+        // The largest number that is rounded down to the largest of f16, and the smallest that is rounded up to the smallest.
+        assert_eq!(stored(65519.996), f16::MAX);
+        assert_eq!(stored(2.0_f32.powi(-25).next_up()), f16::from_bits(1));
+        assert_eq!(stored(65520.0), f16::MAX);
+        assert_eq!(stored(1e30), f16::MAX);
+        assert_eq!(stored(2.0_f32.powi(-25)), f16::from_bits(1));
+        assert_eq!(clipped, Clipped { above: 2, below: 1 });
     }
 }

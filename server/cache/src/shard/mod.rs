@@ -2,12 +2,14 @@
 //!
 //! A shard holds `indptr` u64 `[d_sae + 1]` and, for each firing token, `row` u32 (of the whole cache), `activation` f16
 //! or f32, and `position` u16 (u32 where rows are longer than 65 535 tokens). Inside a latent activations fall; those
-//! that are equal as stored are ordered by row, then position.
+//! that are equal as stored are ordered by row, then position. In f16, the header counts the activations beyond its range.
 
 mod builder;
+mod clipped;
 mod reader;
 
 pub use builder::{ShardBuilder, ShardSpec, ShardSummary};
+pub(crate) use clipped::Clipped;
 pub(crate) use reader::{Firing, Postings, Shard};
 
 const INDPTR: &str = "indptr";

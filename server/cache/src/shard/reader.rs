@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path};
 use half::f16;
 use latentd_domain::ActivationDtype;
 
-use super::{ACTIVATION, INDPTR, NARROW_ROWS, POSITION, ROW, ShardSpec};
+use super::{ACTIVATION, Clipped, INDPTR, NARROW_ROWS, POSITION, ROW, ShardSpec};
 use crate::{
     Error,
     mapped::{Column, Mapped},
@@ -99,6 +99,11 @@ impl Shard {
     /// Rows of the cache that the shard covers.
     pub(crate) fn rows(&self) -> Range<u64> {
         self.rows.clone()
+    }
+
+    /// Activations beyond the range of the format.
+    pub(crate) fn clipped(&self) -> Clipped {
+        Clipped::of_metadata(&self.file)
     }
 
     /// Length of the file, in bytes.

@@ -1,10 +1,12 @@
 //! A whole build: the same bytes whenever and however often, and what `finish` refuses.
 
+use latentd_domain::{ActivationDtype, SparseActivations};
+
 use super::{
     dense::{files, sae},
     examples::dense_example,
 };
-use crate::{Cache, Error, TokenTable, finish, manifest_path, shard_path, shards};
+use crate::{Cache, Error, ShardBuilder, TokenTable, finish, manifest_path, shard_path, shards};
 
 #[test]
 fn a_build_that_is_done_again_has_the_same_bytes() {
@@ -75,4 +77,35 @@ fn shards_that_are_not_those_of_the_plan_are_refused() {
         Cache::open(dir.path()),
         Err(Error::Corrupt { .. })
     ));
+}
+
+#[test]
+fn what_f16_cannot_hold_is_counted_in_the_manifest() {
+    let mut model = dense_example();
+    model.dtype = ActivationDtype::F16;
+    model.context_length = 8;
+    model.documents = vec![vec![1, 2, 3]];
+    let dir = tempfile::tempdir().unwrap();
+    let table = model.write_tokens(dir.path());
+    let plan = shards(&table, model.shard_tokens);
+    let mut activations = SparseActivations::default();
+    for value in [1e6, 1e-9, 2.0, 65504.0] {
+        activations.push(0, value);
+        activations.end_row();
+    }
+    let mut builder = ShardBuilder::new(model.shard_spec(plan[0].clone()));
+    builder.add_row(0, &activations, 0..4).unwrap();
+    let summary = builder.write(&shard_path(dir.path(), &sae(), 0)).unwrap();
+    let manifest = finish(dir.path(), model.record(vec![summary])).unwrap();
+    let [record] = manifest.saes.as_slice() else {
+        panic!("{manifest:?}")
+    };
+    assert_eq!((record.above_range, record.below_range), (1, 1));
+    assert_eq!(Cache::open(dir.path()).unwrap().manifest(), &manifest);
+
+    // Where nothing is beyond the range the manifest has the bytes that it always had.
+    let ordinary = tempfile::tempdir().unwrap();
+    dense_example().build(ordinary.path()).unwrap();
+    let text = fs_err::read_to_string(manifest_path(ordinary.path())).unwrap();
+    assert!(!text.contains("_range"), "{text}");
 }

@@ -5,5 +5,6 @@ mod corpora;
 mod damage;
 mod dense;
 mod examples;
+mod formats;
 mod neighbours;
 mod shards;

@@ -13,7 +13,7 @@ use latentd_domain::missing_bos;
 
 use super::{CORPUS_DIGEST, DOCUMENTS, IDS, ROW_DOCUMENT, ROW_OFFSETS, ROW_START};
 use crate::{
-    Error,
+    Error, Skipped,
     files::{self, SCRATCH},
     layout::tokens_path,
     scalar::Scalar,
@@ -139,7 +139,7 @@ impl TokenWriter {
     /// Fails with `EmptyCorpus` if there are no tokens.
     pub fn finish(self, corpus_digest: &str) -> Result<(), Error> {
         if self.tokens == 0 {
-            return Err(Error::EmptyCorpus);
+            return Err(Error::empty_corpus(&Skipped::default()));
         }
         if u32::try_from(self.rows).is_err() {
             return Err(Error::invalid_build(
@@ -326,7 +326,7 @@ mod tests {
         };
         let mut writer = TokenWriter::create(dir.path(), spec).unwrap();
         writer.push_document(&[]).unwrap();
-        assert!(matches!(writer.finish(""), Err(Error::EmptyCorpus)));
+        assert!(matches!(writer.finish(""), Err(Error::EmptyCorpus { .. })));
         assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 0);
         let spec = RowSpec {
             context_length: 1,

@@ -49,6 +49,8 @@ fn totals() -> CacheTotals {
         digest: "s".into(),
         activations: u64::from(u32::MAX) + 7,
         firing_latents: 60,
+        above_range: 3,
+        below_range: 0,
     };
     CacheTotals {
         model_digest: "m".into(),

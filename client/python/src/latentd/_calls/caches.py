@@ -16,7 +16,7 @@ from .call import Call, Pages, enum, given, ids, selector
 
 Mode = Literal["top", "quantile", "bins", "random", "non_activating"]
 Centring = Literal["peak", "grid", "middle"]
-CorpusFormat = Literal["auto", "text", "lines", "jsonl", "parquet"]
+CorpusFormat = Literal["auto", "text", "lines", "jsonl", "parquet", "arrow"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,15 @@ class CachedSae(Record):
     digest: str
     activations: int
     firing_latents: int
+    above_range: int = 0
+    """Activations above 65504, the largest number of f16, which is stored in their place."""
+    below_range: int = 0
+    """Activations that f16 would round to 0; its smallest number is stored in their place."""
+
+    @classmethod
+    def _from_pb(cls, pb: cache_pb2.CachedSae) -> CachedSae:
+        names = ("sae", "hook_point", "d_sae", "digest", "activations", "firing_latents", "above_range", "below_range")
+        return cls(**{name: getattr(pb, name) for name in names})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,11 +72,10 @@ class Cache(Record):
     @classmethod
     def _from_pb(cls, pb: cache_pb2.Cache) -> Cache:
         names = ("name", "model", "tokens", "rows", "documents", "context_length", "size_bytes", "manifest_digest")
-        saes = (CachedSae(s.sae, s.hook_point, s.d_sae, s.digest, s.activations, s.firing_latents) for s in pb.saes)
         return cls(
             **{name: getattr(pb, name) for name in names},
             state=cache_pb2.CacheState.Name(pb.state).removeprefix("CACHE_STATE_").lower(),
-            saes=tuple(saes),
+            saes=tuple(map(CachedSae._from_pb, pb.saes)),
             job=pb.job,
             create_time=time_of(pb.create_time),
             seed=pb.seed,

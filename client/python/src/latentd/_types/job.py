@@ -62,6 +62,8 @@ class Progress(Record):
     spent: Spent | None
     reasons: tuple[ItemReason, ...] = ()
     """Why items failed or were left out, those with the most items first."""
+    warnings: tuple[str, ...] = ()
+    """What is not as the caller may think, in words."""
 
     @classmethod
     def _from_pb(cls, pb: job_pb2.Progress) -> Progress:
@@ -76,6 +78,7 @@ class Progress(Record):
             pb.skipped,
             Spent._from_pb(pb.spent) if pb.HasField("spent") else None,
             tuple(map(ItemReason._from_pb, pb.reasons)),
+            tuple(pb.warnings),
         )
 
     def __repr__(self) -> str:

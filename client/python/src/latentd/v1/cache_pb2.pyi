@@ -81,20 +81,24 @@ class Cache(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[CacheState, str]] = ..., model: _Optional[str] = ..., saes: _Optional[_Iterable[_Union[CachedSae, _Mapping]]] = ..., tokens: _Optional[int] = ..., rows: _Optional[int] = ..., documents: _Optional[int] = ..., context_length: _Optional[int] = ..., size_bytes: _Optional[int] = ..., manifest_digest: _Optional[str] = ..., job: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seed: _Optional[int] = ..., model_digest: _Optional[str] = ..., pinned: bool = ...) -> None: ...
 
 class CachedSae(_message.Message):
-    __slots__ = ("sae", "hook_point", "d_sae", "digest", "activations", "firing_latents")
+    __slots__ = ("sae", "hook_point", "d_sae", "digest", "activations", "firing_latents", "above_range", "below_range")
     SAE_FIELD_NUMBER: _ClassVar[int]
     HOOK_POINT_FIELD_NUMBER: _ClassVar[int]
     D_SAE_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
     FIRING_LATENTS_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_RANGE_FIELD_NUMBER: _ClassVar[int]
+    BELOW_RANGE_FIELD_NUMBER: _ClassVar[int]
     sae: str
     hook_point: str
     d_sae: int
     digest: str
     activations: int
     firing_latents: int
-    def __init__(self, sae: _Optional[str] = ..., hook_point: _Optional[str] = ..., d_sae: _Optional[int] = ..., digest: _Optional[str] = ..., activations: _Optional[int] = ..., firing_latents: _Optional[int] = ...) -> None: ...
+    above_range: int
+    below_range: int
+    def __init__(self, sae: _Optional[str] = ..., hook_point: _Optional[str] = ..., d_sae: _Optional[int] = ..., digest: _Optional[str] = ..., activations: _Optional[int] = ..., firing_latents: _Optional[int] = ..., above_range: _Optional[int] = ..., below_range: _Optional[int] = ...) -> None: ...
 
 class UploadCorpusRequest(_message.Message):
     __slots__ = ("documents",)
@@ -123,11 +127,13 @@ class Corpus(_message.Message):
         JSONL: _ClassVar[Corpus.Format]
         PARQUET: _ClassVar[Corpus.Format]
         LINES: _ClassVar[Corpus.Format]
+        ARROW: _ClassVar[Corpus.Format]
     FORMAT_UNSPECIFIED: Corpus.Format
     TEXT: Corpus.Format
     JSONL: Corpus.Format
     PARQUET: Corpus.Format
     LINES: Corpus.Format
+    ARROW: Corpus.Format
     PATHS_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_FIELD_NUMBER: _ClassVar[int]

@@ -58,7 +58,7 @@ class Job(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., result: _Optional[str] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., spec_json: _Optional[str] = ..., cancel_requested: bool = ..., pause_reason: _Optional[str] = ..., cache: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("phase", "unit", "done", "total", "rate", "eta_seconds", "failed", "skipped", "spent", "reasons")
+    __slots__ = ("phase", "unit", "done", "total", "rate", "eta_seconds", "failed", "skipped", "spent", "reasons", "warnings")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class Progress(_message.Message):
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     SPENT_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     phase: str
     unit: str
     done: int
@@ -79,7 +80,8 @@ class Progress(_message.Message):
     skipped: int
     spent: Spent
     reasons: _containers.RepeatedCompositeFieldContainer[ItemReason]
-    def __init__(self, phase: _Optional[str] = ..., unit: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., rate: _Optional[float] = ..., eta_seconds: _Optional[float] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., spent: _Optional[_Union[Spent, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[ItemReason, _Mapping]]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, phase: _Optional[str] = ..., unit: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., rate: _Optional[float] = ..., eta_seconds: _Optional[float] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., spent: _Optional[_Union[Spent, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[ItemReason, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ItemReason(_message.Message):
     __slots__ = ("reason", "failed", "items", "detail", "latents")

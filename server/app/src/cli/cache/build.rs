@@ -1,22 +1,38 @@
 //! `latentd cache build`: a job, followed until it ends.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use clap::{Args, ValueEnum};
+use latentd_cache::Documents;
 use latentd_client::{
     ActivationDtype, BuildCacheRequest, Client, Corpus, CorpusFormat, SpecialTokens,
 };
 
 use super::{
-    super::{absolute, format::short, output::Output, progress},
+    super::{
+        absolute,
+        format::{plural, short},
+        output::Output,
+        progress,
+    },
     describe,
+    upload::upload,
 };
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct BuildArgs {
     /// Files or folders of text on the server's disk
-    #[arg(required = true)]
+    #[arg(required_unless_present = "stdin")]
     corpus: Vec<PathBuf>,
+    /// Read the files and folders on this machine, and upload their documents to the server
+    #[arg(long)]
+    upload: bool,
+    /// Read documents from standard input, one a line unless `--format` says text or jsonl, and upload them to the server
+    #[arg(long, conflicts_with_all = ["corpus", "upload"])]
+    stdin: bool,
     /// MODEL/SAE; repeat it for several SAEs of one model, which run in one pass
     #[arg(long, required = true, value_name = "MODEL/SAE")]
     sae: Vec<String>,
@@ -26,7 +42,7 @@ pub(in crate::cli) struct BuildArgs {
     /// How the files are read
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
-    /// Field or column that holds the text, for JSONL and Parquet [default: text]
+    /// Field or column that holds the text, for JSON, Parquet and Arrow [default: text]
     #[arg(long)]
     text_field: Option<String>,
     /// Longest row, in tokens, beginning-of-sequence included [default: as the SAE was trained]
@@ -68,6 +84,34 @@ enum FormatArg {
     Jsonl,
     /// Each row is a document
     Parquet,
+    /// Each row is a document
+    Arrow,
+}
+
+impl From<FormatArg> for CorpusFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Auto => Self::Auto,
+            FormatArg::Text => Self::Text,
+            FormatArg::Lines => Self::Lines,
+            FormatArg::Jsonl => Self::Jsonl,
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Arrow => Self::Arrow,
+        }
+    }
+}
+
+impl From<FormatArg> for latentd_domain::CorpusFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Auto => Self::Auto,
+            FormatArg::Text => Self::Text,
+            FormatArg::Lines => Self::Lines,
+            FormatArg::Jsonl => Self::Jsonl,
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Arrow => Self::Arrow,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -80,7 +124,8 @@ enum DtypeArg {
 /// Starts the job, and follows it unless it is to be left alone.
 pub(super) async fn run(args: BuildArgs, client: &Client, out: &Output) -> anyhow::Result<()> {
     let detach = args.detach;
-    let job = client.build_cache(request(args)?).await?;
+    let corpus = corpus(&args, client, out).await?;
+    let job = client.build_cache(request(args, corpus)).await?;
     if detach {
         out.show(&job, |job| {
             let (id, cache) = (short(&job.name), short(&job.result));
@@ -96,19 +141,46 @@ pub(super) async fn run(args: BuildArgs, client: &Client, out: &Output) -> anyho
     Ok(())
 }
 
-fn request(args: BuildArgs) -> anyhow::Result<BuildCacheRequest> {
+/// The text: on the server's disk, or uploaded now.
+async fn corpus(args: &BuildArgs, client: &Client, out: &Output) -> anyhow::Result<Corpus> {
     let paths: anyhow::Result<Vec<String>> =
         args.corpus.iter().map(|path| absolute(path)).collect();
-    let mut corpus = Corpus::new(paths?).format(match args.format {
-        FormatArg::Auto => CorpusFormat::Auto,
-        FormatArg::Text => CorpusFormat::Text,
-        FormatArg::Lines => CorpusFormat::Lines,
-        FormatArg::Jsonl => CorpusFormat::Jsonl,
-        FormatArg::Parquet => CorpusFormat::Parquet,
-    });
-    if let Some(field) = args.text_field {
-        corpus = corpus.text_field(field);
+    let paths = paths?;
+    if !args.stdin && !args.upload {
+        let corpus = Corpus::new(paths).format(args.format.into());
+        return Ok(match &args.text_field {
+            Some(field) => corpus.text_field(field),
+            None => corpus,
+        });
     }
+    let format = args.format.into();
+    let text_field = args.text_field.clone().unwrap_or_else(|| "text".to_owned());
+    let stdin = args.stdin;
+    let open = move || {
+        if stdin {
+            let name = Path::new("standard input");
+            return Documents::of_reader(Box::new(std::io::stdin()), name, format, &text_field);
+        }
+        let corpus = latentd_domain::Corpus {
+            paths,
+            format,
+            text_field,
+            uploaded: None,
+        };
+        Documents::open(&corpus, 0)
+    };
+    let uploaded = upload(open, client, out).await?;
+    if !out.json {
+        out.remark(format!(
+            "uploaded {} as {}",
+            plural(uploaded.documents, "document"),
+            uploaded.name
+        ));
+    }
+    Ok(Corpus::uploaded(uploaded.name))
+}
+
+fn request(args: BuildArgs, corpus: Corpus) -> BuildCacheRequest {
     let mut saes = args.sae.into_iter();
     let mut request = BuildCacheRequest::new(saes.next().unwrap_or_default(), corpus)
         .seed(args.seed)
@@ -129,5 +201,5 @@ fn request(args: BuildArgs) -> anyhow::Result<BuildCacheRequest> {
     if args.keep_special {
         request = request.special_tokens(SpecialTokens::Keep);
     }
-    Ok(request)
+    request
 }

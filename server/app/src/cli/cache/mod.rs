@@ -2,6 +2,7 @@
 
 mod build;
 mod stats;
+mod upload;
 mod window;
 
 use std::time::SystemTime;
@@ -165,6 +166,15 @@ fn describe(cache: &Cache, out: &Output, now: SystemTime) -> String {
             count(sae.firing_latents.into()),
             count(sae.d_sae.into())
         );
+        let beyond = sae.above_range + sae.below_range;
+        let text = if beyond == 0 {
+            text
+        } else {
+            format!(
+                "{text}, {} activations beyond the range of f16",
+                count(beyond)
+            )
+        };
         ("SAE", text)
     }));
     pairs(rows, out)

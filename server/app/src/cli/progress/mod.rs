@@ -74,6 +74,11 @@ pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::
     }
     view.clear();
     let job = last.ok_or_else(|| anyhow::anyhow!("{name} has no events"))?;
+    if !out.json {
+        for warning in &job.progress.warnings {
+            out.remark(format!("warning: {warning}"));
+        }
+    }
     match (job.state, &job.error) {
         (JobState::Succeeded, _) => Ok(job),
         (JobState::Cancelled, _) => anyhow::bail!("{} was cancelled", short(&job.name)),

@@ -161,6 +161,7 @@ fn corpus(violations: &mut Violations, corpus: Option<pb::Corpus>) -> Option<Cor
         Ok(pb::corpus::Format::Lines) => CorpusFormat::Lines,
         Ok(pb::corpus::Format::Jsonl) => CorpusFormat::Jsonl,
         Ok(pb::corpus::Format::Parquet) => CorpusFormat::Parquet,
+        Ok(pb::corpus::Format::Arrow) => CorpusFormat::Arrow,
         Err(_) => {
             violations.invalid("corpus.format", format!("{format} is no value of Format"));
             CorpusFormat::Auto

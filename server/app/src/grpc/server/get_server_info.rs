@@ -77,7 +77,7 @@ fn capabilities() -> pb::Capabilities {
             .to_vec(),
         sae_formats: words(&["saelens"]),
         sites: Site::ALL.map(|site| site.as_str().to_owned()).to_vec(),
-        corpus_formats: words(&["text", "lines", "jsonl", "parquet"]),
+        corpus_formats: words(&["text", "lines", "jsonl", "parquet", "arrow"]),
         explainers: ExplainerKind::ALL.map(|it| it.as_str().to_owned()).to_vec(),
         scorers: ScorerKind::ALL.map(|it| it.as_str().to_owned()).to_vec(),
         provider_kinds: words(&["openai", "local"]),

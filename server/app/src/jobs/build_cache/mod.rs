@@ -46,6 +46,10 @@ pub(super) struct Build {
 impl Build {
     /// Builds what is not built yet.
     pub(super) async fn run(self) -> Result<Outcome, Halt> {
+        // What an earlier attempt warned of holds.
+        for warning in &self.lease.job.progress.warnings {
+            self.tracker.warn(warning.clone());
+        }
         residency::ensure(&self.app, &self.spec.saes).await?;
         let residents = Arc::new(residency::residents(&self.app, &self.spec.saes)?);
         let dir = self.app.caches.dir(&self.spec.cache);
@@ -106,7 +110,22 @@ impl Build {
             settings: settings(&self.spec, &residents.model.tokenizer),
             saes: residents.saes.iter().map(built).collect(),
         };
-        Ok(blocking(move || Ok(latentd_cache::finish(&dir, record)?)).await?)
+        let manifest = blocking(move || Ok(latentd_cache::finish(&dir, record)?)).await?;
+        for sae in &manifest.saes {
+            for (count, what) in [
+                (sae.above_range, "above 65504, the largest number of f16"),
+                (sae.below_range, "below 2^-25, which f16 rounds to 0"),
+            ] {
+                if count > 0 {
+                    self.tracker.warn(format!(
+                        "{}: {count} activations are {what}, and are stored as the nearest number that fires; \
+                         activation_dtype f32 keeps them",
+                        sae.name
+                    ));
+                }
+            }
+        }
+        Ok(manifest)
     }
 }
 
@@ -148,6 +167,8 @@ fn totals(spec: &BuildCacheSpec, manifest: Manifest) -> CacheTotals {
         digest: record.digest.clone(),
         activations: record.activations,
         firing_latents: record.firing_latents,
+        above_range: record.above_range,
+        below_range: record.below_range,
     };
     CacheTotals {
         model_digest: manifest.model.digest.clone(),

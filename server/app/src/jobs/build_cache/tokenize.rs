@@ -46,6 +46,13 @@ fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<
     let mut writer = TokenWriter::create(dir, rows)?;
     let corpus = build.app.corpora.resolve(&spec.corpus)?;
     let mut documents = Documents::open(&corpus, spec.seed)?;
+    let skipped = documents.skipped();
+    if !skipped.is_empty() {
+        build.tracker.warn(format!(
+            "{} of the corpus' folders are left out: {skipped}",
+            skipped.count
+        ));
+    }
     let mut digest = latentd_cache::CorpusDigest::new();
     for document in &mut documents {
         build.stopper.check()?;
