@@ -3,7 +3,7 @@
 //!
 //! The page shows lists of words with their themes, and ends with the latent's. It is written in several orders, and each gives a
 //! label. The label is taken that the words make likelier than other words do: log p(label | words) − log p(label | other
-//! words), a token, which is what tells a theme of these words from one that the model says of anything.
+//! words), which is what tells a theme of these words from one that the model says of anything.
 
 use latentd_domain::Reason;
 
@@ -22,6 +22,8 @@ use crate::{
 const EXAMPLES: usize = 20;
 /// Words that are shown, at most.
 const WORDS: usize = 8;
+/// What is left of the gain of a label that is one of the words: behind a word the same word is always likely.
+const ONE_OF: f64 = 0.7;
 /// Share of the examples from which on a word may stand for all of them.
 const MANY: f64 = 0.4;
 /// Longest label, in tokens.
@@ -74,20 +76,22 @@ impl Explainer for Completion {
         let (said, scored) = replies.split_at_checked(ORDERS).unwrap_or((replies, &[]));
         let labels = labels(said)?;
         let words = named(subject);
-        let mut best: Option<(bool, f64, String)> = None;
+        let mut best: Option<(f64, String)> = None;
         for (label, scores) in labels.into_iter().zip(scored.chunks(2)) {
             let [with, without] = scores else {
                 return Err(parse::wrong_kind("log-probabilities of a label"));
             };
             let gain = logprob(with)? - logprob(without)?;
-            let is_theme = !is_one_of(&label, &words);
-            let better =
-                |(theme, most, _): &(bool, f64, String)| (is_theme, gain) > (*theme, *most);
-            if best.as_ref().is_none_or(better) {
-                best = Some((is_theme, gain, label));
+            let worth = if is_one_of(&label, &words) {
+                gain * ONE_OF
+            } else {
+                gain
+            };
+            if best.as_ref().is_none_or(|(most, _)| worth > *most) {
+                best = Some((worth, label));
             }
         }
-        best.map(|(_, _, label)| label)
+        best.map(|(_, label)| label)
             .ok_or_else(|| parse::wrong_kind("log-probabilities of each label"))
     }
 }
@@ -125,24 +129,44 @@ fn begin_alike(a: &str, b: &str) -> bool {
 
 /// The labels that were said, each once in any case of its letters; at least one.
 fn labels(replies: &[Reply]) -> Result<Vec<String>, Failure> {
-    let mut labels: Vec<String> = Vec::new();
+    let (mut labels, mut lists) = (Vec::new(), Vec::new());
     for reply in replies {
         let Reply::Complete(text) = reply else {
             return Err(parse::wrong_kind("the continuation of a text"));
         };
         let label = tidy(text);
-        let known = |other: &String| other.to_lowercase() == label.to_lowercase();
-        // A list says the words again.
-        let is_list = label.contains(',');
-        if label.chars().any(char::is_alphanumeric) && !is_list && !labels.iter().any(known) {
-            labels.push(label);
+        match label.split_once(',') {
+            // A list says the words again. Its first word is taken where nothing better was said.
+            Some((first, _)) => keep(&mut lists, first.to_owned()),
+            None if says_twice(&label) => keep(&mut lists, label),
+            None => keep(&mut labels, label),
         }
     }
     if labels.is_empty() {
-        let what = "the model named no theme: it continued the page with an empty line, or said the words again";
+        labels = lists;
+    }
+    if labels.is_empty() {
+        let what = "the model named no theme: it continued the page with an empty line";
         return Err(Failure::new(Reason::AnswerNotParsed, what));
     }
     Ok(labels)
+}
+
+/// Keeps a label that says something new.
+fn keep(labels: &mut Vec<String>, label: String) {
+    let known = |other: &String| other.to_lowercase() == label.to_lowercase();
+    if label.chars().any(char::is_alphanumeric) && !labels.iter().any(known) {
+        labels.push(label);
+    }
+}
+
+/// Whether a label says a word twice, as small models do: `leaders and leaders`.
+fn says_twice(label: &str) -> bool {
+    let words: Vec<String> = label.split_whitespace().map(str::to_lowercase).collect();
+    let again = |(at, word): (usize, &String)| {
+        word.len() > 3 && words.iter().skip(at + 1).any(|other| other == word)
+    };
+    words.iter().enumerate().any(again)
 }
 
 /// A label on one line, without a full stop.
@@ -151,14 +175,14 @@ fn tidy(text: &str) -> String {
     line.trim_end_matches(['.', ',', ';', ':', ' ']).to_owned()
 }
 
-/// The mean log-probability of the tokens of a text.
+/// The log-probability of all tokens of a text.
 fn logprob(reply: &Reply) -> Result<f64, Failure> {
     let sum = |tokens: &[TokenLogprob]| {
         let each = tokens.iter().map(|token| f64::from(token.logprob));
         each.sum::<f64>()
     };
     match reply {
-        Reply::ScoreText(tokens) if !tokens.is_empty() => Ok(sum(tokens) / tokens.len() as f64),
+        Reply::ScoreText(tokens) if !tokens.is_empty() => Ok(sum(tokens)),
         Reply::ScoreText(_) | Reply::Chat(_) | Reply::Complete(_) | Reply::Embed(_) => {
             Err(parse::wrong_kind("log-probabilities of a label"))
         }
@@ -200,13 +224,14 @@ mod tests {
         let mut subject = subject;
         let days = ["Monday", "Tuesday", "Friday"].map(|day| shown(&[(day, 5.0)]));
         subject.train = days.to_vec();
-        let said = ["Monday", "days", "Monday", ""];
+        let said = ["Monday", "days of the week", "Monday", "weeks and weeks"];
         let mut replies: Vec<Reply> = said
             .iter()
             .map(|text| Reply::Complete((*text).to_owned()))
             .collect();
-        replies.extend([-1.0, -9.0, -4.0, -6.0].map(scored));
-        assert_eq!(Completion.read(&subject, &replies).unwrap(), "days");
+        replies.extend([-1.0, -10.0, -2.0, -9.0].map(scored));
+        let label = Completion.read(&subject, &replies).unwrap();
+        assert_eq!(label, "days of the week");
         let rising = ["rise", "rising", "Rises", "lift"].map(|word| shown(&[(word, 5.0)]));
         subject.train = rising.to_vec();
         let said = ["rising", "religion", "", ""];
@@ -214,8 +239,11 @@ mod tests {
             .iter()
             .map(|text| Reply::Complete((*text).to_owned()))
             .collect();
-        replies.extend([-1.0, -9.0, -4.0, -6.0].map(scored));
+        replies.extend([-1.0, -10.0, -2.0, -9.0].map(scored));
         assert_eq!(Completion.read(&subject, &replies).unwrap(), "rising");
+        // Where all that was said are lists, it is better than nothing.
+        let list = vec![Reply::Complete("rise, rising, lift".to_owned()); 4];
+        assert_eq!(Completion.then(&subject, &list).unwrap().len(), 2);
         let none = vec![Reply::Complete(String::new()); 4];
         let failure = Completion.then(&subject, &none).unwrap_err();
         assert_eq!(failure.reason, Reason::AnswerNotParsed);

@@ -13,6 +13,7 @@ mod probe;
 #[cfg(test)]
 mod probe_tests;
 mod refusal;
+mod room;
 mod score_text;
 mod wire;
 
