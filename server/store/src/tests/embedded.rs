@@ -10,6 +10,7 @@ use std::{
 
 use latentd_domain::{HasReason, JobId, Reason};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 
 use super::submit;
 use crate::{
@@ -31,6 +32,22 @@ fn pid(postgres: &Embedded) -> Pid {
         .unwrap()
 }
 
+/// Jobs that psql would see.
+async fn jobs_by_login(data_dir: &Path) -> i64 {
+    let login = embedded::login(data_dir).unwrap();
+    let options = PgConnectOptions::new_without_pgpass()
+        .socket(login.socket_dir)
+        .port(login.port)
+        .username(login.user)
+        .password(&login.password)
+        .database(login.database);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query_scalar("select count(*) from job_cost")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap()
+}
+
 /// Asks until the database answers; any error but `DatabaseUnavailable` fails the test.
 async fn until_it_answers(store: &Store) {
     let deadline = Instant::now() + Duration::from_secs(40);
@@ -49,6 +66,7 @@ async fn it_comes_back_after_kill_9_with_what_was_committed() {
     let folder = DataDir::new();
     let (postgres, store) = start(folder.path()).await;
     let job = submit(&store).await;
+    assert_eq!(jobs_by_login(folder.path()).await, 1);
     for _ in 0..2 {
         let killed = pid(&postgres);
         kill_process(killed, Signal::KILL).unwrap();
@@ -66,6 +84,8 @@ async fn it_comes_back_after_kill_9_with_what_was_committed() {
     let last = pid(&postgres);
     postgres.stop().await;
     assert!(test_kill_process(last).is_err(), "it has stopped");
+    let stopped = embedded::login(folder.path()).unwrap_err().to_string();
+    assert!(stopped.contains("no private Postgres runs"), "{stopped}");
     assert!(matches!(
         store.ping().await,
         Err(Error::DatabaseUnavailable(_))
