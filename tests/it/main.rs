@@ -12,6 +12,7 @@
 mod activation;
 mod bad_input;
 mod cache;
+mod commands;
 mod crash;
 mod explanation;
 mod fidelity;

@@ -1,5 +1,6 @@
 //! What tests stand on: servers in this process and in others, small models and SAEs, corpora.
 
+pub(crate) mod command;
 pub(crate) mod corpus;
 pub(crate) mod endpoint;
 pub(crate) mod impostor;

@@ -3,7 +3,7 @@
 use clap::Args;
 use latentd_client::MAX_DENSITY;
 
-use super::format::plural;
+use super::{format::plural, output::Output, table::wrapped};
 
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(super) struct DensityArgs {
@@ -27,20 +27,21 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// `1 latent that fires on more than 10 % of tokens is hidden (--max-density 1 shows it)`; nothing if none is.
-pub(super) fn hidden(latents: usize, limit: f64) -> Option<String> {
+/// `1 latent that fires on more than 10 % of tokens is hidden (show it: --max-density 1)`; nothing if none is.
+pub(super) fn hidden(latents: usize, limit: f64, out: &Output) -> Option<String> {
     let (verbs, them) = match latents {
         0 => return None,
         1 => (("fires", "is"), "it"),
         _ => (("fire", "are"), "them"),
     };
-    Some(format!(
-        "{} that {} on more than {} of tokens {} hidden (--max-density 1 shows {them})",
+    let text = format!(
+        "{} that {} on more than {} of tokens {} hidden (show {them}: --max-density 1)",
         plural(latents as u64, "latent"),
         verbs.0,
         share_in_percent(limit),
         verbs.1,
-    ))
+    );
+    Some(out.style.dim(&wrapped(&text, out.width).join("\n")))
 }
 
 /// `10 %`, `0.5 %`: as few digits as it takes.
@@ -55,15 +56,19 @@ mod tests {
 
     #[test]
     fn what_is_hidden_is_said() {
-        assert_eq!(hidden(0, 0.1), None);
+        let mut out = Output::plain(100);
+        assert_eq!(hidden(0, 0.1, &out), None);
         assert_eq!(
-            hidden(1, 0.1).unwrap(),
-            "1 latent that fires on more than 10 % of tokens is hidden (--max-density 1 shows it)"
+            hidden(1, 0.1, &out).unwrap(),
+            "1 latent that fires on more than 10 % of tokens is hidden (show it: --max-density 1)"
         );
         assert_eq!(
-            hidden(12, 0.005).unwrap(),
-            "12 latents that fire on more than 0.5 % of tokens are hidden (--max-density 1 shows them)"
+            hidden(12, 0.005, &out).unwrap(),
+            "12 latents that fire on more than 0.5 % of tokens are hidden (show them: --max-density 1)"
         );
+        out.width = 80;
+        let lines = hidden(12, 0.1, &out).unwrap();
+        assert!(lines.lines().all(|line| line.len() <= 80), "{lines}");
         assert!(share("1.5").is_err() && share("NaN").is_err());
     }
 }

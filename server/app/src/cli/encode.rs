@@ -177,7 +177,7 @@ fn describe_prompt(
     let mut top = rows.top(usize::MAX);
     let all = top.len();
     top.retain(|top| !dense(top.latent));
-    let hidden = hidden(all - top.len(), view.max_density);
+    let hidden = hidden(all - top.len(), view.max_density, out);
     top.truncate(view.show);
     if all == 0 {
         text.push_str(&out.style.dim("no latent fires\n"));
@@ -202,7 +202,7 @@ fn describe_prompt(
     }
     text.push_str(&table.render(out.style, out.width));
     if let Some(hidden) = hidden {
-        text.push_str(&out.style.dim(&hidden));
+        text.push_str(&hidden);
         text.push('\n');
     }
     text

@@ -4,7 +4,15 @@ use clap::Args;
 use latentd_domain::Reason;
 use latentd_proto::ERROR_PAGES;
 
-use super::{Session, failure::Usage, style::Style, table::Table};
+use super::{
+    Session,
+    failure::Usage,
+    output::Output,
+    table::{Table, wrapped},
+};
+
+/// Widest line of a page: longer ones are hard to read.
+const WIDTH: usize = 100;
 
 #[derive(Args, Debug)]
 pub(super) struct ErrorsArgs {
@@ -40,7 +48,7 @@ pub(super) fn run(args: ErrorsArgs, session: &Session) -> anyhow::Result<()> {
     let Some(page) = pages.into_iter().find(|page| page.reason == name) else {
         return Err(Usage(unknown(&asked, &name)).into());
     };
-    out.show(&page, |page| readable(page.page, out.style))?;
+    out.show(&page, |page| readable(page.page, out))?;
     Ok(())
 }
 
@@ -68,15 +76,15 @@ fn first_sentence(page: &str) -> &str {
     line.split_inclusive(". ").next().unwrap_or(line).trim_end()
 }
 
-/// Markdown's headings as a terminal shows them.
-fn readable(page: &str, style: Style) -> String {
+/// Markdown as a terminal shows it: headings without their signs, in lines that fit.
+fn readable(page: &str, out: &Output) -> String {
+    let width = out.width.min(WIDTH);
     let lines = page.lines().map(|line| {
-        let heading = line.trim_start_matches('#').trim();
         if line.starts_with('#') {
-            style.bold(heading)
-        } else {
-            line.to_owned()
+            return out.style.bold(line.trim_start_matches('#').trim());
         }
+        let indent = if line.starts_with("- ") { "\n  " } else { "\n" };
+        wrapped(line, width - 2).join(indent)
     });
     lines.map(|line| line + "\n").collect()
 }

@@ -183,8 +183,8 @@ pub(super) async fn show(
         }
         out.text(&describe(&latent, stats.get(&latent.latent), out))?;
     }
-    if let Some(hidden) = hidden(dense, limit) {
-        out.line(out.style.dim(&hidden))?;
+    if let Some(hidden) = hidden(dense, limit, out) {
+        out.line(hidden)?;
     }
     if let Some(summary) = examples.summary() {
         let silent = match summary.silent_latents {

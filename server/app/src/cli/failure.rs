@@ -1,6 +1,6 @@
 //! What a failure says, and the code that the process ends with.
 
-use std::{fmt::Write as _, io, process::ExitCode};
+use std::{fmt::Write as _, io};
 
 use latentd_client::{Code, Error, Violation};
 
@@ -21,7 +21,7 @@ pub(super) struct Stopped(pub(super) String);
 const INTERRUPTED: u8 = 130;
 
 /// Tells about the failure and returns the exit code.
-pub(super) fn report(out: &Output, error: &anyhow::Error) -> ExitCode {
+pub(super) fn report(out: &Output, error: &anyhow::Error) -> u8 {
     // The reader of a pipe has seen enough.
     let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
         cause
@@ -29,11 +29,11 @@ pub(super) fn report(out: &Output, error: &anyhow::Error) -> ExitCode {
             .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
     if error.chain().any(broken_pipe) {
-        return ExitCode::SUCCESS;
+        return 0;
     }
     if let Some(stopped) = error.downcast_ref::<Stopped>() {
         out.remark(stopped);
-        return ExitCode::from(INTERRUPTED);
+        return INTERRUPTED;
     }
     let client = error.downcast_ref::<Error>();
     match client {
@@ -48,7 +48,7 @@ pub(super) fn report(out: &Output, error: &anyhow::Error) -> ExitCode {
         Some(error) => out.remark(describe(error, out.remarks)),
         None => out.remark(format!("{} {error:#}", out.remarks.bad("error:"))),
     }
-    ExitCode::from(code(error))
+    code(error)
 }
 
 fn code(error: &anyhow::Error) -> u8 {

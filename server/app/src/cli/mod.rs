@@ -154,17 +154,17 @@ impl Session {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    main_of(std::env::args_os())
+    ExitCode::from(main_of(std::env::args_os()))
 }
 
-/// Runs a command line, the program's name first.
-pub fn main_of(line: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs a command line, the program's name first, and returns the exit code.
+pub fn main_of(line: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(line) {
         Ok(cli) => cli,
         // Help and version are such errors too, and have the code 0.
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
     let environment = Environment::of_process();
@@ -184,7 +184,7 @@ pub fn main_of(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     // What still runs, such as a read from a terminal, does not hold the process.
     runtime.shutdown_background();
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => failure::report(&session.out, &error),
     }
 }

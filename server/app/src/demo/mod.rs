@@ -12,9 +12,11 @@ mod item;
 pub mod sae;
 mod scripture;
 mod tool;
+mod tour;
 
 pub use encoder::encoder;
 pub use fetch::{Error, Event, Fetched, Text};
+pub use tour::commands;
 
 /// Id under which the demonstration loads its model.
 pub const MODEL_ID: &str = "smollm2-135m";

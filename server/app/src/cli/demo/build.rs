@@ -6,7 +6,7 @@ use latentd_client::{BuildCacheRequest, Cache, CacheState, Client, Corpus, Corpu
 
 use super::{
     super::{
-        format::{bytes, count, duration},
+        format::{bytes, count, duration, short},
         progress,
     },
     Text,
@@ -61,8 +61,8 @@ pub(super) async fn choose(
         Err(error) if error.reason == "AMBIGUOUS_CACHE" => {
             client.pin_cache(&cache.name, true).await?;
             Ok(steps.say(&format!(
-                "{} is pinned: it is the cache of commands that name none",
-                cache.name
+                "Cache {} is pinned: commands that name no cache use it.",
+                short(&cache.name)
             ))?)
         }
         found => Ok(found.map(drop)?),
@@ -90,12 +90,10 @@ async fn wait(client: &Client, job: &str, steps: &Steps) -> anyhow::Result<Cache
 }
 
 fn describe(cache: &Cache) -> String {
-    let entries: u64 = cache.saes.iter().map(|sae| sae.activations).sum();
     format!(
-        "{}: {} tokens, {} activations, {}",
-        cache.name,
+        "{}: {} tokens, {}",
+        short(&cache.name),
         count(cache.tokens),
-        count(entries),
         bytes(cache.size_bytes)
     )
 }

