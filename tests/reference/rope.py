@@ -1,18 +1,22 @@
 """Writes what transformers makes of the rope keys of many `config.json` files, old keys and new ones and mixtures of both.
 
-usage: rope.py OUT_FILE
+usage: rope.py LLAMA_DIR OUT_DIR
 
-Needs torch and transformers 5. Each case is what a configuration adds to a small llama's; beside it the frequencies and the
-attention factor of `LlamaRotaryEmbedding`, or the kind of exception where transformers refuses the configuration.
+Needs torch, transformers 5 and safetensors. Each case of `rope.json` is what a configuration adds to a small llama's; beside it the
+frequencies and the attention factor of `LlamaRotaryEmbedding`, or the kind of exception where transformers refuses the
+configuration. `rope.safetensors` holds what the llama in LLAMA_DIR, which is tests/golden/models/llama, computes with some of them:
+`blocks.1.hook_resid_post` of 40 tokens, under the number of the case in VALUES.
 """
 
 import json
 import pathlib
+import shutil
 import sys
 import tempfile
 
 import torch
-from transformers import AutoConfig
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from transformers.utils import logging
 
@@ -128,11 +132,38 @@ def resolved(more: dict) -> dict:
     return {"frequencies": rope.inv_freq.tolist(), "attention_factor": float(rope.attention_scaling)}
 
 
-def main(out: pathlib.Path) -> None:
+# Keys that take the place of `rope_parameters` in the configuration of the llama, whose context is 64 tokens.
+VALUES = [
+    {"rope_theta": 1e4, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}},
+    {"rope_scaling": {"type": "linear", "factor": 4.0}},
+    {"rope_scaling": {"rope_type": "llama3", **LLAMA3, "original_max_position_embeddings": 16}},
+    {"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}},
+    {"rope_scaling": {"type": "yarn", "factor": 4.0, "attention_factor": 0.5, "beta_fast": 4, "truncate": False}},
+    {"rope_scaling": {"type": "dynamic", "factor": 4.0}},
+]
+
+
+def values(llama: pathlib.Path, more: dict) -> torch.Tensor:
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(llama / "model.safetensors", folder)
+        config = json.loads((llama / "config.json").read_text())
+        del config["rope_parameters"]
+        (pathlib.Path(folder) / "config.json").write_text(json.dumps(config | more))
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    kept = []
+    model.model.layers[1].register_forward_hook(lambda _module, _args, output: kept.append(output))
+    with torch.no_grad():
+        model(torch.tensor([[i * 5 % 270 for i in range(40)]]))
+    output = kept[0]
+    return (output[0] if isinstance(output, tuple) else output).reshape(40, -1).contiguous()
+
+
+def main(llama: pathlib.Path, out: pathlib.Path) -> None:
     logging.set_verbosity_error()
+    save_file({str(i): values(llama, more) for i, more in enumerate(VALUES)}, out / "rope.safetensors")
     cases = [{"name": name, "config": BASE | more, **resolved(more)} for name, more in CASES.items()]
-    out.write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
+    (out / "rope.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))

@@ -90,6 +90,46 @@ fn every_hook_point_and_the_logits_equal_transformers() {
 }
 
 #[test]
+fn every_rope_gives_the_values_of_transformers() {
+    let llama3 = r#""factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0"#;
+    let scaling = |keys: &str| format!(r#"{{"rope_scaling": {{{keys}}}}}"#);
+    let original = r#""original_max_position_embeddings": 16"#;
+    // Those of `VALUES` in `tests/reference/rope.py`.
+    let ropes = [
+        r#"{"rope_theta": 1e4, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}"#
+            .to_owned(),
+        scaling(r#""type": "linear", "factor": 4.0"#),
+        scaling(&format!(r#""rope_type": "llama3", {llama3}, {original}"#)),
+        scaling(&format!(r#""type": "yarn", "factor": 4.0, {original}"#)),
+        scaling(
+            r#""type": "yarn", "factor": 4.0, "attention_factor": 0.5, "beta_fast": 4, "truncate": false"#,
+        ),
+        scaling(r#""type": "dynamic", "factor": 4.0"#),
+    ];
+    let mut expected = Checkpoint::open_file(&golden::path("rope.safetensors")).unwrap();
+    let ids: Vec<u32> = (0..40).map(|i| i * 5 % 270).collect();
+    let point: HookPoint = "blocks.1.hook_resid_post".parse().unwrap();
+    for (number, rope) in ropes.iter().enumerate() {
+        let folder = golden::copy("models/llama");
+        let path = folder.path().join("config.json");
+        let mut config: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+        config.remove("rope_parameters");
+        let rope: serde_json::Map<String, serde_json::Value> = serde_json::from_str(rope).unwrap();
+        config.extend(rope);
+        fs_err::write(&path, serde_json::to_vec(&config).unwrap()).unwrap();
+        let model = Model::load(folder.path(), Dtype::F32, &Device::new(0).unwrap()).unwrap();
+        let captured = model.run(&PackedTokens::new([ids.as_slice()]), &Taps::new([point]));
+        let captured = captured.unwrap();
+        assert_near(
+            captured.get(point).unwrap(),
+            &mut expected,
+            &number.to_string(),
+        );
+    }
+}
+
+#[test]
 fn stopping_early_changes_nothing() {
     for name in ["llama", "gpt2"] {
         let model = load(name);
