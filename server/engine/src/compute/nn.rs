@@ -56,7 +56,7 @@ impl Compute for NnCompute {
         let files = ModelFiles::open(path)?;
         let tokenizer = files.tokenizer.digest().to_owned();
         Ok(Content {
-            weights: files.checkpoint.digest(),
+            weights: files.checkpoint.digest()?,
             tokenizer,
         })
     }

@@ -66,7 +66,7 @@ impl Model {
             family: config.family(),
             path: path.display().to_string(),
             format,
-            digest: checkpoint.digest(),
+            digest: checkpoint.digest()?,
             dtype,
             n_layers: dimensions.n_layers,
             d_model: dimensions.d_model,

@@ -80,7 +80,7 @@ impl SentenceEncoder {
     pub fn identify(folder: &Path) -> Result<Digests, LoadError> {
         let files = Files::open(folder)?;
         Ok(Digests {
-            weights: files.checkpoint.digest(),
+            weights: files.checkpoint.digest()?,
             tokenizer: files.tokenizer.digest().to_owned(),
         })
     }
@@ -110,7 +110,7 @@ impl SentenceEncoder {
             family: BertConfig::FAMILY,
             path: folder.display().to_string(),
             format: "huggingface",
-            digest: checkpoint.digest(),
+            digest: checkpoint.digest()?,
             dtype,
             n_layers: config.n_layers,
             d_model: config.d_model,

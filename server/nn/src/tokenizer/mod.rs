@@ -76,7 +76,7 @@ impl Tokenizer {
             path: path.to_owned(),
             detail,
         };
-        let (definition, special) = gguf::definition(metadata, file.bytes()).map_err(malformed)?;
+        let (definition, special) = gguf::definition(metadata, &file.head).map_err(malformed)?;
         let template = metadata
             .string("tokenizer.chat_template")
             .map_err(malformed)?;

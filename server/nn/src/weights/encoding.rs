@@ -1,12 +1,17 @@
 //! How the numbers of a stored tensor are written, and their conversion to `f32`.
 
+use std::ops::Range;
+
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::gguf::quant::Quantization;
+use super::{file::WeightFile, gguf::quant::Quantization};
+use crate::error::LoadError;
 
 /// Elements that one thread converts at a time.
 const CHUNK: usize = 1 << 16;
+/// Bytes of a tensor that are read at once.
+const PIECE: usize = 1 << 20;
 
 /// The number format of a stored tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +38,50 @@ impl Encoding {
             Self::Quantized(quantization) => quantization.name(),
             Self::Other(name) => name,
         }
+    }
+
+    /// Elements and bytes of the smallest piece that can be converted alone; `None` for a format that cannot.
+    fn block(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::F32 => Some((1, 4)),
+            Self::F16 | Self::Bf16 => Some((1, 2)),
+            Self::Quantized(quantization) => Some(quantization.block()),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The `elements` numbers in `span` of `file`, or `None` if the format is not one that can be converted or the lengths do
+    /// not agree. Pieces are read and converted in parallel, each straight into its place.
+    pub(crate) fn read(
+        &self,
+        file: &WeightFile,
+        span: &Range<usize>,
+        elements: usize,
+    ) -> Result<Option<Vec<f32>>, LoadError> {
+        let Some((weights, bytes)) = self.block() else {
+            return Ok(None);
+        };
+        let blocks = elements / weights;
+        if !elements.is_multiple_of(weights) || blocks.checked_mul(bytes) != Some(span.len()) {
+            return Ok(None);
+        }
+        let piece = (PIECE / bytes).max(1);
+        let mut out = vec![0.0; elements];
+        out.par_chunks_mut(piece * weights)
+            .enumerate()
+            .try_for_each(|(number, out)| {
+                let at = span.start + number * piece * bytes;
+                if *self == Self::F32 && cfg!(target_endian = "little") {
+                    return file.read_at(at, bytemuck::cast_slice_mut(out));
+                }
+                let mut stored = vec![0; out.len() / weights * bytes];
+                file.read_at(at, &mut stored)?;
+                if let Some(numbers) = self.to_f32(&stored, out.len()) {
+                    out.copy_from_slice(&numbers);
+                }
+                Ok(())
+            })?;
+        Ok(Some(out))
     }
 
     /// The `elements` numbers of `bytes`, or `None` if the format is not one that can be converted or the lengths do not

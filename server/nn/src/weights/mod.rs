@@ -1,6 +1,6 @@
 //! Named tensors on the host, whatever file they come from.
 //!
-//! A [`Checkpoint`] maps its files, checks their headers, and gives one tensor at a time as `f32`. Names are Hugging
+//! A [`Checkpoint`] opens its files, checks their headers, and gives one tensor at a time as `f32`. Names are Hugging
 //! Face's whatever the format; a GGUF file's are translated (see [`gguf`]). [`ModelFiles`] adds what else a model needs:
 //! its configuration and its tokenizer. This module knows nothing of devices and nothing of what the tensors mean.
 
@@ -13,11 +13,11 @@ use std::{
 pub mod config;
 mod encoding;
 mod expected;
+mod file;
 pub mod gguf;
 #[cfg(test)]
 pub(crate) mod golden;
 mod head;
-mod mapped;
 mod model_files;
 #[cfg(test)]
 mod robustness;
@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use config::BertConfig;
 pub use config::{Gpt2Config, LlamaConfig, ModelConfig, RopeConfig, RopeScaling, Yarn};
 use encoding::{Encoding, first_non_finite};
-use mapped::Mapped;
+use file::WeightFile;
 pub use model_files::ModelFiles;
 
 use crate::error::LoadError;
@@ -73,7 +73,7 @@ enum Layout {
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
-    files: Vec<Mapped>,
+    files: Vec<WeightFile>,
     tensors: BTreeMap<String, Stored>,
     taken: BTreeSet<String>,
 }
@@ -107,7 +107,7 @@ impl Checkpoint {
     fn open_files(paths: &[PathBuf]) -> Result<Self, LoadError> {
         let files = paths
             .iter()
-            .map(|path| Mapped::open(path))
+            .map(|path| WeightFile::open(path))
             .collect::<Result<Vec<_>, _>>()?;
         let mut tensors = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {
@@ -185,14 +185,8 @@ impl Checkpoint {
     pub fn take(&mut self, name: &str, expected: &[usize]) -> Result<HostTensor, LoadError> {
         let stored = self.stored(name, expected)?;
         let elements = expected.iter().product();
-        let bytes = self
-            .files
-            .get(stored.file)
-            .map(|file| file.span(&stored.span))
-            .unwrap_or_default();
-        let data = stored
-            .encoding
-            .to_f32(bytes, elements)
+        let data = self
+            .numbers(stored, elements)?
             .ok_or_else(|| self.unreadable(name, stored))?;
         if let Some((index, value)) = first_non_finite(&data) {
             return Err(LoadError::NonFiniteWeights {
@@ -213,17 +207,27 @@ impl Checkpoint {
     /// Whether two tensors hold the same numbers; `None` unless both are there and can be read.
     fn equal(&self, one: &str, other: &str) -> Option<bool> {
         let (one, other) = (self.tensors.get(one)?, self.tensors.get(other)?);
-        let bytes = |stored: &Stored| Some(self.files.get(stored.file)?.span(&stored.span));
         if one.shape != other.shape {
             return Some(false);
         }
-        if one.encoding == other.encoding && bytes(one)? == bytes(other)? {
-            return Some(true);
+        if one.encoding == other.encoding {
+            let (file, beside) = (self.files.get(one.file)?, self.files.get(other.file)?);
+            if file.same(&one.span, beside, &other.span).ok()? {
+                return Some(true);
+            }
         }
         let elements = one.shape.iter().product();
-        let one = one.encoding.to_f32(bytes(one)?, elements)?;
-        let other = other.encoding.to_f32(bytes(other)?, elements)?;
+        let one = self.numbers(one, elements).ok()??;
+        let other = self.numbers(other, elements).ok()??;
         Some(one == other)
+    }
+
+    /// The numbers of a tensor, or `None` if its format cannot be converted.
+    fn numbers(&self, stored: &Stored, elements: usize) -> Result<Option<Vec<f32>>, LoadError> {
+        match self.files.get(stored.file) {
+            Some(file) => stored.encoding.read(file, &stored.span, elements),
+            None => Ok(None),
+        }
     }
 
     /// Gives a tensor a second name.
@@ -244,19 +248,21 @@ impl Checkpoint {
 
     /// BLAKE3 digest of the weight files in hexadecimal: of the file itself if it is one, so that `b3sum` gives the same,
     /// else of the digests of the files in the order of their names.
-    pub fn digest(&self) -> String {
-        let of = |file: &Mapped| blake3::Hasher::new().update_rayon(file.bytes()).finalize();
+    ///
+    /// # Errors
+    /// [`LoadError::PathNotReadable`], also for a file that became shorter.
+    pub fn digest(&self) -> Result<String, LoadError> {
         let digest = match self.files.as_slice() {
-            [file] => of(file),
+            [file] => file.digest()?,
             files => {
                 let mut all = blake3::Hasher::new();
                 for file in files {
-                    all.update(of(file).as_bytes());
+                    all.update(file.digest()?.as_bytes());
                 }
                 all.finalize()
             }
         };
-        digest.to_hex().to_string()
+        Ok(digest.to_hex().to_string())
     }
 
     fn stored(&self, name: &str, expected: &[usize]) -> Result<&Stored, LoadError> {
@@ -282,7 +288,7 @@ impl Checkpoint {
         let path = self
             .files
             .get(stored.file)
-            .map_or(&*self.path, Mapped::path)
+            .map_or(&*self.path, WeightFile::path)
             .to_owned();
         let detail = format!(
             "`{name}` is written as {}, which is not supported for this tensor",

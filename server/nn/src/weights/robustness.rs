@@ -79,7 +79,7 @@ fn damage(file: &Path, model: &Path, changes: &[(prop::sample::Index, u8)]) {
         let _ = files
             .tokenizer
             .encode("The cat sat on the <|endoftext|> mat, déjà vu 漢字.", true);
-        files.checkpoint.digest();
+        files.checkpoint.digest().unwrap();
     }
     rewrite(file, &sound);
 }

@@ -11,7 +11,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Layout, Stored, encoding::Encoding, mapped::Mapped};
+use super::{Layout, Stored, encoding::Encoding, file::WeightFile};
 use crate::error::{LoadError, shape};
 
 /// Longest header that is read; the format's own limit.
@@ -39,17 +39,20 @@ struct RawIndex {
     weight_map: BTreeMap<String, String>,
 }
 
-/// The tensors of a mapped file, by name. `file` is the file's number in the checkpoint.
+/// The tensors of a file, by name. `number` is the file's in the checkpoint.
 pub(super) fn read_header(
-    mapped: &Mapped,
-    file: usize,
+    file: &WeightFile,
+    number: usize,
 ) -> Result<BTreeMap<String, Stored>, LoadError> {
     let malformed = |detail| LoadError::MalformedSafetensors {
-        path: mapped.path().to_owned(),
+        path: file.path().to_owned(),
         detail,
     };
-    let (header, data_start) = header_bytes(mapped.bytes()).map_err(malformed)?;
-    let entries: BTreeMap<String, serde_json::Value> = serde_json::from_slice(header)
+    let length = header_length(&file.head(8)?, file.length()).map_err(malformed)?;
+    let data_start = 8 + length;
+    let mut header = vec![0; length];
+    file.read_at(8, &mut header)?;
+    let entries: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&header)
         .map_err(|error| malformed(format!("its header is not JSON: {error}")))?;
 
     let mut tensors = BTreeMap::new();
@@ -59,17 +62,17 @@ pub(super) fn read_header(
         }
         let raw = RawTensor::deserialize(entry)
             .map_err(|error| malformed(format!("the header's entry `{name}`: {error}")))?;
-        let stored = stored(raw, file, data_start)
+        let stored = stored(raw, number, data_start)
             .map_err(|detail| malformed(format!("the tensor `{name}` {detail}")))?;
         tensors.insert(name, stored);
     }
-    check_layout(&tensors, data_start..mapped.bytes().len()).map_err(malformed)?;
+    check_layout(&tensors, data_start..file.length()).map_err(malformed)?;
     Ok(tensors)
 }
 
-/// The header's JSON, and where the data begins.
-fn header_bytes(bytes: &[u8]) -> Result<(&[u8], usize), String> {
-    let (length, rest) = bytes
+/// The length of the header's JSON in a file of `file_length` bytes, from what the file begins with.
+fn header_length(first: &[u8], file_length: usize) -> Result<usize, String> {
+    let (length, _) = first
         .split_first_chunk::<8>()
         .ok_or_else(|| "it ends within the header's length".to_owned())?;
     let length = u64::from_le_bytes(*length);
@@ -78,13 +81,13 @@ fn header_bytes(bytes: &[u8]) -> Result<(&[u8], usize), String> {
             "it declares a header of {length} bytes, over the limit of {MAX_HEADER}"
         ));
     }
-    let header = rest.get(..length as usize).ok_or_else(|| {
-        format!(
-            "it declares a header of {length} bytes and has {} after it",
-            rest.len()
-        )
-    })?;
-    Ok((header, 8 + length as usize))
+    let rest = file_length.saturating_sub(8);
+    if length > rest as u64 {
+        return Err(format!(
+            "it declares a header of {length} bytes and has {rest} after it"
+        ));
+    }
+    Ok(length as usize)
 }
 
 fn stored(raw: RawTensor, file: usize, data_start: usize) -> Result<Stored, String> {
@@ -236,7 +239,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         fs_err::write(&path, bytes).unwrap();
-        read_header(&Mapped::open(&path).unwrap(), 0)
+        read_header(&WeightFile::open(&path).unwrap(), 0)
     }
 
     fn refusal(header: &str, data: &[u8]) -> String {

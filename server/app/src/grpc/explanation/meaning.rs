@@ -7,7 +7,10 @@ use latentd_domain::{ExplanationId, SaeName};
 use latentd_engine::{EmbedWork, Lane, ModelEntry};
 use latentd_store::explanations::{Candidate, Hit};
 
-use crate::{app::App, grpc::error::Error};
+use crate::{
+    app::App,
+    grpc::{blocking, error::Error},
+};
 
 /// Explanations that are embedded at once.
 const CHUNK: u32 = 256;
@@ -34,6 +37,7 @@ impl Search<'_> {
         let query = embedded
             .pop()
             .ok_or_else(|| Error::internal("a text without an embedding"))?;
+        let query: Arc<[f32]> = query.into();
         let explanations = self.app.store.explanations();
         let mut nearest = Nearest::new(limit as usize);
         let mut after: Option<ExplanationId> = None;
@@ -43,11 +47,16 @@ impl Search<'_> {
                 .await?;
             let Some(last) = chunk.last() else { break };
             after = Some(last.id.clone());
-            for candidate in chunk {
-                nearest.add(cosine(&query, &candidate.embedding), candidate.id);
-            }
+            let query = Arc::clone(&query);
+            nearest = blocking(move || {
+                for candidate in chunk {
+                    nearest.add(cosine(&query, &candidate.embedding), candidate.id);
+                }
+                Ok(nearest)
+            })
+            .await?;
         }
-        let nearest = nearest.into_sorted();
+        let nearest = blocking(move || Ok(nearest.into_sorted())).await?;
         let ids: Vec<ExplanationId> = nearest.iter().map(|(_, id)| id.clone()).collect();
         let found = explanations.get_many(&ids).await?;
         let hits = found.into_iter().filter_map(|explanation| {

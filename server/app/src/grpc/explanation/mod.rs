@@ -12,6 +12,7 @@ mod list_explanations;
 mod meaning;
 mod message;
 mod name;
+mod named;
 pub(super) mod request;
 mod score_explanations;
 mod search_explanations;

@@ -14,11 +14,12 @@ use latentd_store::{
 };
 use prost::Message;
 
-use super::request::Parsed;
+use super::{named, request::Parsed};
 use crate::{
     app::App,
     caches,
     grpc::{
+        blocking,
         cache::{Named, Source},
         convert,
         error::Error,
@@ -155,37 +156,14 @@ async fn check_named(
     parsed: &Parsed,
     latents: Option<&Latents>,
 ) -> Result<Vec<u32>, Error> {
-    let among = |latent: u32| match latents {
-        None => true,
-        Some(Latents::Range(start, end)) => (*start..*end).contains(&latent),
-        Some(Latents::List(list)) => list.contains(&latent),
-    };
-    let mut violations = Violations::default();
-    let mut found = Vec::new();
-    for (index, id) in parsed.explanations.iter().enumerate() {
-        let field = format!("explanations[{index}]");
-        match app.store.explanations().get(id).await {
-            Ok(explanation) if explanation.sae != parsed.sae => {
-                violations.invalid(field, format!("is of {}", explanation.sae));
-            }
-            Ok(explanation) if !among(explanation.latent) => {
-                let latent = explanation.latent;
-                violations.invalid(
-                    field,
-                    format!("is of latent {latent}, which is not asked for"),
-                );
-            }
-            Ok(explanation) => found.push(explanation.latent),
-            Err(error @ latentd_store::Error::UnknownExplanation(_)) => {
-                violations.add(field, Reason::UnknownExplanation, error.to_string());
-            }
-            Err(error) => return Err(error.into()),
-        }
+    if parsed.explanations.is_empty() {
+        return Ok(Vec::new());
     }
-    violations.check()?;
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
+    let named = parsed.explanations.clone();
+    let found = app.store.explanations().get_many(&named).await?;
+    let (sae, latents) = (parsed.sae.clone(), latents.cloned());
+    // Both lists may hold a million entries.
+    blocking(move || named::latents(&named, &found, &sae, latents.as_ref())).await
 }
 
 fn check_size(spec: &AutointerpSpec) -> Result<(), Error> {

@@ -33,9 +33,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads and checks the header of a file.
-    pub(super) fn read(file: &[u8]) -> Result<Self, String> {
-        let mut cursor = Cursor::new(file, 0);
+    /// Reads and checks the header of a file of `file_length` bytes that begins with `head`.
+    pub(super) fn read(head: &[u8], file_length: usize) -> Result<Self, String> {
+        let mut cursor = Cursor::new(head, 0);
         if cursor.u32()?.to_le_bytes() != MAGIC {
             return Err("it does not begin with `GGUF`".to_owned());
         }
@@ -73,7 +73,7 @@ impl Header {
         let mut tensors = BTreeMap::new();
         for raw in raw {
             let info = raw
-                .checked(data_start, alignment, file.len())
+                .checked(data_start, alignment, file_length)
                 .map_err(|detail| format!("the tensor `{}` {detail}", raw.name))?;
             if tensors.insert(raw.name.clone(), info).is_some() {
                 return Err(format!("the tensor `{}` is there twice", raw.name));

@@ -24,8 +24,13 @@ use header::Header;
 use metadata::Metadata;
 use rayon::prelude::*;
 
-use super::{Checkpoint, Layout, ModelConfig, Stored, config::Refusal, mapped::Mapped};
+use super::{Checkpoint, Layout, ModelConfig, Stored, config::Refusal, file::WeightFile};
 use crate::error::LoadError;
+
+/// Bytes of a file that are looked at first for its header: enough for most.
+const FIRST_HEAD: usize = 16 << 20;
+/// Longest header that is read. The largest tokenizers in use take some 20 MB.
+const MAX_HEAD: usize = 1 << 30;
 
 /// An opened file.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub(crate) struct Gguf {
     pub(crate) config: ModelConfig,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) metadata: Metadata,
+    /// The beginning of the file with all metadata, whose arrays lie there.
+    pub(crate) head: Vec<u8>,
 }
 
 impl Gguf {
@@ -41,18 +48,19 @@ impl Gguf {
 
     /// Opens a file and checks its header.
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
-        let mapped = Mapped::open(path)?;
+        let file = WeightFile::open(path)?;
         let malformed = |detail| LoadError::MalformedGguf {
             path: path.to_owned(),
             detail,
         };
-        let header = Header::read(mapped.bytes()).map_err(malformed)?;
+        let (head, header) = read_head(&file)?;
+        let header = header.map_err(malformed)?;
         let rope_factors = |name: &str| {
             let info = header.tensors.get(name)?;
-            info.encoding
-                .to_f32(mapped.span(&info.span), info.shape.iter().product())
+            let elements = info.shape.iter().product();
+            info.encoding.read(&file, &info.span, elements).ok()?
         };
-        let config = config::read(&header, mapped.bytes(), rope_factors)
+        let config = config::read(&header, &head, rope_factors)
             .map_err(|refusal: Refusal| refusal.at(path))?;
 
         let mut tensors = BTreeMap::new();
@@ -70,7 +78,7 @@ impl Gguf {
         }
         let checkpoint = Checkpoint {
             path: path.to_owned(),
-            files: vec![mapped],
+            files: vec![file],
             tensors,
             taken: BTreeSet::new(),
         };
@@ -78,16 +86,22 @@ impl Gguf {
             config,
             checkpoint,
             metadata: header.metadata,
+            head,
         })
     }
+}
 
-    /// The whole file, for the arrays of the metadata.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.checkpoint
-            .files
-            .first()
-            .map(Mapped::bytes)
-            .unwrap_or_default()
+/// What a file begins with, as much as its header takes, and the header. How long that is shows when it is read: more and more
+/// is taken until it is enough.
+fn read_head(file: &WeightFile) -> Result<(Vec<u8>, Result<Header, String>), LoadError> {
+    let mut length = FIRST_HEAD;
+    loop {
+        let head = file.head(length)?;
+        let header = Header::read(&head, file.length());
+        if header.is_ok() || length >= file.length().min(MAX_HEAD) {
+            return Ok((head, header));
+        }
+        length *= 4;
     }
 }
 

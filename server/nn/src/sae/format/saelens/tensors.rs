@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, mut info: SaeInfo) -> Result<SaeParts, LoadError
     }
     let rule = rule(&mut file, &info, &w_dec)?;
     refuse_unused(&file)?;
-    info.digest = file.digest();
+    info.digest = file.digest()?;
     info.stored_dtype = match file.dtype("W_enc") {
         Some("f16") => "f16",
         Some("bf16") => "bf16",
