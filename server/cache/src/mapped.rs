@@ -178,7 +178,8 @@ fn map(path: &Path) -> Result<Mmap, Error> {
         reason = "mapping a file is unsafe because somebody could change it under the map"
     )]
     // SAFETY: the server writes cache files once, beside their place, and renames them: it never changes or truncates
-    // one that has a name. Deleting one leaves the map valid. All types read through it accept any bytes.
+    // one that has a name. Deleting one leaves the map valid. All types read through it accept any bytes. Somebody else who
+    // truncates one while it is open ends the process by SIGBUS, which the page of CACHE_CORRUPT says.
     let map = unsafe { Mmap::map(file.file()) };
     map.map_err(|source| Error::storage(path, source))
 }
