@@ -1,9 +1,8 @@
 //! What lies where a file should, and is none: a FIFO that nobody writes to, a device that never ends, a socket, a folder.
 
-use std::{
-    os::unix::{fs::symlink, net::UnixListener},
-    path::Path,
-};
+use std::{os::unix::fs::symlink, path::Path};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 /// Something that is no file.
 #[derive(Clone, Copy, Debug)]
@@ -33,14 +32,12 @@ impl Impostor {
         if path.exists() {
             fs_err::remove_file(path).unwrap();
         }
+        let node = |kind| mknodat(CWD, path, kind, Mode::RUSR | Mode::WUSR, 0).unwrap();
         match self {
-            Self::Fifo => {
-                use rustix::fs::{CWD, FileType, Mode, mknodat};
-                mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-            }
+            Self::Fifo => node(FileType::Fifo),
             Self::Device => symlink("/dev/zero", path).unwrap(),
-            // The socket stays when the listener goes.
-            Self::Socket => drop(UnixListener::bind(path).unwrap()),
+            // Not by binding it, which takes short paths alone.
+            Self::Socket => node(FileType::Socket),
             Self::Folder => fs_err::create_dir(path).unwrap(),
         }
     }
