@@ -172,7 +172,6 @@ impl OpenAi {
             tracing::debug!(
                 identity = self.identity,
                 detail = refusal.error.detail,
-                ?form,
                 "a request is written anew"
             );
         }
