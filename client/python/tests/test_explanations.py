@@ -149,6 +149,10 @@ def test_a_score_is_arrays(plain: tuple[Fake, Client]) -> None:
     np.testing.assert_array_equal(rows.choice, [-1, -1, 4])
     np.testing.assert_array_equal(rows.chosen, [-1, -1, 0])
     np.testing.assert_array_equal(rows.marked[0], [1, 4])
+    assert rows[1] == {"example": "8:5+32", "label": 0, "failure": "ANSWER_NOT_PARSED", "exchange": "abc"}
+    table = rows.to_pandas()
+    assert table.prediction.mean() == 1.0 and table.label.isna().tolist() == [False, False, True]
+    assert "distance" not in table and table.failure.notna().tolist() == [False, True, False]
     np.testing.assert_array_equal(rows.truth[2], np.array([0.0, 2.5], dtype=np.float32))
     np.testing.assert_array_equal(rows.predicted[2], np.array([0.5, 2.0], dtype=np.float32))
     assert rows.failure[1] == "ANSWER_NOT_PARSED" and rows.exchange[1] == "abc"

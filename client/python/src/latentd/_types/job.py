@@ -89,7 +89,7 @@ class Progress(Record):
         parts = [f"{self.done} of {self.total} {self.unit}" if self.total else f"{self.done} {self.unit}"]
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += [f"{self.skipped} left out"] if self.skipped else []
-        parts += [f"{self.eta_seconds:.0f} s to go"] if self.eta_seconds is not None else []
+        parts += [f"{self.eta_seconds:.0f} s to go"] if self.eta_seconds else []
         parts += [str(self.spent)] if self.spent is not None else []
         return ", ".join(parts)
 

@@ -87,7 +87,8 @@ class ScoreExamples(Record):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One example as a dictionary of what is known of it."""
         row = {name: getattr(self, name)[index] for name in self.__dataclass_fields__}
-        return {name: value for name, value in row.items() if not _missing(name, value)}
+        known = {name: value for name, value in row.items() if not _missing(name, value)}
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in known.items()}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[index] for index in range(len(self)))
@@ -100,9 +101,13 @@ class ScoreExamples(Record):
         return html.page(html.table(_SHOWN, ([row.get(name) for name in _SHOWN] for row in self)))
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row for each example; columns that the scorer has no use for are left out."""
-        known = {name for row in self for name in row}
-        return frame({name: list(getattr(self, name)) for name in self.__dataclass_fields__ if name in known})
+        """A DataFrame with a row for each example, NaN or None where something is missing.
+
+        Columns that the scorer has no use for are left out.
+        """
+        rows = list(self)
+        known = [name for name in self.__dataclass_fields__ if any(name in row for row in rows)]
+        return frame({name: [row.get(name) for row in rows] for name in known})
 
     @property
     def scored(self) -> NDArray[np.bool_]:
