@@ -258,6 +258,6 @@ mod tests {
         let error = Error::from(Status::unavailable("nobody there"));
         assert!(error.is_connection());
         assert_eq!(error.page(), None);
-        assert_eq!(error.to_string(), "Unavailable: nobody there");
+        assert_eq!(error.to_string(), "UNAVAILABLE: nobody there");
     }
 }

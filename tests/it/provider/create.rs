@@ -43,7 +43,7 @@ async fn an_endpoint_is_probed_and_kept() {
     assert!(provider.capabilities.prompt_logprobs);
     assert_eq!(provider.capabilities.context_length, 8192);
     assert_eq!(provider.limits.max_in_flight, 3);
-    assert_eq!(provider.limits.timeout_seconds, 120);
+    assert_eq!(provider.limits.timeout_seconds, 600);
     assert_eq!(provider.prices.completion_per_million, 1.5);
     assert!(!endpoint.requests().is_empty());
     assert_eq!(server.client.provider("fake").await.unwrap(), provider);

@@ -123,7 +123,10 @@ fn too_few_are_shared_out() {
     assert_eq!(sample::enough(&plan, &pools), Ok(()));
     let split = sample::split(&plan, &pools, &[]);
     assert_eq!((split.train.len(), split.test.len()), (20, 25));
-    assert!(sample::enough(&plan, &[pools[0][..44].to_vec()]).is_err());
+    let least = plan.min_examples;
+    assert_eq!(least, 10);
+    assert!(sample::enough(&plan, &[pools[0][..least].to_vec()]).is_ok());
+    assert!(sample::enough(&plan, &[pools[0][..least - 1].to_vec()]).is_err());
     assert_eq!(sample::split(&plan, &[], &[]), sample::Split::default());
 }
 

@@ -133,7 +133,7 @@ async fn the_wrong_kind_of_model_is_refused() {
     };
     let error = bench.handle.embed(work).await.unwrap_err();
     assert_eq!(error.reason(), Reason::WrongModelKind);
-    assert_eq!(error.to_string(), "`models/m` is not a sentence encoder");
+    assert_eq!(error.to_string(), "`m` is not a sentence encoder");
     let work = EncodeWork {
         model: encoder(),
         ..encode("s3", &[&[1]])

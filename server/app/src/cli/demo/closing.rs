@@ -88,7 +88,7 @@ pub(super) fn stopped(place: &Place, style: Style) -> String {
 /// How to call a server that runs.
 pub(super) fn serving(place: &Place, style: Style) -> String {
     format!(
-        "\n{} {}",
+        "\n{}\n{}",
         style.bold(&format!(
             "The server keeps running on {} until Ctrl-C.",
             place.address

@@ -44,7 +44,7 @@ const LEGEND: &str = "\
 top-tokens  the words on which the latent is strongest; asks no language model
 completion  the model continues lists of words with their theme
 chat        the model is shown examples and asked what they have in common
-random      the explanation of another latent: what is no better explains nothing
+random      the explanation of another latent; good ones must score better
 ";
 
 /// Explains and scores the first of `latents`, of an SAE over a cache. `encoder` is the folder of a sentence encoder, where there
