@@ -58,6 +58,7 @@ pub(super) trait Collector {
     fn offer(&mut self, row: usize, latent: u32, activation: f32);
 
     /// How many activations it holds for certain, where all that fires is kept; 0 where that is decided later.
+    #[cfg(any(test, not(feature = "cuda")))]
     fn counted(&self) -> usize;
 
     /// What was kept, row by row.
@@ -93,6 +94,7 @@ impl Collector for Firing {
             .push((row as u32, Key::new(latent, activation)));
     }
 
+    #[cfg(any(test, not(feature = "cuda")))]
     fn counted(&self) -> usize {
         self.entries.len()
     }
@@ -174,6 +176,7 @@ impl Collector for Strongest {
         }
     }
 
+    #[cfg(any(test, not(feature = "cuda")))]
     fn counted(&self) -> usize {
         0
     }
