@@ -16,8 +16,8 @@ use latentd_domain::{
     autointerp::{Capabilities, Refused, Usage},
 };
 use latentd_engine::{
-    ChatError, ChatMessage, Error, Finish, Form, GenerateWork, Handle, Lane, ModelEntry, Sampling,
-    ScoreSequence, ScoreTokensWork, TokenScore, Tokenizer,
+    ChatError, ChatMessage, Error, Finish, Form, GenerateOutput, GenerateWork, Handle, Lane,
+    ModelEntry, Sampling, ScoreSequence, ScoreTokensWork, TokenScore, Tokenizer,
 };
 use tokio::task::spawn_blocking;
 
@@ -31,6 +31,16 @@ pub(crate) struct LocalProvider {
     /// `model`, as text.
     name: String,
     identity: String,
+}
+
+/// How an answer is to be written.
+struct Asked {
+    /// Longest answer, in tokens.
+    max_tokens: u32,
+    temperature: f64,
+    seed: u64,
+    form: Option<Form>,
+    top_logprobs: u8,
 }
 
 impl fmt::Debug for LocalProvider {
@@ -74,32 +84,18 @@ impl LocalProvider {
             tokenizer.encode_ids(&prompt, false).map_err(refused)
         })
         .await?;
-        let prompt_tokens = prompt.len() as u64;
-        let work = GenerateWork {
-            model: self.model.clone(),
-            prompt,
-            max_new_tokens: chat.max_tokens as usize,
-            sampling: Sampling {
-                temperature: chat.temperature as f32,
-                top_p: 1.0,
-                seed: chat.seed,
-            },
-            stop: entry.tokenizer.ends().to_vec(),
+        let asked = Asked {
+            max_tokens: chat.max_tokens,
+            temperature: chat.temperature,
+            seed: chat.seed,
             // The prompt says in words what a schema says that answers cannot be held to.
             form: chat
                 .schema
                 .as_ref()
                 .and_then(|schema| Form::of_schema(schema).ok()),
-            top_logprobs: usize::from(chat.top_logprobs),
-            lane: Lane::Bulk,
-            deadline: None,
+            top_logprobs: chat.top_logprobs,
         };
-        let output = self.engine.generate(work).await;
-        let output = output.map_err(|error| failed(&error))?;
-        let usage = Usage {
-            prompt_tokens,
-            completion_tokens: output.ids.len() as u64,
-        };
+        let (output, usage) = self.generate(&entry, prompt, asked).await?;
         let cut_off = output.finish == Finish::Length;
         let wants_tokens = chat.top_logprobs > 0;
         let (text, tokens) = on(&entry, move |tokenizer| {
@@ -131,19 +127,44 @@ impl LocalProvider {
             tokenizer.encode_ids(&text, true).map_err(refused)
         })
         .await?;
+        let asked = Asked {
+            max_tokens: complete.max_tokens,
+            temperature: complete.temperature,
+            seed: complete.seed,
+            form: None,
+            top_logprobs: 0,
+        };
+        let (output, usage) = self.generate(&entry, prompt, asked).await?;
+        let text = on(&entry, move |tokenizer| {
+            tokenizer.decode(&output.ids).map_err(refused)
+        })
+        .await?;
+        Ok(Exchanged {
+            reply: Reply::Complete(complete.cut(&text)),
+            usage,
+        })
+    }
+
+    /// Goes on from a prompt, and says what that took.
+    async fn generate(
+        &self,
+        entry: &ModelEntry,
+        prompt: Vec<u32>,
+        asked: Asked,
+    ) -> Result<(GenerateOutput, Usage), CallError> {
         let prompt_tokens = prompt.len() as u64;
         let work = GenerateWork {
             model: self.model.clone(),
             prompt,
-            max_new_tokens: complete.max_tokens as usize,
+            max_new_tokens: asked.max_tokens as usize,
             sampling: Sampling {
-                temperature: complete.temperature as f32,
+                temperature: asked.temperature as f32,
                 top_p: 1.0,
-                seed: complete.seed,
+                seed: asked.seed,
             },
             stop: entry.tokenizer.ends().to_vec(),
-            form: None,
-            top_logprobs: 0,
+            form: asked.form,
+            top_logprobs: usize::from(asked.top_logprobs),
             lane: Lane::Bulk,
             deadline: None,
         };
@@ -153,14 +174,7 @@ impl LocalProvider {
             prompt_tokens,
             completion_tokens: output.ids.len() as u64,
         };
-        let text = on(&entry, move |tokenizer| {
-            tokenizer.decode(&output.ids).map_err(refused)
-        })
-        .await?;
-        Ok(Exchanged {
-            reply: Reply::Complete(complete.cut(&text)),
-            usage,
-        })
+        Ok((output, usage))
     }
 
     async fn score_text(&self, score: &ScoreText) -> Result<Exchanged, CallError> {
