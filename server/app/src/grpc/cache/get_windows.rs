@@ -17,12 +17,14 @@ pub(super) async fn handle(
     request: pb::GetWindowsRequest,
 ) -> Result<pb::GetWindowsResponse, Error> {
     let Parsed { cache, of, ids } = parse(request, &app.config.limits)?;
-    let cache = app.caches.get(&app.store, &cache).await?;
-    let tokenizer = tokenizer(&app, &cache, "")?;
-    let of = match of {
-        Some((named, latent)) => Some((named.open(&app).await?.sae, latent)),
-        None => None,
+    let (cache, of) = match of {
+        Some((named, latent)) => {
+            let source = named.open(&app).await?;
+            (source.cache, Some((source.sae, latent)))
+        }
+        None => (app.caches.get(&app.store, &cache).await?, None),
     };
+    let tokenizer = tokenizer(&app, &cache, "")?;
     blocking(move || {
         let examples = match &of {
             Some((sae, latent)) => cache.windows(sae, *latent, &ids)?,
