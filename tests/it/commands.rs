@@ -14,9 +14,9 @@ use latentd_client::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{
-    command::{Done, run, start, words},
+    command::{Done, pipe, run, start, words},
     corpus, real, root,
-    server::TestServer,
+    server::{SAE, TestServer, small},
 };
 
 /// Widest line that a terminal of 80 columns does not wrap.
@@ -229,6 +229,50 @@ async fn a_latent_that_is_always_on_does_not_head_a_table() {
         .line("examples 1386 --cache demo-small --count 1")
         .await;
     assert!(marked.out.contains("almost always on"), "{}", marked.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_of_this_machine_are_uploaded_listed_and_deleted() {
+    let server = small().await;
+    let (address, home) = (server.address(), server.path());
+    let texts: Vec<String> = (0..5).map(|seed| corpus::prose(seed, 30)).collect();
+    let lines = texts.join("\n");
+    let file = home.join("here.lines");
+    fs_err::write(&file, &lines).unwrap();
+    let build = format!("cache build --sae {SAE} --context-length 32");
+    let upload = words(&format!(
+        "{build} --id up --upload --format lines {}",
+        file.display()
+    ));
+    let done = run(&address, home, &upload).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(
+        done.remarks.contains("uploaded 5 documents as corpora/"),
+        "{}",
+        done.remarks
+    );
+    let done = pipe(
+        lines,
+        &address,
+        home,
+        &words(&format!("{build} --id in --stdin")),
+    )
+    .await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let digest = async |cache| server.client.cache(cache).await.unwrap().manifest_digest;
+    assert_eq!(digest("up").await, digest("in").await, "the same documents");
+
+    // The same documents are one corpus.
+    let listed = run(&address, home, &words("corpus list --json")).await;
+    assert_eq!(listed.out.trim().lines().count(), 1, "{}", listed.out);
+    let corpus: serde_json::Value = serde_json::from_str(listed.out.trim()).unwrap();
+    let name = corpus["name"].as_str().unwrap();
+    let table = run(&address, home, &words("corpus list")).await;
+    assert!(table.out.contains("6 d"), "kept for a week: {}", table.out);
+    let deleted = run(&address, home, &words(&format!("corpus delete {name}"))).await;
+    assert_eq!(deleted.code, 0, "{deleted:?}");
+    let table = run(&address, home, &words("corpus list")).await;
+    assert!(table.out.contains("no uploaded corpora"), "{}", table.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

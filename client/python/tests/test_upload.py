@@ -19,6 +19,7 @@ class Caches(cache_pb2_grpc.CacheServiceServicer):
     def __init__(self) -> None:
         self.messages: list[list[str]] = []
         self.ended = False
+        self.deleted: list[str] = []
         self.build: Any = None
 
     def UploadCorpus(self, requests: Any, context: Any) -> cache_pb2.UploadedCorpus:
@@ -29,6 +30,15 @@ class Caches(cache_pb2_grpc.CacheServiceServicer):
         self.ended = True
         documents = sum(map(len, self.messages))
         return cache_pb2.UploadedCorpus(name="corpora/abc", documents=documents, size_bytes=9)
+
+    def ListCorpora(self, request: Any, context: Any) -> cache_pb2.ListCorporaResponse:
+        first = not request.page_token
+        corpus = cache_pb2.UploadedCorpus(name="corpora/a" if first else "corpora/b", size_bytes=9)
+        return cache_pb2.ListCorporaResponse(corpora=[corpus], next_page_token="more" if first else "")
+
+    def DeleteCorpus(self, request: Any, context: Any) -> cache_pb2.DeleteCorpusResponse:
+        self.deleted.append(request.name)
+        return cache_pb2.DeleteCorpusResponse(freed_bytes=9)
 
     def BuildCache(self, request: Any, context: Any) -> job_pb2.Job:
         self.build = request
@@ -94,6 +104,16 @@ def test_what_fails_in_the_documents_is_raised_and_nothing_is_stored(server: tup
         with pytest.raises(ResourceExhaustedError, match="disk is full"):
             client.upload_corpus(["too much"])
     assert not caches.ended
+
+
+def test_corpora_are_listed_and_deleted(server: tuple[Caches, str]) -> None:
+    caches, address = server
+    with Client(address) as client:
+        corpora = list(client.corpora())
+        assert [(corpus.name, corpus.documents) for corpus in corpora] == [("corpora/a", None), ("corpora/b", None)]
+        assert repr(corpora[0]) == "<UploadedCorpus corpora/a: 9 bytes>"
+        assert client.delete_corpus(corpora[0]) == client.delete_corpus("b") == 9
+    assert caches.deleted == ["corpora/a", "b"]
 
 
 async def test_the_asyncio_client_does_the_same(server: tuple[Caches, str]) -> None:

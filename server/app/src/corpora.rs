@@ -6,7 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use latentd_cache::{CorpusWriter, Keep, STORED_FIELD, corpora_bytes, corpus_path, touch_corpus};
+use latentd_cache::{
+    CorpusWriter, FoundCorpus, Keep, STORED_FIELD, corpora_bytes, corpus_path, list_corpora,
+    remove_corpus, touch_corpus,
+};
 use latentd_domain::{Corpus, CorpusFormat, CorpusId, Reason};
 use latentd_store::Store;
 
@@ -72,6 +75,23 @@ impl Corpora {
             text_field: STORED_FIELD.to_owned(),
             uploaded: None,
         })
+    }
+
+    /// Those that are complete, by name.
+    pub(crate) async fn list(&self) -> Result<Vec<FoundCorpus>, Error> {
+        let dir = self.dir.clone();
+        blocking(move || Ok(list_corpora(&dir)?)).await
+    }
+
+    /// Deletes a corpus that no job has to read any more, and returns the bytes that it took.
+    pub(crate) async fn delete(&self, id: &CorpusId, store: &Store) -> Result<u64, Error> {
+        if store.caches().corpora_in_use().await?.contains(id) {
+            let message = format!("{id} is still to be read by a job that builds a cache");
+            return Err(Error::new(Reason::ResourceInUse, message).with("corpus", id));
+        }
+        let (dir, corpus) = (self.dir.clone(), id.clone());
+        let freed = blocking(move || Ok(remove_corpus(&dir, &corpus)?)).await?;
+        freed.ok_or_else(|| unknown(id))
     }
 
     /// Sees to it that the folder is not over its size: deletes what nobody needs, and fails if that is not enough.

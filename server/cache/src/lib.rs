@@ -38,8 +38,9 @@ mod tokens;
 
 pub use cache::Cache;
 pub use corpus::{
-    CorpusDigest, CorpusWriter, Document, Documents, Keep, MAX_DOCUMENT_BYTES, STORED_FIELD,
-    Skipped, StoredCorpus, clean_corpora, corpora_bytes, corpus_path, touch_corpus,
+    CorpusDigest, CorpusWriter, Document, Documents, FoundCorpus, Keep, MAX_DOCUMENT_BYTES,
+    STORED_FIELD, Skipped, StoredCorpus, clean_corpora, corpora_bytes, corpus_path, list_corpora,
+    remove_corpus, touch_corpus,
 };
 pub use error::Error;
 pub use examples::{MAX_CANDIDATES, MAX_ENTRIES_READ};

@@ -35,7 +35,7 @@ async fn a_cache_is_built_of_what_was_uploaded() {
     let mut texts = texts(6);
     texts.insert(2, "  ".to_owned());
     let uploaded = upload(&server, &texts).await.unwrap();
-    assert_eq!(uploaded.documents, 7);
+    assert_eq!(uploaded.documents, Some(7));
     assert_eq!(upload(&server, &texts).await.unwrap().name, uploaded.name);
     assert_eq!(stored(&server).len(), 1);
 
@@ -121,4 +121,36 @@ async fn what_was_deleted_is_said_at_once() {
     let request = BuildCacheRequest::new(SAE, Corpus::uploaded(&uploaded.name));
     let error = server.client.build_cache(request).await.unwrap_err();
     assert_eq!(error.reason, "UNKNOWN_CORPUS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corpora_are_listed_and_deleted_but_not_from_under_a_build() {
+    let server = small().await;
+    let [first, second] = [
+        upload(&server, &texts(2)).await.unwrap(),
+        upload(&server, &texts(3)).await.unwrap(),
+    ];
+    let mut listed = server.client.corpora().to_vec().await.unwrap();
+    listed.sort_by_key(|corpus| corpus.size_bytes);
+    let names: Vec<&String> = listed.iter().map(|corpus| &corpus.name).collect();
+    assert_eq!(names, [&first.name, &second.name]);
+    assert!(
+        listed
+            .iter()
+            .all(|corpus| corpus.documents.is_none() && corpus.expires.is_some())
+    );
+
+    let freed = server.client.delete_corpus(&first.name).await.unwrap();
+    assert_eq!(freed, first.size_bytes);
+    assert_eq!(stored(&server).len(), 1);
+    let error = server.client.delete_corpus(&first.name).await.unwrap_err();
+    assert_eq!(error.reason, "UNKNOWN_CORPUS");
+
+    let long = upload(&server, &texts(400)).await.unwrap();
+    let request = BuildCacheRequest::new(SAE, Corpus::uploaded(&long.name)).cache_id("reads");
+    let job = server.client.build_cache(request).await.unwrap();
+    let error = server.client.delete_corpus(&long.name).await.unwrap_err();
+    assert_eq!(error.reason, "RESOURCE_IN_USE");
+    server.client.wait_job(&job.name).await.unwrap();
+    server.client.delete_corpus(&long.name).await.unwrap();
 }

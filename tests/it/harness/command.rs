@@ -44,8 +44,12 @@ pub(crate) struct Done {
     pub(crate) remarks: String,
 }
 
-/// A command line, without the program's name.
+/// A command line, without the program's name, whose standard input is empty.
 pub(crate) fn start(address: &str, home: &Path, words: &[String]) -> Child {
+    start_with(Stdio::null(), address, home, words)
+}
+
+fn start_with(input: Stdio, address: &str, home: &Path, words: &[String]) -> Child {
     let program = [
         "latentd".to_owned(),
         "--address".to_owned(),
@@ -62,7 +66,7 @@ pub(crate) fn start(address: &str, home: &Path, words: &[String]) -> Child {
         .env("COLUMNS", "80")
         .env("NO_COLOR", "1")
         .env("HOME", home)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -87,6 +91,19 @@ pub(crate) async fn run(address: &str, home: &Path, words: &[String]) -> Done {
     tokio::task::spawn_blocking(move || end(child))
         .await
         .unwrap()
+}
+
+/// Runs a command whose standard input is `input`.
+pub(crate) async fn pipe(input: String, address: &str, home: &Path, words: &[String]) -> Done {
+    let mut child = start_with(Stdio::piped(), address, home, words);
+    let mut stdin = child.stdin.take().unwrap();
+    tokio::task::spawn_blocking(move || {
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        end(child)
+    })
+    .await
+    .unwrap()
 }
 
 /// The words of a line as a shell splits them: by spaces, but not inside quotes.

@@ -1,4 +1,4 @@
-//! UploadCorpus: documents of this side, stored on the server.
+//! Corpora of this side, stored on the server: UploadCorpus, ListCorpora, DeleteCorpus.
 
 use std::{pin::Pin, time::SystemTime};
 
@@ -6,7 +6,7 @@ use futures::{Stream, StreamExt as _, stream};
 use latentd_proto::v1 as proto;
 use serde::Serialize;
 
-use crate::{Client, Result, client::stub, time::system_time};
+use crate::{Client, Pages, Result, client::stub, retry::Repeat, time::system_time};
 
 /// Bytes of text at which a message is full.
 const MESSAGE_BYTES: usize = 1 << 20;
@@ -18,8 +18,8 @@ const MESSAGE_DOCUMENTS: usize = 4096;
 pub struct UploadedCorpus {
     /// Resource name: `corpora/{corpus}`, for [`crate::Corpus::uploaded`]. The same documents have the same name.
     pub name: String,
-    /// Documents, blank ones included.
-    pub documents: u64,
+    /// Documents, blank ones included; `None` in lists, for which nothing is counted.
+    pub documents: Option<u64>,
     /// Bytes on the server's disk.
     pub size_bytes: u64,
     /// When it may be deleted, unless it is used before.
@@ -38,12 +38,55 @@ impl Client {
             .upload_corpus(messages(Box::pin(documents)))
             .await?
             .into_inner();
-        Ok(UploadedCorpus {
-            name: stored.name,
-            documents: stored.documents,
-            size_bytes: stored.size_bytes,
-            expires: system_time(stored.expire_time),
+        Ok(stored.into())
+    }
+
+    /// Uploaded corpora that the server has, by name.
+    pub fn corpora(&self) -> Pages<UploadedCorpus> {
+        let client = self.clone();
+        Pages::new(move |page_token| {
+            let client = client.clone();
+            async move {
+                let request = proto::ListCorporaRequest {
+                    page_size: 0,
+                    page_token,
+                };
+                let page = client
+                    .call(Repeat::Always, request, |request| async {
+                        stub!(client, cache_service_client::CacheServiceClient)
+                            .list_corpora(request)
+                            .await
+                    })
+                    .await?;
+                let corpora = page.corpora.into_iter().map(UploadedCorpus::from);
+                Ok((corpora.collect(), page.next_page_token))
+            }
         })
+    }
+
+    /// Deletes an uploaded corpus before its time, and returns the bytes given back. Fails with `RESOURCE_IN_USE` while a job
+    /// still has to read it.
+    pub async fn delete_corpus(&self, name: &str) -> Result<u64> {
+        let request = proto::DeleteCorpusRequest {
+            name: name.to_owned(),
+        };
+        let reply = self.call(Repeat::IfRefused, request, |request| async {
+            stub!(self, cache_service_client::CacheServiceClient)
+                .delete_corpus(request)
+                .await
+        });
+        Ok(reply.await?.freed_bytes)
+    }
+}
+
+impl From<proto::UploadedCorpus> for UploadedCorpus {
+    fn from(corpus: proto::UploadedCorpus) -> Self {
+        Self {
+            name: corpus.name,
+            documents: corpus.documents,
+            size_bytes: corpus.size_bytes,
+            expires: system_time(corpus.expire_time),
+        }
     }
 }
 

@@ -88,6 +88,18 @@ pub(super) fn ago(time: Option<SystemTime>, now: SystemTime) -> String {
     }
 }
 
+/// How long until, at `now`; `-` if it is not known.
+pub(super) fn left(time: Option<SystemTime>, now: SystemTime) -> String {
+    let Some(time) = time else {
+        return "-".to_owned();
+    };
+    let left = time.duration_since(now).unwrap_or_default();
+    match left.as_secs() {
+        86_400.. => format!("{} d", left.as_secs() / 86_400),
+        _ => duration(left),
+    }
+}
+
 /// `0.157 %`
 pub(super) fn percent(share: f64) -> String {
     format!("{:.3} %", share * 100.0)

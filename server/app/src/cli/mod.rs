@@ -4,6 +4,7 @@
 //! terminal. Exit codes: 0 done, 1 failed, 2 not understood, 130 stopped by Ctrl-C.
 
 mod cache;
+mod corpus;
 mod decode;
 mod demo;
 mod density;
@@ -97,6 +98,9 @@ enum Command {
     /// Build, list and delete caches, and look at statistics of their latents
     #[command(subcommand)]
     Cache(cache::CacheCommand),
+    /// List and delete uploaded corpora
+    #[command(subcommand)]
+    Corpus(corpus::CorpusCommand),
     /// Show the text that makes latents fire
     Examples(examples::ExamplesArgs),
     /// Explain latents with a language model and score the explanations, as a job
@@ -199,6 +203,7 @@ async fn run(command: Command, session: &Session, environment: &Environment) -> 
         Command::Encode(args) => encode::run(args, session).await,
         Command::Decode(args) => decode::run(args, session).await,
         Command::Cache(command) => cache::run(command, session).await,
+        Command::Corpus(command) => corpus::run(command, session).await,
         Command::Examples(args) => examples::run(args, session).await,
         Command::Explain(args) => explain::run(*args, session).await,
         Command::Score(args) => score::run(*args, session).await,

@@ -27,8 +27,8 @@ use shuffle::Shuffled;
 pub use skipped::Skipped;
 use source::Source;
 pub use stored::{
-    CorpusWriter, Keep, STORED_FIELD, StoredCorpus, clean_corpora, corpora_bytes, corpus_path,
-    touch_corpus,
+    CorpusWriter, FoundCorpus, Keep, STORED_FIELD, StoredCorpus, clean_corpora, corpora_bytes,
+    corpus_path, list_corpora, remove_corpus, touch_corpus,
 };
 
 /// Longest document, in bytes of text.

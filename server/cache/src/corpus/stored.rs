@@ -162,6 +162,43 @@ pub fn touch_corpus(dir: &Path, id: &CorpusId) -> Result<bool, Error> {
     })
 }
 
+/// A corpus that lies in a folder of corpora.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundCorpus {
+    /// Its name.
+    pub id: CorpusId,
+    /// Length of its file.
+    pub bytes: u64,
+    /// When it was last used.
+    pub used: SystemTime,
+}
+
+/// The complete corpora in `dir`, by name.
+pub fn list_corpora(dir: &Path) -> Result<Vec<FoundCorpus>, Error> {
+    let complete = list(dir)?.into_iter().filter_map(|file| {
+        Some(FoundCorpus {
+            id: file.id?,
+            bytes: file.bytes,
+            used: file.used,
+        })
+    });
+    let mut corpora: Vec<FoundCorpus> = complete.collect();
+    corpora.sort_by(|a, b| a.id.id().cmp(b.id.id()));
+    Ok(corpora)
+}
+
+/// Deletes the corpus `id`. Returns the bytes that it took; `None` if it is not there.
+pub fn remove_corpus(dir: &Path, id: &CorpusId) -> Result<Option<u64>, Error> {
+    let path = corpus_path(dir, id);
+    let bytes = match fs_err::metadata(&path) {
+        Ok(metadata) => metadata.len(),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::storage(&path, source)),
+    };
+    remove(&path)?;
+    Ok(Some(bytes))
+}
+
 /// What may stay in a folder of corpora.
 #[derive(Clone, Debug)]
 pub struct Keep {
@@ -340,6 +377,29 @@ mod tests {
             clean_corpora(Path::new("/nowhere/at/all"), &rules, later).unwrap(),
             0
         );
+    }
+
+    #[test]
+    fn complete_corpora_are_listed_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut stored = ["a", "b", "c"].map(|text| store(dir.path(), &[text]).unwrap());
+        stored.sort_by(|a, b| a.id.id().cmp(b.id.id()));
+        let _unfinished = CorpusWriter::create(dir.path(), 10).unwrap();
+        let listed = list_corpora(dir.path()).unwrap();
+        let name = |corpus: &FoundCorpus| (corpus.id.clone(), corpus.bytes);
+        assert_eq!(
+            listed.iter().map(name).collect::<Vec<_>>(),
+            stored
+                .each_ref()
+                .map(|corpus| (corpus.id.clone(), corpus.bytes))
+        );
+        let [first, ..] = &stored;
+        assert_eq!(
+            remove_corpus(dir.path(), &first.id).unwrap(),
+            Some(first.bytes)
+        );
+        assert_eq!(remove_corpus(dir.path(), &first.id).unwrap(), None);
+        assert_eq!(list_corpora(dir.path()).unwrap().len(), 2);
     }
 
     #[test]

@@ -30,6 +30,14 @@ class AsyncCacheCalls(AsyncConnection):
         except calls.UPLOAD_FAILURES as error:
             raise upload.failure(error) from None
 
+    def corpora(self) -> AsyncIterator[t.UploadedCorpus]:
+        """Uploaded corpora that the server has, by name."""
+        return self._pages(calls.list_corpora())
+
+    async def delete_corpus(self, corpus: str | t.UploadedCorpus) -> int:
+        """Deletes an uploaded corpus before its time; returns the bytes given back."""
+        return await self._call(calls.delete_corpus(corpus))
+
     async def build_cache(
         self,
         saes: str | Sequence[str],

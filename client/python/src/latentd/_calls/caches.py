@@ -65,6 +65,22 @@ def build_cache(
     return Call(cache_pb2_grpc.CacheServiceStub, "BuildCache", request, t.Job._from_pb)
 
 
+def list_corpora() -> Pages[t.UploadedCorpus]:
+    """ListCorpora."""
+    return Pages(
+        cache_pb2_grpc.CacheServiceStub,
+        "ListCorpora",
+        lambda token: cache_pb2.ListCorporaRequest(page_token=token),
+        lambda reply: map(t.UploadedCorpus._from_pb, reply.corpora),
+    )
+
+
+def delete_corpus(corpus: str | t.UploadedCorpus) -> Call[int]:
+    """DeleteCorpus."""
+    request = cache_pb2.DeleteCorpusRequest(name=corpus if isinstance(corpus, str) else corpus.name)
+    return Call(cache_pb2_grpc.CacheServiceStub, "DeleteCorpus", request, lambda reply: int(reply.freed_bytes))
+
+
 def list_caches() -> Pages[t.Cache]:
     """ListCaches."""
     return Pages(

@@ -30,6 +30,14 @@ class CacheCalls(Connection):
         except calls.UPLOAD_FAILURES as error:
             raise upload.failure(error) from None
 
+    def corpora(self) -> Iterator[t.UploadedCorpus]:
+        """Uploaded corpora that the server has, by name."""
+        return self._pages(calls.list_corpora())
+
+    def delete_corpus(self, corpus: str | t.UploadedCorpus) -> int:
+        """Deletes an uploaded corpus before its time; returns the bytes given back."""
+        return self._call(calls.delete_corpus(corpus))
+
     def build_cache(
         self,
         saes: str | Sequence[str],

@@ -35,18 +35,20 @@ class UploadedCorpus(Record):
     """A corpus that is stored on the server, named by its documents: the same documents, the same name."""
 
     name: str
-    documents: int
-    """Documents, blank ones included."""
+    documents: int | None
+    """Documents, blank ones included; None in lists, for which nothing is counted."""
     size_bytes: int
     expire_time: datetime | None
     """When it may be deleted, unless it is used before."""
 
     @classmethod
     def _from_pb(cls, pb: cache_pb2.UploadedCorpus) -> UploadedCorpus:
-        return cls(pb.name, pb.documents, pb.size_bytes, time_of(pb.expire_time))
+        documents = pb.documents if pb.HasField("documents") else None
+        return cls(pb.name, documents, pb.size_bytes, time_of(pb.expire_time))
 
     def __repr__(self) -> str:
-        return f"<UploadedCorpus {self.name}: {count(self.documents, 'document')}>"
+        size = count(self.size_bytes, "byte") if self.documents is None else count(self.documents, "document")
+        return f"<UploadedCorpus {self.name}: {size}>"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -41,6 +41,16 @@ class CacheServiceStub(object):
                 request_serializer=latentd_dot_v1_dot_cache__pb2.UploadCorpusRequest.SerializeToString,
                 response_deserializer=latentd_dot_v1_dot_cache__pb2.UploadedCorpus.FromString,
                 _registered_method=True)
+        self.ListCorpora = channel.unary_unary(
+                '/latentd.v1.CacheService/ListCorpora',
+                request_serializer=latentd_dot_v1_dot_cache__pb2.ListCorporaRequest.SerializeToString,
+                response_deserializer=latentd_dot_v1_dot_cache__pb2.ListCorporaResponse.FromString,
+                _registered_method=True)
+        self.DeleteCorpus = channel.unary_unary(
+                '/latentd.v1.CacheService/DeleteCorpus',
+                request_serializer=latentd_dot_v1_dot_cache__pb2.DeleteCorpusRequest.SerializeToString,
+                response_deserializer=latentd_dot_v1_dot_cache__pb2.DeleteCorpusResponse.FromString,
+                _registered_method=True)
         self.BuildCache = channel.unary_unary(
                 '/latentd.v1.CacheService/BuildCache',
                 request_serializer=latentd_dot_v1_dot_cache__pb2.BuildCacheRequest.SerializeToString,
@@ -91,6 +101,20 @@ class CacheServiceServicer(object):
         """Stores texts of the caller on the server's disk, for BuildCache to read: a stream of messages, each with some documents, in
         order. The same documents give the same corpus, however they are cut into messages, and are stored once. A stream that ends
         early leaves nothing behind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCorpora(self, request, context):
+        """Lists the uploaded corpora that this server has, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCorpus(self, request, context):
+        """Deletes an uploaded corpus before its time. One that a job still has to read fails with reason RESOURCE_IN_USE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +183,16 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     servicer.UploadCorpus,
                     request_deserializer=latentd_dot_v1_dot_cache__pb2.UploadCorpusRequest.FromString,
                     response_serializer=latentd_dot_v1_dot_cache__pb2.UploadedCorpus.SerializeToString,
+            ),
+            'ListCorpora': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCorpora,
+                    request_deserializer=latentd_dot_v1_dot_cache__pb2.ListCorporaRequest.FromString,
+                    response_serializer=latentd_dot_v1_dot_cache__pb2.ListCorporaResponse.SerializeToString,
+            ),
+            'DeleteCorpus': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCorpus,
+                    request_deserializer=latentd_dot_v1_dot_cache__pb2.DeleteCorpusRequest.FromString,
+                    response_serializer=latentd_dot_v1_dot_cache__pb2.DeleteCorpusResponse.SerializeToString,
             ),
             'BuildCache': grpc.unary_unary_rpc_method_handler(
                     servicer.BuildCache,
@@ -229,6 +263,60 @@ class CacheService(object):
             '/latentd.v1.CacheService/UploadCorpus',
             latentd_dot_v1_dot_cache__pb2.UploadCorpusRequest.SerializeToString,
             latentd_dot_v1_dot_cache__pb2.UploadedCorpus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCorpora(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentd.v1.CacheService/ListCorpora',
+            latentd_dot_v1_dot_cache__pb2.ListCorporaRequest.SerializeToString,
+            latentd_dot_v1_dot_cache__pb2.ListCorporaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCorpus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentd.v1.CacheService/DeleteCorpus',
+            latentd_dot_v1_dot_cache__pb2.DeleteCorpusRequest.SerializeToString,
+            latentd_dot_v1_dot_cache__pb2.DeleteCorpusResponse.FromString,
             options,
             channel_credentials,
             insecure,

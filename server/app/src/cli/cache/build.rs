@@ -173,7 +173,7 @@ async fn corpus(args: &BuildArgs, client: &Client, out: &Output) -> anyhow::Resu
     if !out.json {
         out.remark(format!(
             "uploaded {} as {}",
-            plural(uploaded.documents, "document"),
+            plural(uploaded.documents.unwrap_or_default(), "document"),
             uploaded.name
         ));
     }

@@ -2,10 +2,12 @@
 
 mod build_cache;
 mod delete_cache;
+mod delete_corpus;
 mod examples_request;
 mod get_cache;
 mod get_windows;
 mod list_caches;
+mod list_corpora;
 mod list_latent_stats;
 mod pin_cache;
 mod source;
@@ -34,6 +36,20 @@ impl pb::cache_service_server::CacheService for Service {
     ) -> Result<Response<pb::UploadedCorpus>, Status> {
         let stored = upload_corpus::handle(Arc::clone(&self.0), request.into_inner()).await?;
         Ok(Response::new(stored))
+    }
+
+    async fn list_corpora(
+        &self,
+        request: Request<pb::ListCorporaRequest>,
+    ) -> Result<Response<pb::ListCorporaResponse>, Status> {
+        unary(&self.0, request, list_corpora::handle).await
+    }
+
+    async fn delete_corpus(
+        &self,
+        request: Request<pb::DeleteCorpusRequest>,
+    ) -> Result<Response<pb::DeleteCorpusResponse>, Status> {
+        unary(&self.0, request, delete_corpus::handle).await
     }
 
     async fn build_cache(

@@ -36,7 +36,7 @@ pub(super) async fn handle(
     tracing::info!(corpus = %stored.id, stored.documents, stored.bytes, "a corpus was uploaded");
     Ok(pb::UploadedCorpus {
         name: stored.id.to_string(),
-        documents: stored.documents,
+        documents: Some(stored.documents),
         size_bytes: stored.bytes,
         expire_time: Some((SystemTime::now() + app.corpora.keep).into()),
     })
