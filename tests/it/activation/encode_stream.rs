@@ -31,7 +31,10 @@ async fn results_come_in_order_and_an_error_does_not_end_the_stream() {
         seen += 1;
         match (index, batch.result) {
             (7, Err(error)) => assert_eq!(error.reason, "EMPTY_BATCH"),
-            (11, Err(error)) => assert_eq!(error.reason, "UNKNOWN_SAE"),
+            (11, Err(error)) => {
+                assert_eq!(error.reason, "UNKNOWN_SAE");
+                assert!(error.message.contains("loaded: "), "{}", error.message);
+            }
             (_, Ok(encoded)) => {
                 let alone = server.client.encode(requests[index].clone()).await.unwrap();
                 assert_eq!(encoded.first().rows, alone.first().rows);

@@ -145,6 +145,8 @@ async fn corpora_are_listed_and_deleted_but_not_from_under_a_build() {
     assert_eq!(stored(&server).len(), 1);
     let error = server.client.delete_corpus(&first.name).await.unwrap_err();
     assert_eq!(error.reason, "UNKNOWN_CORPUS");
+    let (_, other) = second.name.split_once('/').unwrap();
+    assert!(error.message.contains(other), "{}", error.message);
 
     let long = upload(&server, &texts(400)).await.unwrap();
     let request = BuildCacheRequest::new(SAE, Corpus::uploaded(&long.name)).cache_id("reads");

@@ -43,6 +43,11 @@ async fn names(app: &App, reason: Reason) -> Option<(&'static str, Vec<String>)>
             let ids = listed.items.iter().map(|cache| short(&cache.id));
             Some(("there are", ids.collect()))
         }
+        Reason::UnknownCorpus => {
+            let corpora = app.corpora.list().await.ok()?;
+            let ids = corpora.iter().map(|corpus| short(&corpus.id));
+            Some(("there are", ids.collect()))
+        }
         Reason::UnknownProvider => {
             let listed = store.providers().list(&page(SHOWN + 1)).await.ok()?;
             let ids = listed.items.iter().map(|provider| short(&provider.id));

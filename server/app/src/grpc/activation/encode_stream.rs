@@ -10,7 +10,7 @@ use tonic::{Status, Streaming};
 use super::encode;
 use crate::{
     app::Shared,
-    grpc::{error::Error, layers::Context, shutting_down},
+    grpc::{error::Error, known, layers::Context, shutting_down},
 };
 
 /// Batches of one stream that are under way at once: enough to keep the device busy while replies travel.
@@ -47,9 +47,10 @@ async fn answer(
     request: Result<pb::EncodeStreamRequest, Status>,
 ) -> Result<pb::EncodeStreamResult, Status> {
     let pb::EncodeStreamRequest { id, request } = request?;
-    let outcome = match Box::pin(encode::handle(app, context, request.unwrap_or_default())).await {
+    let request = request.unwrap_or_default();
+    let outcome = match Box::pin(encode::handle(Arc::clone(&app), context, request)).await {
         Ok(response) => Outcome::Response(response),
-        Err(error) => Outcome::Error(error.disclose().into_proto()),
+        Err(error) => Outcome::Error(known::listed(&app, error).await.disclose().into_proto()),
     };
     Ok(pb::EncodeStreamResult {
         id,
