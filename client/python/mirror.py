@@ -16,6 +16,9 @@ SOURCE = Path(__file__).parent / "src" / "latentd"
 RULES = [
     (r"import grpc\.aio\n", ""),
     (r"grpc\.aio\.", "grpc."),
+    (r"import asyncio\n(?=[\s\S]*asyncio\.Semaphore)", "import threading\n"),
+    (r"asyncio\.Semaphore", "threading.Semaphore"),
+    (r"StopAsyncIteration", "StopIteration"),
     (r"import asyncio\n", "import time\n"),
     (r"asyncio\.sleep", "time.sleep"),
     (r", for asyncio", ""),

@@ -1,5 +1,6 @@
 """Every call of the synchronous client, against a real server with a real model."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -100,6 +101,22 @@ def test_encode_stream(client: Client) -> None:
     assert results[1].error is not None and results[1].error.reason == "EMPTY_BATCH"
     single = client.encode(batches[2], SAE, prepend_bos=False)
     np.testing.assert_array_equal(results[2].unwrap().activations, single.activations)
+
+
+def test_encode_stream_takes_batches_as_results_are_taken(client: Client) -> None:
+    taken = 0
+
+    def batches() -> Iterator[list[str]]:
+        nonlocal taken
+        for _ in range(100_000):
+            taken += 1
+            yield ["word"]
+
+    results = client.encode_stream(batches(), SAE)
+    for number in range(20):
+        assert next(results).id == number
+        assert taken <= number + 1 + 64 + 1
+    results.close()
 
 
 def test_latent(client: Client) -> None:

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,10 +12,14 @@ use latentd_proto::v1::{
     self as proto, encode_stream_response::Event, encode_stream_result::Outcome,
 };
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tonic::{Code, Streaming};
 
 use super::{EncodeRequest, Encoded};
 use crate::{Client, Error, Result, client::stub};
+
+/// Batches that may be unanswered at once: enough to hide the way there and back.
+const AHEAD: usize = 64;
 
 /// The answer to one batch.
 #[derive(Clone, Debug)]
@@ -40,6 +45,8 @@ pub struct StreamSummary {
 #[must_use = "requests are taken only as answers are"]
 pub struct EncodeStream {
     replies: Streaming<proto::EncodeStreamResponse>,
+    /// Room for further requests.
+    room: Arc<Semaphore>,
     summary: Option<StreamSummary>,
     ended: bool,
 }
@@ -52,7 +59,10 @@ impl EncodeStream {
 
     fn event(&mut self, event: Option<Event>) -> Option<Result<EncodedBatch>> {
         match event {
-            Some(Event::Result(result)) => Some(batch(result)),
+            Some(Event::Result(result)) => {
+                self.room.add_permits(1);
+                Some(batch(result))
+            }
             Some(Event::Summary(proto::EncodeStreamSummary {
                 succeeded,
                 failed,
@@ -112,25 +122,34 @@ impl fmt::Debug for EncodeStream {
 }
 
 impl Client {
-    /// Encodes a stream of batches on one call. The server reads on only as answers are taken.
+    /// Encodes a stream of batches on one call. Requests are taken as answers are: at most 64 are under way.
     ///
     /// Nothing is repeated: what was not answered when the stream breaks is for the caller to send again.
     pub async fn encode_stream<S>(&self, requests: S) -> Result<EncodeStream>
     where
         S: Stream<Item = EncodeRequest> + Send + 'static,
     {
-        let messages = requests
-            .enumerate()
-            .map(|(index, request)| proto::EncodeStreamRequest {
-                id: index as u64,
-                request: Some(request.into_proto()),
-            });
+        let room = Arc::new(Semaphore::new(AHEAD));
+        let rooms = Arc::clone(&room);
+        let messages = requests.enumerate().then(move |(index, request)| {
+            let room = Arc::clone(&rooms);
+            async move {
+                if let Ok(permit) = room.acquire().await {
+                    permit.forget();
+                }
+                proto::EncodeStreamRequest {
+                    id: index as u64,
+                    request: Some(request.into_proto()),
+                }
+            }
+        });
         let replies = stub!(self, activation_service_client::ActivationServiceClient)
             .encode_stream(messages)
             .await?
             .into_inner();
         Ok(EncodeStream {
             replies,
+            room,
             summary: None,
             ended: false,
         })

@@ -14,6 +14,7 @@ from .. import _errors
 from .. import _split as split
 from .. import _types as t
 from ..v1 import activation_pb2_grpc
+from .ahead import AsyncAhead
 from .connection import AsyncConnection
 
 T = TypeVar("T")
@@ -67,15 +68,22 @@ class AsyncActivationCalls(AsyncConnection):
         special_tokens: calls.SpecialTokens = "mask",
         scale: t.Scale = "raw",
     ) -> AsyncIterator[t.StreamResult]:
-        """Encodes batches of prompts on one call, results in order; a batch that fails does not end the stream."""
+        """Encodes batches of prompts on one call, results in order; a batch that fails does not end the stream.
+
+        Batches are taken as results are: at most 64 of them are under way.
+        """
         options = calls.EncodeOptions([sae], top_k, latents, prepend_bos, special_tokens, scale)
         stub = activation_pb2_grpc.ActivationServiceStub(self._channel)
+        requests = AsyncAhead(calls.encode_stream(batches, options))
         try:
-            async for reply in stub.EncodeStream(calls.encode_stream(batches, options)):
+            async for reply in stub.EncodeStream(requests):
                 if reply.WhichOneof("event") == "result":
+                    requests.answered()
                     yield t.StreamResult._from_pb(reply.result)
         except grpc.RpcError as error:
             raise _errors.from_rpc_error(error) from None
+        finally:
+            requests.close()
 
     async def decode(
         self,
