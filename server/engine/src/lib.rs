@@ -49,6 +49,7 @@ pub mod golden {
     };
 }
 pub use latentd_nn::{
+    error::ComputeError,
     form::{Form, UnsupportedSchema},
     sae::{Direction, LatentReport, SaeOptions},
     tokenizer::{ChatError, ChatMessage, Tokenizer},

@@ -5,11 +5,13 @@
 //! file, and small files are read up to a limit whatever their size says. This is the one place that opens such paths, and the one that renames. It knows no formats.
 
 mod error;
+mod interrupt;
 mod kind;
 mod read;
 mod whole;
 
 pub use error::Error;
+pub use interrupt::{Interrupt, InterruptOnDrop, Interrupted};
 pub use kind::{Kind, kind};
 pub use read::{open, read, read_if_present, read_text, read_text_if_present};
 pub use whole::{SCRATCH, WholeFile, create_folder, rename, rename_folder, sync_folder, write};

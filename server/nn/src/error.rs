@@ -223,6 +223,19 @@ pub enum ComputeError {
         /// What the tokenizer said.
         detail: String,
     },
+    /// A text that the tokenizer would need too much memory for, since it has no place where it can be cut.
+    #[error(
+        "a piece of text of {bytes} bytes cannot be cut before it is tokenized, and at most {limit} bytes are tokenized at once"
+    )]
+    TextTooLong {
+        /// Its length.
+        bytes: usize,
+        /// Most bytes that are tokenized at once.
+        limit: usize,
+    },
+    /// Nobody waits for the result any more, or its deadline has passed.
+    #[error("interrupted before it was done")]
+    Interrupted,
     /// The device failed, or an input breaks a promise that the caller made.
     #[error("the computation failed: {detail}")]
     Failed {
@@ -237,10 +250,11 @@ impl HasReason for ComputeError {
             Self::OutOfDeviceMemory { .. } => Reason::OutOfDeviceMemory,
             Self::HookPoint(_) => Reason::UnknownHookPoint,
             Self::UnknownToken { .. } => Reason::UnknownToken,
-            Self::PromptTooLong { .. } => Reason::PromptTooLong,
+            Self::PromptTooLong { .. } | Self::TextTooLong { .. } => Reason::PromptTooLong,
             Self::UnknownLatent { .. } => Reason::UnknownLatent,
             Self::TooManyActivations { .. } => Reason::BatchTooLarge,
             Self::NotTokenizable { .. } => Reason::MalformedTokenizer,
+            Self::Interrupted => Reason::Cancelled,
             Self::Failed { .. } => Reason::Internal,
         }
     }

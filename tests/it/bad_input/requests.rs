@@ -1,5 +1,7 @@
 //! Requests that are malformed, too large, or about nothing.
 
+use std::time::{Duration, Instant};
+
 use latentd_client::{BuildCacheRequest, Corpus, EncodeRequest, ExamplesRequest, Prompt};
 use latentd_domain::Reason;
 
@@ -65,6 +67,36 @@ async fn every_violation_of_a_request_is_reported_at_once() {
             "{field} is among {fields:?}"
         );
     }
+}
+
+/// A text of 24 MB takes half a minute to tokenize and gigabytes of memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_very_long_text_is_refused_before_it_is_tokenized() {
+    let server = small().await;
+    let text = "word and ".repeat(24 << 17);
+    let begun = Instant::now();
+    let request = EncodeRequest::new([text.as_str()], SAE);
+    let error = refused(server.client.encode(request).await, Reason::PromptTooLong);
+    let [violation] = error.violations.as_slice() else {
+        panic!("{error:?}");
+    };
+    assert!(
+        violation.description.contains("more than 64 tokens"),
+        "{violation:?}"
+    );
+    let tokens = server.client.tokenize("small", [text.as_str()], None).await;
+    refused(tokens, Reason::BatchTooLarge);
+    // A text that cannot be cut, since it has no spaces.
+    let blob = "x".repeat(24 << 20);
+    let request = EncodeRequest::new([blob.as_str()], SAE);
+    let error = refused(server.client.encode(request).await, Reason::PromptTooLong);
+    assert!(error.violations[0].description.contains("bytes"), "{error}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    lives_on(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

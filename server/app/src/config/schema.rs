@@ -119,7 +119,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "limits.max_tokens",
         kind: int(1, 1 << 24),
         default: Some("65536"),
-        doc: "Tokens in one Encode, all prompts together.",
+        doc: "Tokens in one Encode or Tokenize, all texts together.",
     },
     Setting {
         key: "limits.max_saes",

@@ -22,6 +22,7 @@ mod server;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use futures::Stream;
+use latentd_files::Interrupt;
 use latentd_proto::{DESCRIPTORS, v1 as pb};
 use tonic::{Request, Response, Status, codec::CompressionEncoding, service::Routes};
 use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
@@ -135,6 +136,15 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let span = tracing::Span::current();
     let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     done.unwrap_or_else(|panic| Err(Error::internal(format!("blocking work failed: {panic}"))))
+}
+
+/// [`blocking`] for work that can take long: it is told to stop when the deadline passes or the caller leaves.
+pub(crate) async fn blocking_until<T: Send + 'static>(
+    deadline: Option<std::time::Instant>,
+    work: impl FnOnce(&Interrupt) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (interrupt, _guard) = Interrupt::guarded(deadline);
+    blocking(move || work(&interrupt)).await
 }
 
 /// The status that a stream ends with when the server shuts down.

@@ -14,6 +14,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use latentd_files::Interrupt;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use build_cache::forget_origin;
@@ -87,12 +88,14 @@ fails_with!(
 pub(crate) struct Stopper {
     token: CancellationToken,
     reason: Arc<OnceLock<Stop>>,
+    interrupt: Interrupt,
 }
 
 impl Stopper {
     /// Asks the job to stop.
     pub(crate) fn stop(&self, reason: Stop) {
         let _ = self.reason.set(reason);
+        self.interrupt.raise();
         self.token.cancel();
     }
 
@@ -101,6 +104,16 @@ impl Stopper {
         self.reason
             .get()
             .map_or(Ok(()), |&reason| Err(Halt::Stopped(reason)))
+    }
+
+    /// What work that blocks asks whether it shall go on.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// Why work of the job was interrupted.
+    pub(crate) fn halt(&self) -> Halt {
+        Halt::Stopped(self.reason.get().copied().unwrap_or(Stop::Draining))
     }
 
     /// Completes when the job is asked to stop.

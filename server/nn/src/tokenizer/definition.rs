@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::text::Spelling;
+use super::{pieces, text::Spelling};
 use crate::{error::LoadError, weights::config::SpecialIds};
 
 /// Longest tokenizer file that is read. The largest in use have some 35 MB.
@@ -20,6 +20,8 @@ pub(super) const MAX_IDS: usize = 1 << 24;
 pub(super) struct Definition {
     pub(super) inner: tokenizers::Tokenizer,
     pub(super) spelling: Spelling,
+    /// Whether long texts can be given to it in pieces.
+    pub(super) can_cut: bool,
 }
 
 impl Definition {
@@ -40,6 +42,7 @@ impl Definition {
             return Err("its `dropout` would make tokens random".to_owned());
         }
         let spelling = Spelling::of(&value);
+        let can_cut = pieces::can_cut(&value);
         drop(value);
         let mut inner =
             tokenizers::Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
@@ -50,7 +53,11 @@ impl Definition {
             .map_err(|error| error.to_string())?;
         inner.with_padding(None);
         inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
-        Ok(Self { inner, spelling })
+        Ok(Self {
+            inner,
+            spelling,
+            can_cut,
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 mod chat;
 mod definition;
 mod gguf;
+mod pieces;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -18,6 +19,7 @@ use chat::ChatTemplate;
 pub use chat::{ChatError, ChatMessage};
 use definition::Definition;
 use latentd_domain::{TokenSequence, missing_bos};
+use latentd_files::Interrupt;
 use text::TokenTexts;
 
 use crate::{
@@ -30,6 +32,8 @@ use crate::{
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     texts: TokenTexts,
+    /// Whether long texts can be cut into pieces that have the same tokens.
+    can_cut: bool,
     /// By id.
     special: Vec<bool>,
     bos: Option<u32>,
@@ -109,7 +113,11 @@ impl Tokenizer {
             path: path.to_owned(),
             detail,
         };
-        let Definition { inner, spelling } = definition;
+        let Definition {
+            inner,
+            spelling,
+            can_cut,
+        } = definition;
         let ids = definition::ids(&inner).map_err(malformed)?;
         let texts = TokenTexts::new(&inner, spelling, ids);
         let mut is_special = vec![false; ids];
@@ -130,6 +138,7 @@ impl Tokenizer {
         Ok(Self {
             inner,
             texts,
+            can_cut,
             special: is_special,
             bos: special.bos,
             eos: special.eos,
@@ -147,33 +156,56 @@ impl Tokenizer {
     /// part of a character has the byte range of the whole character.
     ///
     /// # Errors
-    /// [`ComputeError::NotTokenizable`] where the tokenizer's definition has a hole.
+    /// [`ComputeError::NotTokenizable`] where the tokenizer's definition has a hole, and [`ComputeError::TextTooLong`].
     pub fn encode(&self, text: &str, prepend_bos: bool) -> Result<TokenSequence, ComputeError> {
+        self.encode_up_to(text, prepend_bos, usize::MAX, &Interrupt::new())
+    }
+
+    /// The tokens of [`Tokenizer::encode`], or only the first of them where there are more than `limit`: then more than `limit`
+    /// come back, and the rest of the text is not looked at.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`], and [`ComputeError::Interrupted`].
+    pub fn encode_up_to(
+        &self,
+        text: &str,
+        prepend_bos: bool,
+        limit: usize,
+        interrupt: &Interrupt,
+    ) -> Result<TokenSequence, ComputeError> {
         if u32::try_from(text.len()).is_err() {
-            return Err(ComputeError::NotTokenizable {
-                detail: "the text is longer than 4 GiB".to_owned(),
+            return Err(ComputeError::TextTooLong {
+                bytes: text.len(),
+                limit: u32::MAX as usize,
             });
         }
-        let encoding = self.inner.encode(text, false).map_err(not_tokenizable)?;
-        let bos = self.missing_bos(encoding.get_ids(), prepend_bos);
-        let count = encoding.len() + usize::from(bos.is_some());
+        // A token for every four bytes is what texts have; one byte for a token would be the most.
+        let room = (text.len() / 4).min(limit).min(pieces::PIECE) + 1;
         let mut sequence = TokenSequence {
-            ids: Vec::with_capacity(count),
-            byte_starts: Vec::with_capacity(count),
-            byte_ends: Vec::with_capacity(count),
-            special: Vec::with_capacity(count),
+            ids: Vec::with_capacity(room),
+            byte_starts: Vec::with_capacity(room),
+            byte_ends: Vec::with_capacity(room),
+            special: Vec::with_capacity(room),
         };
-        let mut push = |id, start, end| {
-            sequence.ids.push(id);
-            sequence.byte_starts.push(start as u32);
-            sequence.byte_ends.push(end as u32);
-            sequence.special.push(self.is_special(id));
-        };
-        if let Some(bos) = bos {
-            push(bos, 0, 0);
-        }
-        for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
-            push(id, start, end);
+        for (offset, piece) in self.pieces(text) {
+            if sequence.ids.len() > limit {
+                break;
+            }
+            may_go_on(piece, interrupt)?;
+            let encoding = self.inner.encode(piece, false).map_err(not_tokenizable)?;
+            let mut push = |id, start, end| {
+                sequence.ids.push(id);
+                sequence.byte_starts.push(start as u32);
+                sequence.byte_ends.push(end as u32);
+                sequence.special.push(self.is_special(id));
+            };
+            let first = (offset == 0).then(|| self.missing_bos(encoding.get_ids(), prepend_bos));
+            if let Some(bos) = first.flatten() {
+                push(bos, 0, 0);
+            }
+            for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+                push(id, offset + start, offset + end);
+            }
         }
         Ok(sequence)
     }
@@ -183,16 +215,33 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_ids(&self, text: &str, prepend_bos: bool) -> Result<Vec<u32>, ComputeError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(not_tokenizable)?;
-        let ids = encoding.get_ids();
-        Ok(self
-            .missing_bos(ids, prepend_bos)
-            .into_iter()
-            .chain(ids.iter().copied())
-            .collect())
+        self.encode_ids_until(text, prepend_bos, &Interrupt::new())
+    }
+
+    /// [`Tokenizer::encode_ids`], unless it is stopped before.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`], and [`ComputeError::Interrupted`].
+    pub fn encode_ids_until(
+        &self,
+        text: &str,
+        prepend_bos: bool,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<u32>, ComputeError> {
+        let mut ids = Vec::new();
+        for (offset, piece) in self.pieces(text) {
+            may_go_on(piece, interrupt)?;
+            let encoding = self.inner.encode_fast(piece, false);
+            let encoding = encoding.map_err(not_tokenizable)?;
+            let first = (offset == 0).then(|| self.missing_bos(encoding.get_ids(), prepend_bos));
+            ids.extend(first.flatten());
+            ids.extend_from_slice(encoding.get_ids());
+        }
+        Ok(ids)
+    }
+
+    fn pieces<'a>(&self, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> + use<'a> {
+        pieces::of(text, self.can_cut)
     }
 
     fn missing_bos(&self, ids: &[u32], prepend_bos: bool) -> Option<u32> {
@@ -288,6 +337,17 @@ impl Tokenizer {
     pub fn digest(&self) -> &str {
         &self.digest
     }
+}
+
+/// Asked before each piece.
+fn may_go_on(piece: &str, interrupt: &Interrupt) -> Result<(), ComputeError> {
+    if piece.len() > pieces::LARGEST {
+        return Err(ComputeError::TextTooLong {
+            bytes: piece.len(),
+            limit: pieces::LARGEST,
+        });
+    }
+    interrupt.check().map_err(|_| ComputeError::Interrupted)
 }
 
 fn not_tokenizable(error: tokenizers::Error) -> ComputeError {

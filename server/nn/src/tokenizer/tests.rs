@@ -3,9 +3,11 @@
 use latentd_domain::{HasReason, Reason};
 use serde::Deserialize;
 
+use latentd_files::Interrupt;
+
 use super::Tokenizer;
 use crate::{
-    error::LoadError,
+    error::{ComputeError, LoadError},
     weights::{
         ModelFiles,
         config::SpecialIds,
@@ -329,4 +331,99 @@ fn a_character_is_shown_once_and_never_in_parts() {
         assert_eq!(tokenizer.token_bytes(ids[0]), &"🎉".as_bytes()[..1]);
         assert_eq!(tokenizer.token_text(ids[0]), "\u{fffd}");
     }
+}
+
+/// Texts with everything that a cut could go wrong at, longer than several pieces.
+fn long_text(seed: u64) -> String {
+    let parts = [
+        "word",
+        " ",
+        "  ",
+        "\n",
+        " \n ",
+        "\t",
+        "don't",
+        "I'll",
+        "x1",
+        "42 000",
+        ". ",
+        ", ",
+        "é",
+        "e\u{301} ",
+        "漢字",
+        "，",
+        "。",
+        "かな",
+        "한국",
+        "<|endoftext|>",
+        " <|endoftext|> ",
+        "🎉",
+        "!?",
+        "\r\n",
+        "A",
+        "ß ",
+    ];
+    let mut state = seed;
+    let mut text = String::new();
+    while text.len() < 5 * super::pieces::PIECE {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(parts[(state >> 33) as usize % parts.len()]);
+    }
+    text
+}
+
+#[test]
+fn pieces_have_the_tokens_of_the_whole() {
+    for model in [
+        "models/llama",
+        "models/llama.gguf",
+        "models/gpt2",
+        "models/gpt2.gguf",
+    ] {
+        let tokenizer = tokenizer(model);
+        assert!(tokenizer.can_cut, "{model}");
+        for seed in 0..4 {
+            let text = long_text(seed);
+            assert!(super::pieces::of(&text, true).count() > 3);
+            let whole = tokenizer.inner.encode(text.as_str(), false).unwrap();
+            let sequence = tokenizer.encode(&text, false).unwrap();
+            assert_eq!(sequence.ids, whole.get_ids(), "{model}");
+            let places = sequence.byte_starts.iter().zip(&sequence.byte_ends);
+            let places: Vec<(usize, usize)> = places
+                .map(|(&start, &end)| (start as usize, end as usize))
+                .collect();
+            assert_eq!(places, whole.get_offsets(), "{model}");
+            assert_eq!(tokenizer.encode_ids(&text, false).unwrap(), whole.get_ids());
+        }
+    }
+}
+
+#[test]
+fn a_long_text_is_read_no_further_than_wanted() {
+    let tokenizer = tokenizer("models/llama");
+    let text = long_text(7);
+    let all = tokenizer.encode(&text, true).unwrap();
+    let some = tokenizer
+        .encode_up_to(&text, true, 100, &Interrupt::new())
+        .unwrap();
+    assert!(some.ids.len() > 100 && some.ids.len() < all.ids.len() / 2);
+    assert_eq!(some.ids, all.ids[..some.ids.len()]);
+    let (interrupt, guard) = Interrupt::guarded(None);
+    drop(guard);
+    let interrupted = tokenizer.encode_up_to(&text, true, usize::MAX, &interrupt);
+    assert_eq!(interrupted.unwrap_err(), ComputeError::Interrupted);
+    let interrupted = tokenizer.encode_ids_until(&text, true, &interrupt);
+    assert_eq!(interrupted.unwrap_err(), ComputeError::Interrupted);
+}
+
+#[test]
+fn a_text_that_cannot_be_cut_is_refused_when_it_is_very_long() {
+    let tokenizer = tokenizer("models/llama");
+    let blob = "x".repeat(super::pieces::LARGEST + 1);
+    let error = tokenizer.encode_ids(&blob, false).unwrap_err();
+    assert_eq!(error.reason(), Reason::PromptTooLong);
+    let sentence_piece = self::tokenizer("tokenizer/sentencepiece.gguf");
+    assert!(!sentence_piece.can_cut);
 }

@@ -95,7 +95,8 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Tokenize(self, request, context):
-        """Turns text into the tokens that Encode would see. Does not use the device, so it never waits for it.
+        """Turns text into the tokens that Encode would see. Does not use the device, so it never waits for it. More than `max_tokens`
+        (GetServerInfo) in all fail with reason BATCH_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -9,7 +9,7 @@ use latentd_proto::v1 as pb;
 use super::encode_request::Parsed;
 use crate::{
     app::Shared,
-    grpc::{blocking, convert, error::Error, layers::Context},
+    grpc::{blocking_until, convert, error::Error, layers::Context},
 };
 
 pub(super) async fn handle(
@@ -23,7 +23,11 @@ pub(super) async fn handle(
     let residents = Arc::new(parsed.residents(&app)?);
     let prepared = {
         let residents = Arc::clone(&residents);
-        blocking(move || parsed.prepare(&residents, &limits, context.deadline)).await?
+        let deadline = context.deadline;
+        blocking_until(deadline, move |interrupt| {
+            parsed.prepare(&residents, &limits, deadline, interrupt)
+        })
+        .await?
     };
     let room = prepared.work.max_entries as u64;
     let encoded = app.engine.encode(prepared.work).await;

@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use latentd_domain::{ModelId, Reason, SaeName, Scale, Selection, SpecialTokens};
-use latentd_engine::{EncodeWork, Lane, ModelEntry, Sequence, Tokenizer};
+use latentd_engine::{ComputeError, EncodeWork, Lane, ModelEntry, Sequence, Tokenizer};
+use latentd_files::Interrupt;
 use latentd_proto::v1::{self as pb, encode_request::Selection as PbSelection, prompt::Content};
 
 use crate::{
@@ -104,6 +105,7 @@ impl Parsed {
         residents: &Residents,
         limits: &Limits,
         deadline: Option<Instant>,
+        interrupt: &Interrupt,
     ) -> Result<Prepared, Error> {
         let model = &residents.model;
         let default = residents
@@ -124,8 +126,12 @@ impl Parsed {
         let mut prompts = Vec::with_capacity(self.prompts.len());
         let mut total = 0;
         for (index, content) in self.prompts.into_iter().enumerate() {
-            let (sequence, prompt) = reader.read(&mut violations, index, content)?;
+            let (sequence, prompt) = reader.read(&mut violations, index, content, interrupt)?;
             total += sequence.ids.len() as u64;
+            // Far over the limit nobody wants to know by how much.
+            if total > (limits.max_tokens as u64).saturating_mul(2) {
+                break;
+            }
             sequences.push(sequence);
             prompts.push(prompt);
         }
@@ -171,12 +177,25 @@ impl PromptReader<'_> {
         violations: &mut Violations,
         index: usize,
         content: Content,
+        interrupt: &Interrupt,
     ) -> Result<(Sequence, pb::EncodedPrompt), Error> {
         let tokenizer: &Tokenizer = &self.model.tokenizer;
         let prompt = match content {
             Content::Text(text) => {
-                let tokens = tokenizer.encode(&text, self.prepend_bos);
-                let tokens = tokens.map_err(|error| Error::from_reason(&error))?;
+                let limit = self.model.info.context_length;
+                let tokens = tokenizer.encode_up_to(&text, self.prepend_bos, limit, interrupt);
+                let tokens = match tokens {
+                    Ok(tokens) if tokens.ids.len() > limit => {
+                        self.too_long(violations, index, "more than ", limit);
+                        return Ok(nothing());
+                    }
+                    Err(error @ ComputeError::TextTooLong { .. }) => {
+                        let field = format!("prompts[{index}]");
+                        violations.add(field, Reason::PromptTooLong, error.to_string());
+                        return Ok(nothing());
+                    }
+                    tokens => tokens.map_err(|error| Error::from_reason(&error))?,
+                };
                 let pb::TokenSequence {
                     ids,
                     tokens,
@@ -234,15 +253,32 @@ impl PromptReader<'_> {
     }
 
     fn check_length(&self, violations: &mut Violations, index: usize, tokens: usize) {
-        let field = format!("prompts[{index}]");
-        let limit = self.model.info.context_length;
         if tokens == 0 {
+            let field = format!("prompts[{index}]");
             violations.add(field, Reason::EmptyBatch, "has no tokens");
-        } else if tokens > limit {
-            let description = format!("has {tokens} tokens; the model's context holds {limit}");
-            violations.add(field, Reason::PromptTooLong, description);
+        } else if tokens > self.model.info.context_length {
+            self.too_long(violations, index, "", tokens);
         }
     }
+
+    fn too_long(&self, violations: &mut Violations, index: usize, about: &str, tokens: usize) {
+        let limit = self.model.info.context_length;
+        let description = format!("has {about}{tokens} tokens; the model's context holds {limit}");
+        violations.add(
+            format!("prompts[{index}]"),
+            Reason::PromptTooLong,
+            description,
+        );
+    }
+}
+
+/// In place of a prompt that was refused.
+fn nothing() -> (Sequence, pb::EncodedPrompt) {
+    let sequence = Sequence {
+        ids: Vec::new(),
+        mask: Vec::new(),
+    };
+    (sequence, pb::EncodedPrompt::default())
 }
 
 fn content(violations: &mut Violations, index: usize, prompt: pb::Prompt) -> Option<Content> {

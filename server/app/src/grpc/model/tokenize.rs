@@ -1,17 +1,17 @@
 //! Tokenize: the tokens that Encode would see. On its own threads, never behind the device.
 
-use latentd_domain::ModelId;
+use latentd_domain::{ModelId, Reason};
 use latentd_proto::v1 as pb;
 
 use crate::{
     app::Shared,
-    grpc::{blocking, convert, error::Error, layers::Context, parse::Violations},
+    grpc::{blocking_until, convert, error::Error, layers::Context, parse::Violations},
     residency,
 };
 
 pub(super) async fn handle(
     app: Shared,
-    _: Context,
+    context: Context,
     request: pb::TokenizeRequest,
 ) -> Result<pb::TokenizeResponse, Error> {
     let id = parse(&request, app.config.limits.max_prompts)?;
@@ -26,12 +26,17 @@ pub(super) async fn handle(
         violations.check()?;
     }
     let prepend_bos = request.prepend_bos.unwrap_or(has_bos);
-    blocking(move || {
+    let max_tokens = app.config.limits.max_tokens;
+    blocking_until(context.deadline, move |interrupt| {
         let tokenizer = &entry.tokenizer;
+        let mut left = max_tokens;
         let tokenize = |text: &String| {
             let sequence = tokenizer
-                .encode(text, prepend_bos)
+                .encode_up_to(text, prepend_bos, left, interrupt)
                 .map_err(|error| Error::from_reason(&error))?;
+            left = left
+                .checked_sub(sequence.ids.len())
+                .ok_or_else(|| too_many(max_tokens))?;
             Ok(convert::token_sequence(tokenizer, sequence))
         };
         let sequences = request
@@ -42,6 +47,11 @@ pub(super) async fn handle(
         Ok(pb::TokenizeResponse { sequences })
     })
     .await
+}
+
+fn too_many(max_tokens: usize) -> Error {
+    let message = format!("the texts have more than max_tokens, {max_tokens} tokens");
+    Error::new(Reason::BatchTooLarge, message)
 }
 
 fn parse(request: &pb::TokenizeRequest, max_prompts: usize) -> Result<ModelId, Error> {

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use latentd_cache::{Documents, RowSpec, TokenTable, TokenWriter, tokens_path};
-use latentd_engine::Tokenizer;
+use latentd_domain::Reason;
+use latentd_engine::{ComputeError, Tokenizer};
 
 use super::{Build, bos};
 use crate::{grpc::error::Error, jobs::Halt, residency::Residents};
@@ -61,8 +62,15 @@ fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<
         let ids = if document.is_blank() {
             Vec::new()
         } else {
-            let ids = tokenizer.encode_ids(&document.text, false);
-            ids.map_err(|error| Error::from_reason(&error))?
+            let ids = tokenizer.encode_ids_until(&document.text, false, build.stopper.interrupt());
+            ids.map_err(|error| match error {
+                ComputeError::Interrupted => build.stopper.halt(),
+                ComputeError::TextTooLong { .. } => {
+                    let message = format!("document {}: {error}", document.index);
+                    Error::new(Reason::MalformedCorpus, message).into()
+                }
+                error => Error::from_reason(&error).into(),
+            })?
         };
         let room = writer.push_document(&ids)?;
         build.tracker.set(writer.tokens());

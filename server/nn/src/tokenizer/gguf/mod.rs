@@ -3,7 +3,7 @@
 //! keys count, is as in llama.cpp.
 
 mod keys;
-mod split;
+pub(super) mod split;
 #[cfg(test)]
 mod tests;
 

@@ -22,6 +22,23 @@ const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// What separates punctuation, and digits in threes.
+const PUNCTUATION: &str = r"[\p{P}\$\+<=>\^~\|]+";
+const DIGIT: &str = r"\p{N}";
+const DIGITS: &str = r"\p{N}+";
+const THREES: &str = r"[0-9][0-9][0-9]";
+const THREE_AT_MOST: &str = r"\p{N}{1,3}";
+
+/// Whether a pattern is known to end a word of letters at every space behind it, and before punctuation of ideographs.
+pub(in crate::tokenizer) fn ends_words_at_spaces(pattern: &str) -> bool {
+    [GPT2, LLAMA3, QWEN2, TEKKEN, GPT4O].contains(&pattern)
+}
+
+/// Whether a pattern is known to match neither letters nor spaces.
+pub(in crate::tokenizer) fn is_of_no_letters(pattern: &str) -> bool {
+    [PUNCTUATION, DIGIT, DIGITS, THREES, THREE_AT_MOST].contains(&pattern)
+}
+
 const SPLITS: [Split; 8] = [
     Split {
         names: &[
@@ -59,7 +76,7 @@ const SPLITS: [Split; 8] = [
             "minerva-7b",
             "mellum2",
         ],
-        patterns: &[r"\p{N}", GPT2],
+        patterns: &[DIGIT, GPT2],
         ignores_merges: false,
     },
     Split {
@@ -109,7 +126,7 @@ const SPLITS: [Split; 8] = [
     },
     Split {
         names: &["default"],
-        patterns: &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"],
+        patterns: &[PUNCTUATION, GPT2, DIGITS, THREES],
         ignores_merges: false,
     },
 ];
