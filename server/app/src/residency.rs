@@ -1,7 +1,7 @@
 //! Residency that survives restarts: what LoadModel and LoadSae were told is kept in the database and loaded again at the
 //! start, then what the configuration names.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc};
 
 use latentd_domain::{Dtype, ModelId, ModelKind, Reason, SaeName};
 use latentd_engine::{ModelEntry, SaeEntry, SaeOptions};
@@ -10,7 +10,14 @@ use latentd_store::{
     saes::{LoadOptions, NewSae},
 };
 
-use crate::{app::App, config, grpc::error::Error};
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+use crate::{
+    app::{App, Shared},
+    config,
+    grpc::error::Error,
+};
 
 /// What the database remembers, as [`crate::health::Health`] tells of it where the database did not answer.
 const REMEMBERED: &str = "what was resident";
@@ -98,15 +105,50 @@ pub(crate) fn residents(app: &App, saes: &[SaeName]) -> Result<Residents, Error>
 
 /// Loads a model and remembers it.
 pub(crate) async fn load_model(
-    app: &App,
+    app: &Shared,
     id: ModelId,
     path: PathBuf,
     dtype: Option<Dtype>,
 ) -> Result<Arc<ModelEntry>, Error> {
-    let entry = app.engine.load_model(id, path, dtype).await?;
-    app.health.loaded(&entry.id.to_string());
-    app.store.models().put(&remembered(&entry, dtype)).await?;
-    Ok(entry)
+    let engine = app.engine.clone();
+    let load = async move { engine.load_model(id, path, dtype).await };
+    load_and_remember(app, load, async move |app, entry| {
+        app.health.loaded(&entry.id.to_string());
+        app.store.models().put(&remembered(&entry, dtype)).await?;
+        Ok(entry)
+    })
+    .await
+}
+
+/// Loads something for a caller, and remembers it. A caller who leaves ends the load; but what has become resident is remembered
+/// whatever the caller does.
+async fn load_and_remember<T, L, R>(
+    app: &Shared,
+    load: L,
+    remember: impl FnOnce(Shared, Arc<T>) -> R + Send + 'static,
+) -> Result<Arc<T>, Error>
+where
+    T: Send + Sync + 'static,
+    L: Future<Output = Result<Arc<T>, latentd_engine::Error>> + Send + 'static,
+    R: Future<Output = Result<Arc<T>, Error>> + Send + 'static,
+{
+    let (mut reply, answer) = oneshot::channel();
+    let shared = Arc::clone(app);
+    let task = async move {
+        let loaded = tokio::select! {
+            loaded = load => loaded,
+            () = reply.closed() => return,
+        };
+        let done = match loaded {
+            Ok(entry) => remember(shared, entry).await,
+            Err(error) => Err(error.into()),
+        };
+        let _ = reply.send(done);
+    };
+    app.life.spawn(task.instrument(tracing::Span::current()));
+    answer
+        .await
+        .unwrap_or_else(|_| Err(latentd_engine::Error::ShuttingDown.into()))
 }
 
 fn remembered(entry: &ModelEntry, dtype: Option<Dtype>) -> NewModel {
@@ -120,21 +162,30 @@ fn remembered(entry: &ModelEntry, dtype: Option<Dtype>) -> NewModel {
 
 /// Loads an SAE and remembers it, and its model if that came from the configuration.
 pub(crate) async fn load_sae(
-    app: &App,
+    app: &Shared,
     name: SaeName,
     path: PathBuf,
     options: SaeOptions,
 ) -> Result<Arc<SaeEntry>, Error> {
-    let (norm_scaling_factor, hook_point) = (options.norm_scaling_factor, options.hook_point);
-    let entry = app.engine.load_sae(name, path, options).await?;
-    app.health.loaded(&entry.name.to_string());
+    let asked = LoadOptions {
+        norm_scaling_factor: options.norm_scaling_factor,
+        hook_point: options.hook_point,
+    };
+    let engine = app.engine.clone();
+    let load = async move { engine.load_sae(name, path, options).await };
+    load_and_remember(app, load, async move |app, entry| {
+        app.health.loaded(&entry.name.to_string());
+        remember_sae(&app, &entry, asked).await?;
+        Ok(entry)
+    })
+    .await
+}
+
+async fn remember_sae(app: &App, entry: &SaeEntry, options: LoadOptions) -> Result<(), Error> {
     let sae = NewSae {
         name: entry.name.clone(),
         path: entry.info.path.clone(),
-        options: LoadOptions {
-            norm_scaling_factor,
-            hook_point,
-        },
+        options,
         digest: entry.info.digest.clone(),
     };
     match app.store.saes().put(&sae).await {
@@ -151,7 +202,7 @@ pub(crate) async fn load_sae(
         }
         outcome => outcome?,
     }
-    Ok(entry)
+    Ok(())
 }
 
 /// Forgets and unloads a model, and with `force` its SAEs. Returns the bytes that this gives back.

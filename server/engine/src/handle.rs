@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use latentd_domain::{Dtype, ModelId, SaeName, Scale, SparseActivations};
+use latentd_files::Interrupt;
 use latentd_nn::sae::{Direction, LatentLists, LatentReport, SaeOptions};
 use tokio::sync::{oneshot, watch};
 
@@ -47,9 +48,10 @@ impl Handle {
     ) -> Result<Arc<ModelEntry>, Error> {
         let (reply, loaded) = oneshot::channel();
         let dtype = dtype.unwrap_or(self.shared.info.dtype);
+        let (interrupt, _guard) = Interrupt::guarded(None);
         self.shared
             .loader
-            .push(Order::model(id, path, dtype, reply))?;
+            .push(Order::model(id, path, dtype, interrupt, reply))?;
         self.answer(loaded).await
     }
 
@@ -82,9 +84,10 @@ impl Handle {
         options: SaeOptions,
     ) -> Result<Arc<SaeEntry>, Error> {
         let (reply, loaded) = oneshot::channel();
+        let (interrupt, _guard) = Interrupt::guarded(None);
         self.shared
             .loader
-            .push(Order::sae(name, path, options, reply))?;
+            .push(Order::sae(name, path, options, interrupt, reply))?;
         self.answer(loaded).await
     }
 

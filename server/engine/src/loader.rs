@@ -3,7 +3,7 @@
 //! Only an SAE's self-test needs the device; it goes there as a work like any other.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
@@ -12,7 +12,8 @@ use std::{
 };
 
 use latentd_domain::{Dtype, ModelId, SaeName};
-use latentd_nn::sae::SaeOptions;
+use latentd_files::Interrupt;
+use latentd_nn::{LoadError, sae::SaeOptions};
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -39,6 +40,7 @@ pub(crate) enum Order {
         id: ModelId,
         source: ModelSource,
         span: Span,
+        interrupt: Interrupt,
         reply: Reply<Arc<ModelEntry>>,
     },
     /// Make an SAE resident.
@@ -46,6 +48,7 @@ pub(crate) enum Order {
         name: SaeName,
         source: SaeSource,
         span: Span,
+        interrupt: Interrupt,
         reply: Reply<Arc<SaeEntry>>,
     },
     /// Drop what was unloaded.
@@ -58,12 +61,14 @@ impl Order {
         id: ModelId,
         path: PathBuf,
         dtype: Dtype,
+        interrupt: Interrupt,
         reply: Reply<Arc<ModelEntry>>,
     ) -> Self {
         Self::Model {
             id,
             source: ModelSource { path, dtype },
             span: Span::current(),
+            interrupt,
             reply,
         }
     }
@@ -73,12 +78,14 @@ impl Order {
         name: SaeName,
         path: PathBuf,
         options: SaeOptions,
+        interrupt: Interrupt,
         reply: Reply<Arc<SaeEntry>>,
     ) -> Self {
         Self::Sae {
             name,
             source: SaeSource { path, options },
             span: Span::current(),
+            interrupt,
             reply,
         }
     }
@@ -128,20 +135,24 @@ pub(crate) fn serve(shared: &Shared, orders: &Receiver<Order>) {
                 id,
                 source,
                 span,
+                interrupt,
                 reply,
             } => {
-                let loaded =
-                    span.in_scope(|| unless_ended(shared, || load_model(shared, id, source)));
+                let loaded = span.in_scope(|| {
+                    unless_ended(shared, || load_model(shared, id, source, &interrupt))
+                });
                 drop(reply.send(loaded));
             }
             Order::Sae {
                 name,
                 source,
                 span,
+                interrupt,
                 reply,
             } => {
-                let loaded =
-                    span.in_scope(|| unless_ended(shared, || load_sae(shared, name, source)));
+                let loaded = span.in_scope(|| {
+                    unless_ended(shared, || load_sae(shared, name, source, &interrupt))
+                });
                 drop(reply.send(loaded));
             }
             Order::Release(removed) => drop(removed),
@@ -154,12 +165,32 @@ fn unless_ended<T>(shared: &Shared, load: impl FnOnce() -> Result<T, Error>) -> 
     shared.queue.end().map_or_else(load, |end| Err(end.error()))
 }
 
-fn load_model(shared: &Shared, id: ModelId, source: ModelSource) -> Result<Arc<ModelEntry>, Error> {
-    let identify = || contain(|| Ok(shared.compute.identify(&source.path)?));
+/// Fails if nobody waits for it any more: what nobody knows of does not become resident.
+fn still_wanted(path: &Path, interrupt: &Interrupt) -> Result<(), Error> {
+    let path = path.to_owned();
+    Ok(interrupt
+        .check()
+        .map_err(|_| LoadError::Interrupted { path })?)
+}
+
+fn load_model(
+    shared: &Shared,
+    id: ModelId,
+    source: ModelSource,
+    interrupt: &Interrupt,
+) -> Result<Arc<ModelEntry>, Error> {
+    still_wanted(&source.path, interrupt)?;
+    let identify = || contain(|| Ok(shared.compute.identify(&source.path, interrupt)?));
     if let Some(resident) = shared.residency.resident_model(&id, &source, identify)? {
         return Ok(resident);
     }
-    let resident = contain(|| Ok(shared.compute.load_model(&source.path, source.dtype)?))?;
+    let load = || {
+        Ok(shared
+            .compute
+            .load_model(&source.path, source.dtype, interrupt)?)
+    };
+    let resident = contain(load)?;
+    still_wanted(&source.path, interrupt)?;
     let entry = ModelEntry {
         id,
         info: resident.info().clone(),
@@ -174,7 +205,13 @@ fn load_model(shared: &Shared, id: ModelId, source: ModelSource) -> Result<Arc<M
     Ok(entry)
 }
 
-fn load_sae(shared: &Shared, name: SaeName, source: SaeSource) -> Result<Arc<SaeEntry>, Error> {
+fn load_sae(
+    shared: &Shared,
+    name: SaeName,
+    source: SaeSource,
+    interrupt: &Interrupt,
+) -> Result<Arc<SaeEntry>, Error> {
+    still_wanted(&source.path, interrupt)?;
     let catalog = shared.residency.snapshot();
     if let Some(resident) = catalog.saes.get(&name)
         && resident.source == source
@@ -187,8 +224,9 @@ fn load_sae(shared: &Shared, name: SaeName, source: SaeSource) -> Result<Arc<Sae
         });
     };
     let language = model.language()?;
-    let read = || Ok(Arc::clone(language).load_sae(&source.path, &source.options)?);
+    let read = || Ok(Arc::clone(language).load_sae(&source.path, &source.options, interrupt)?);
     let resident = self_test(shared, contain(read)?)?;
+    still_wanted(&source.path, interrupt)?;
     let entry = SaeEntry {
         name,
         info: resident.info().clone(),

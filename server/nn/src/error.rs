@@ -20,6 +20,12 @@ pub enum LoadError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Nobody waits for it any more, or its deadline has passed.
+    #[error("{path} was not read to its end: nobody waits for it any more", path = .path.display())]
+    Interrupted {
+        /// The path.
+        path: PathBuf,
+    },
     /// A safetensors file, or the index of several, is truncated or malformed.
     #[error("{path} is not a sound safetensors file: {detail}", path = .path.display())]
     MalformedSafetensors {
@@ -158,6 +164,7 @@ impl HasReason for LoadError {
     fn reason(&self) -> Reason {
         match self {
             Self::PathNotReadable { .. } => Reason::PathNotReadable,
+            Self::Interrupted { .. } => Reason::Cancelled,
             Self::MalformedSafetensors { .. } => Reason::MalformedSafetensors,
             Self::MalformedGguf { .. } => Reason::MalformedGguf,
             Self::MalformedConfig { .. } => Reason::MalformedConfig,

@@ -3,6 +3,7 @@
 //! The tests run this on the CPU, and `latentd bench fidelity` runs it on whatever device a build is for. Nothing here
 //! decides what passes but [`TOLERANCE`]: it measures, and the caller compares.
 
+use latentd_files::Interrupt;
 use std::path::{Path, PathBuf};
 
 use latentd_domain::{Dtype, HookPoint, Scale, Selection};
@@ -155,7 +156,7 @@ impl Expected {
             .map(|part| part.to_string_lossy().into_owned());
         let mut names: Vec<String> = names.collect();
         names.reverse();
-        let file = Checkpoint::open_file(&folder.join("expected.safetensors"))?;
+        let file = Checkpoint::open_file(&folder.join("expected.safetensors"), &Interrupt::new())?;
         Ok(Self {
             golden: names.join("/"),
             file,

@@ -8,6 +8,7 @@ mod nn;
 use std::{path::Path, sync::Arc};
 
 use latentd_domain::{DeviceKind, Dtype, HookPoint, ModelInfo, SaeInfo, Scale, SparseActivations};
+use latentd_files::Interrupt;
 use latentd_nn::{
     ComputeError, Extension, LoadError, PackedTokens, Past, Tensor,
     past::Answers,
@@ -39,10 +40,15 @@ pub(crate) trait Compute: Send + Sync {
     fn on_device(&self, work: &mut (dyn FnMut() + Send));
 
     /// Reads what a model is, without its weights. Runs on the loader's thread.
-    fn identify(&self, path: &Path) -> Result<Content, LoadError>;
+    fn identify(&self, path: &Path, interrupt: &Interrupt) -> Result<Content, LoadError>;
 
     /// Reads a model from a Hugging Face folder or a GGUF file. Runs on the loader's thread.
-    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Resident, LoadError>;
+    fn load_model(
+        &self,
+        path: &Path,
+        dtype: Dtype,
+        interrupt: &Interrupt,
+    ) -> Result<Resident, LoadError>;
 }
 
 /// A model on the device, by what it is for.
@@ -97,6 +103,7 @@ pub(crate) trait ResidentModel: Send + Sync {
         self: Arc<Self>,
         path: &Path,
         options: &SaeOptions,
+        interrupt: &Interrupt,
     ) -> Result<Box<dyn ResidentSae>, LoadError>;
 
     /// One forward pass, to the deepest of `hook_points`; returns `[tokens, width]` for each, in their order.

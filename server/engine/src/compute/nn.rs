@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use latentd_domain::{DeviceKind, Dtype, HookPoint, ModelInfo, SaeInfo, Scale, SparseActivations};
+use latentd_files::Interrupt;
 use latentd_nn::{
     ComputeError, Device, Extension, LoadError, Model, PackedTokens, Past, SentenceEncoder, Taps,
     Tensor,
@@ -45,15 +46,15 @@ impl Compute for NnCompute {
         self.device.install(work);
     }
 
-    fn identify(&self, path: &Path) -> Result<Content, LoadError> {
+    fn identify(&self, path: &Path, interrupt: &Interrupt) -> Result<Content, LoadError> {
         if SentenceEncoder::is_at(path) {
-            let digests = SentenceEncoder::identify(path)?;
+            let digests = SentenceEncoder::identify(path, interrupt)?;
             return Ok(Content {
                 weights: digests.weights,
                 tokenizer: digests.tokenizer,
             });
         }
-        let files = ModelFiles::open(path)?;
+        let files = ModelFiles::open_until(path, interrupt)?;
         let tokenizer = files.tokenizer.digest().to_owned();
         Ok(Content {
             weights: files.checkpoint.digest()?,
@@ -61,12 +62,17 @@ impl Compute for NnCompute {
         })
     }
 
-    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Resident, LoadError> {
+    fn load_model(
+        &self,
+        path: &Path,
+        dtype: Dtype,
+        interrupt: &Interrupt,
+    ) -> Result<Resident, LoadError> {
         if SentenceEncoder::is_at(path) {
-            let encoder = SentenceEncoder::load(path, &self.device)?;
+            let encoder = SentenceEncoder::load_until(path, &self.device, interrupt)?;
             return Ok(Resident::Sentences(Arc::new(encoder)));
         }
-        let model = Arc::new(Model::load(path, dtype, &self.device)?);
+        let model = Arc::new(Model::load_until(path, dtype, &self.device, interrupt)?);
         Ok(Resident::Language(Arc::new(NnModel {
             model,
             device: self.device.clone(),
@@ -110,8 +116,9 @@ impl ResidentModel for NnModel {
         self: Arc<Self>,
         path: &Path,
         options: &SaeOptions,
+        interrupt: &Interrupt,
     ) -> Result<Box<dyn ResidentSae>, LoadError> {
-        let sae = Sae::load(path, options, &self.model, &self.device)?;
+        let sae = Sae::load_until(path, options, (&self.model, &self.device), interrupt)?;
         Ok(Box::new(NnSae {
             sae,
             model: Arc::clone(&self.model),

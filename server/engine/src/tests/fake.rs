@@ -14,6 +14,7 @@ use latentd_domain::{
     DeviceKind, Dtype, HookPoint, ModelInfo, ModelKind, Normalisation, SaeArchitecture, SaeInfo,
     Scale, Selection, SelfTest, Site, SparseActivations,
 };
+use latentd_files::Interrupt;
 use latentd_nn::{
     ComputeError, Device, Extension, LoadError, PackedTokens, Past, Tensor,
     logits::{Answer, Choice, Question},
@@ -170,7 +171,7 @@ impl Compute for Fake {
         work();
     }
 
-    fn identify(&self, path: &Path) -> Result<Content, LoadError> {
+    fn identify(&self, path: &Path, _: &Interrupt) -> Result<Content, LoadError> {
         Ok(Content {
             weights: name(path),
             tokenizer: String::new(),
@@ -178,9 +179,21 @@ impl Compute for Fake {
     }
 
     /// The content of a model is its file name.
-    fn load_model(&self, path: &Path, dtype: Dtype) -> Result<Resident, LoadError> {
+    fn load_model(
+        &self,
+        path: &Path,
+        dtype: Dtype,
+        interrupt: &Interrupt,
+    ) -> Result<Resident, LoadError> {
         self.script.state().loads += 1;
         assert!(!path.ends_with("panics"), "the loader panics");
+        if path.ends_with("endless") {
+            while !interrupt.is_raised() {
+                thread::sleep(std::time::Duration::from_millis(1));
+            }
+            let path = path.to_owned();
+            return Err(LoadError::Interrupted { path });
+        }
         if path.ends_with("missing") {
             return Err(LoadError::MissingTensor {
                 path: path.to_owned(),
@@ -225,6 +238,7 @@ impl ResidentModel for FakeModel {
         self: Arc<Self>,
         path: &Path,
         options: &SaeOptions,
+        _: &Interrupt,
     ) -> Result<Box<dyn ResidentSae>, LoadError> {
         self.script.state().loads += 1;
         let digits: String = name(path).chars().filter(char::is_ascii_digit).collect();

@@ -141,6 +141,30 @@ async fn loading_goes_on_while_the_device_computes() {
 }
 
 #[tokio::test]
+async fn a_load_ends_when_its_caller_leaves_and_the_next_one_goes_on() {
+    let bench = Bench::start().await;
+    let load = |id: &str| {
+        let (handle, path) = (bench.handle.clone(), format!("models/{id}").into());
+        let id = id.parse().unwrap();
+        async move { handle.load_model(id, path, None).await.map(|_| ()) }
+    };
+    let begun = bench.script.loads();
+    let mut left = JoinSet::new();
+    left.spawn(load("endless"));
+    until(|| bench.script.loads() > begun).await;
+    left.spawn(load("b"));
+    tokio::task::yield_now().await;
+    // The first is under way, the second waits behind it: both callers leave.
+    left.abort_all();
+    load("c").await.unwrap();
+    let catalog = bench.handle.catalog();
+    let there: Vec<String> = catalog.models.keys().map(|id| format!("{id:#}")).collect();
+    assert!(there.contains(&"c".to_owned()), "{there:?}");
+    assert!(!there.contains(&"endless".to_owned()), "{there:?}");
+    assert!(!there.contains(&"b".to_owned()), "{there:?}");
+}
+
+#[tokio::test]
 async fn works_keep_what_they_need_after_it_was_unloaded() {
     let bench = Bench::start().await;
     let expected = bench.handle.encode(encode("s3", &[&[4, 5]])).await;

@@ -10,6 +10,7 @@ mod tests;
 use std::{path::Path, sync::Arc};
 
 use latentd_domain::{Dtype, ModelInfo, ModelKind, Site};
+use latentd_files::Interrupt;
 
 use crate::{
     device::{Device, Tensor},
@@ -39,6 +40,20 @@ impl Model {
     /// What the files lack or have wrong; [`LoadError::UnsupportedModel`] for an architecture, or a number format on this
     /// device, that is not supported.
     pub fn load(path: &Path, dtype: Dtype, device: &Device) -> Result<Self, LoadError> {
+        Self::load_until(path, dtype, device, &Interrupt::new())
+    }
+
+    /// [`Model::load`], unless `interrupt` is raised before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::load`], and [`LoadError::Interrupted`].
+    pub fn load_until(
+        path: &Path,
+        dtype: Dtype,
+        device: &Device,
+        interrupt: &Interrupt,
+    ) -> Result<Self, LoadError> {
         if dtype == Dtype::Bf16 && device.is_cpu() {
             let detail = "bf16 is for GPUs; on the CPU models are f32".to_owned();
             return Err(LoadError::UnsupportedModel {
@@ -51,7 +66,7 @@ impl Model {
             config,
             mut checkpoint,
             tokenizer,
-        } = ModelFiles::open(path)?;
+        } = ModelFiles::open_until(path, interrupt)?;
         let parts =
             device.install(|| parts(&config, &mut checkpoint, Placement { device, dtype }))?;
         let decoder = Decoder::new(parts, device);

@@ -1,6 +1,7 @@
 //! Models against what transformers computes with the same weights, and against themselves.
 
 use latentd_domain::{Dtype, HasReason, HookPoint, Reason, Site};
+use latentd_files::Interrupt;
 use proptest::prelude::*;
 
 use super::Model;
@@ -67,7 +68,7 @@ fn every_hook_point_and_the_logits_equal_transformers() {
     for (name, folder) in cases {
         let model = load(name);
         let expected = golden::path(&format!("models/{folder}/expected.safetensors"));
-        let mut expected = Checkpoint::open_file(&expected).unwrap();
+        let mut expected = Checkpoint::open_file(&expected, &Interrupt::new()).unwrap();
         for (prompt, ids) in prompts().iter().enumerate() {
             let tokens = PackedTokens::new([ids.as_slice()]);
             let captured = model.run(&tokens, &all_points(&model)).unwrap();
@@ -106,7 +107,8 @@ fn every_rope_gives_the_values_of_transformers() {
         ),
         scaling(r#""type": "dynamic", "factor": 4.0"#),
     ];
-    let mut expected = Checkpoint::open_file(&golden::path("rope.safetensors")).unwrap();
+    let mut expected =
+        Checkpoint::open_file(&golden::path("rope.safetensors"), &Interrupt::new()).unwrap();
     let ids: Vec<u32> = (0..40).map(|i| i * 5 % 270).collect();
     let point: HookPoint = "blocks.1.hook_resid_post".parse().unwrap();
     for (number, rope) in ropes.iter().enumerate() {
@@ -254,7 +256,8 @@ fn the_unembedding_has_no_norm() {
     direction[3] = 2.0;
     let device = Device::new(0).unwrap();
     let logits = values(&model.unembed(device.from_host(direction, [1, d_model])));
-    let mut weights = Checkpoint::open_folder(&golden::path("models/llama")).unwrap();
+    let mut weights =
+        Checkpoint::open_folder(&golden::path("models/llama"), &Interrupt::new()).unwrap();
     let embedding = weights
         .take("model.embed_tokens.weight", &[272, d_model])
         .unwrap()

@@ -13,6 +13,7 @@ mod tests;
 use std::path::Path;
 
 use latentd_domain::{HookPoint, SaeInfo, Scale, Selection, SparseActivations};
+use latentd_files::Interrupt;
 use rayon::prelude::*;
 
 #[cfg(any(test, not(feature = "cuda")))]
@@ -75,6 +76,20 @@ impl Sae {
         model: &Model,
         device: &Device,
     ) -> Result<Self, LoadError> {
+        Self::load_until(path, options, (model, device), &Interrupt::new())
+    }
+
+    /// [`Sae::load`], unless `interrupt` is raised before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sae::load`], and [`LoadError::Interrupted`].
+    pub fn load_until(
+        path: &Path,
+        options: &SaeOptions,
+        (model, device): (&Model, &Device),
+        interrupt: &Interrupt,
+    ) -> Result<Self, LoadError> {
         let description = Description::read(path, options)?;
         let info = description.info();
         info.hook_point
@@ -92,7 +107,7 @@ impl Sae {
                 found: vec![info.d_in, info.d_sae],
             });
         }
-        Ok(Self::from_parts(description.read_parts()?, device))
+        Ok(Self::from_parts(description.read_parts(interrupt)?, device))
     }
 
     /// Reads the SAE in the folder `path` without a model that it must fit.
@@ -103,7 +118,7 @@ impl Sae {
     /// shape, or not finite.
     pub fn open(path: &Path, options: &SaeOptions, device: &Device) -> Result<Self, LoadError> {
         Ok(Self::from_parts(
-            Description::read(path, options)?.read_parts()?,
+            Description::read(path, options)?.read_parts(&Interrupt::new())?,
             device,
         ))
     }

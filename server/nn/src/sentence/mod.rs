@@ -18,6 +18,7 @@ use std::{
 
 use bert::{Bert, Buffers};
 use latentd_domain::{Dtype, ModelInfo, ModelKind};
+use latentd_files::Interrupt;
 use serde::Deserialize;
 use settings::Settings;
 
@@ -77,8 +78,8 @@ impl SentenceEncoder {
     /// # Errors
     ///
     /// As [`SentenceEncoder::load`].
-    pub fn identify(folder: &Path) -> Result<Digests, LoadError> {
-        let files = Files::open(folder)?;
+    pub fn identify(folder: &Path, interrupt: &Interrupt) -> Result<Digests, LoadError> {
+        let files = Files::open(folder, interrupt)?;
         Ok(Digests {
             weights: files.checkpoint.digest()?,
             tokenizer: files.tokenizer.digest().to_owned(),
@@ -91,12 +92,25 @@ impl SentenceEncoder {
     ///
     /// What the files lack or have wrong; [`LoadError::UnsupportedModel`] for a variant that is not supported.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, LoadError> {
+        Self::load_until(folder, device, &Interrupt::new())
+    }
+
+    /// [`SentenceEncoder::load`], unless `interrupt` is raised before.
+    ///
+    /// # Errors
+    ///
+    /// As [`SentenceEncoder::load`], and [`LoadError::Interrupted`].
+    pub fn load_until(
+        folder: &Path,
+        device: &Device,
+        interrupt: &Interrupt,
+    ) -> Result<Self, LoadError> {
         let Files {
             config,
             settings,
             mut checkpoint,
             tokenizer,
-        } = Files::open(folder)?;
+        } = Files::open(folder, interrupt)?;
         let dtype = Dtype::F32;
         let place = Placement { device, dtype };
         let bert = device.install(|| Bert::read(&config, &mut checkpoint, place))?;
@@ -215,12 +229,12 @@ impl SentenceEncoder {
 }
 
 impl Files {
-    fn open(folder: &Path) -> Result<Self, LoadError> {
+    fn open(folder: &Path, interrupt: &Interrupt) -> Result<Self, LoadError> {
         let path = folder.join("config.json");
         let json = settings::read(&path)?;
         let config = BertConfig::from_json(&json).map_err(|refusal| refusal.at(&path))?;
         let settings = Settings::read(folder, config.positions)?;
-        let checkpoint = Checkpoint::open_folder(folder)?.with_prefix("bert.");
+        let checkpoint = Checkpoint::open_folder(folder, interrupt)?.with_prefix("bert.");
         checkpoint.require(&config.tensors())?;
         let tokenizer = Tokenizer::of_encoder(&folder.join("tokenizer.json"))?;
         if tokenizer.vocab() > config.vocab {

@@ -1,5 +1,6 @@
 //! Sentence encoders against what sentence-transformers computes with the same weights, and against themselves.
 
+use latentd_files::Interrupt;
 use std::path::Path;
 
 use latentd_domain::{HasReason, ModelKind, Reason};
@@ -51,7 +52,8 @@ fn ids_and_embeddings_equal_sentence_transformers() {
         let tokens = PackedTokens::new(cases.iter().map(|case| case.ids.as_slice()));
         let found = encoder.embed(&tokens).unwrap();
         let shape = [cases.len(), encoder.info().d_model];
-        let mut expected = Checkpoint::open_file(&folder.join("expected.safetensors")).unwrap();
+        let mut expected =
+            Checkpoint::open_file(&folder.join("expected.safetensors"), &Interrupt::new()).unwrap();
         let expected = expected.take("embeddings", &shape).unwrap().data;
         assert_eq!(found.len(), expected.len());
         for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
@@ -80,7 +82,8 @@ fn it_says_what_it_is() {
         info.unused_tensors,
         ["bert.pooler.dense.bias", "bert.pooler.dense.weight"]
     );
-    let digests = SentenceEncoder::identify(&golden::path("sentences/mean")).unwrap();
+    let digests =
+        SentenceEncoder::identify(&golden::path("sentences/mean"), &Interrupt::new()).unwrap();
     assert_eq!(
         (digests.weights, digests.tokenizer),
         (info.digest.clone(), info.tokenizer_digest.clone())

@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use latentd_files::Interrupt;
+
 use crate::error::LoadError;
 
 /// Bytes that are read at once where all of a file passes by.
@@ -22,14 +24,15 @@ pub(crate) struct WeightFile {
     file: fs_err::File,
     /// Its length when it was opened.
     length: usize,
+    interrupt: Interrupt,
 }
 
 impl WeightFile {
-    /// Opens the file at `path`.
+    /// Opens the file at `path`. What is read of it afterwards ends when `interrupt` is raised.
     ///
     /// # Errors
     /// [`LoadError::PathNotReadable`] when it is absent, unreadable, or not a regular file.
-    pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, LoadError> {
         let file = latentd_files::open(path).map_err(|error| LoadError::unreadable(path, error))?;
         let metadata = file.metadata();
         let length = metadata.map_err(|error| LoadError::unreadable(path, error))?;
@@ -37,6 +40,7 @@ impl WeightFile {
             path: path.to_owned(),
             file,
             length: length.len() as usize,
+            interrupt: interrupt.clone(),
         })
     }
 
@@ -53,9 +57,20 @@ impl WeightFile {
     /// Fills `bytes` with what lies from byte `at` on.
     ///
     /// # Errors
-    /// [`LoadError::PathNotReadable`], also for a file that became shorter.
+    /// [`LoadError::PathNotReadable`], also for a file that became shorter, and [`LoadError::Interrupted`].
     pub(crate) fn read_at(&self, at: usize, bytes: &mut [u8]) -> Result<(), LoadError> {
-        let read = self.file.file().read_exact_at(bytes, at as u64);
+        for (index, piece) in bytes.chunks_mut(PIECE).enumerate() {
+            let interrupted = |_| LoadError::Interrupted {
+                path: self.path.clone(),
+            };
+            self.interrupt.check().map_err(interrupted)?;
+            self.read_piece(at + index * PIECE, piece)?;
+        }
+        Ok(())
+    }
+
+    fn read_piece(&self, at: usize, piece: &mut [u8]) -> Result<(), LoadError> {
+        let read = self.file.file().read_exact_at(piece, at as u64);
         read.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => {
                 let detail = "it became shorter while it was read";
@@ -119,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("weights");
         fs_err::write(&path, vec![7; 3 * 4096]).unwrap();
-        let file = WeightFile::open(&path).unwrap();
+        let file = WeightFile::open(&path, &Interrupt::new()).unwrap();
         assert_eq!(file.head(2).unwrap(), [7, 7]);
         let whole = 0..file.length();
         assert!(file.same(&whole, &file, &whole).unwrap());
@@ -131,5 +146,24 @@ mod tests {
         assert!(error.to_string().contains("became shorter"), "{error}");
         assert!(file.digest().is_err());
         assert!(file.same(&whole, &file, &whole).is_err());
+    }
+
+    #[test]
+    fn reading_ends_when_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        // A sparse file: it takes no room, and reading all of it would take minutes.
+        let sparse = fs_err::File::create(&path).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        let (interrupt, guard) = Interrupt::guarded(None);
+        let file = WeightFile::open(&path, &interrupt).unwrap();
+        let reading = std::thread::Builder::new()
+            .name("reads".to_owned())
+            .spawn(move || file.digest())
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(guard);
+        let error = reading.join().unwrap().unwrap_err();
+        assert!(matches!(error, LoadError::Interrupted { .. }), "{error}");
     }
 }

@@ -29,6 +29,7 @@ pub(crate) use config::BertConfig;
 pub use config::{Gpt2Config, LlamaConfig, ModelConfig, RopeConfig, RopeScaling, Yarn};
 use encoding::{Encoding, first_non_finite};
 use file::WeightFile;
+use latentd_files::Interrupt;
 pub use model_files::ModelFiles;
 
 use crate::error::LoadError;
@@ -79,12 +80,13 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint of a Hugging Face folder: `model.safetensors`, or the shards of `model.safetensors.index.json`.
+    /// The checkpoint of a Hugging Face folder: `model.safetensors`, or the shards of `model.safetensors.index.json`. What is read
+    /// of it ends when `interrupt` is raised.
     ///
     /// # Errors
     /// Files that are absent or malformed, and tensors that the index promises and no shard holds.
-    pub fn open_folder(folder: &Path) -> Result<Self, LoadError> {
-        let mut checkpoint = Self::open_files(&safetensors::files_of_folder(folder)?)?;
+    pub fn open_folder(folder: &Path, interrupt: &Interrupt) -> Result<Self, LoadError> {
+        let mut checkpoint = Self::open_files(&safetensors::files_of_folder(folder)?, interrupt)?;
         folder.clone_into(&mut checkpoint.path);
         let absent = safetensors::promised_but_absent(folder, &checkpoint.tensors)?;
         if !absent.is_empty() {
@@ -100,14 +102,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Checkpoint::open_folder`].
-    pub fn open_file(file: &Path) -> Result<Self, LoadError> {
-        Self::open_files(&[file.to_owned()])
+    pub fn open_file(file: &Path, interrupt: &Interrupt) -> Result<Self, LoadError> {
+        Self::open_files(&[file.to_owned()], interrupt)
     }
 
-    fn open_files(paths: &[PathBuf]) -> Result<Self, LoadError> {
+    fn open_files(paths: &[PathBuf], interrupt: &Interrupt) -> Result<Self, LoadError> {
         let files = paths
             .iter()
-            .map(|path| WeightFile::open(path))
+            .map(|path| WeightFile::open(path, interrupt))
             .collect::<Result<Vec<_>, _>>()?;
         let mut tensors = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use latentd_files::Kind;
+use latentd_files::{Interrupt, Kind};
 
 use super::{Checkpoint, ModelConfig, gguf::Gguf, head};
 use crate::{
@@ -29,22 +29,31 @@ impl ModelFiles {
     /// # Errors
     /// What is absent, malformed or not supported. All tensors that are missing are listed at once.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
+        Self::open_until(path, &Interrupt::new())
+    }
+
+    /// [`ModelFiles::open`]; what is read, now and later, ends when `interrupt` is raised.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::open`], and [`LoadError::Interrupted`].
+    pub fn open_until(path: &Path, interrupt: &Interrupt) -> Result<Self, LoadError> {
         let kind = latentd_files::kind(path).map_err(|error| LoadError::unreadable(path, error))?;
         let files = if kind != Kind::Folder {
-            Self::open_gguf(path)?
+            Self::open_gguf(path, interrupt)?
         } else if let Some(file) = only_gguf(path)? {
-            Self::open_gguf(&file)?
+            Self::open_gguf(&file, interrupt)?
         } else {
-            Self::open_folder(path)?
+            Self::open_folder(path, interrupt)?
         };
         files.checkpoint.require(&files.config.tensors())?;
         Ok(files)
     }
 
-    fn open_folder(folder: &Path) -> Result<Self, LoadError> {
+    fn open_folder(folder: &Path, interrupt: &Interrupt) -> Result<Self, LoadError> {
         let (mut config, special) = ModelConfig::read(&folder.join("config.json"))?;
         refuse_adapter(folder)?;
-        let mut checkpoint = Checkpoint::open_folder(folder)?.with_prefix(config.prefix());
+        let mut checkpoint =
+            Checkpoint::open_folder(folder, interrupt)?.with_prefix(config.prefix());
         head::settle(&mut config, &mut checkpoint);
         let tokenizer = Tokenizer::from_json(&folder.join("tokenizer.json"), special)?;
         Ok(Self {
@@ -55,8 +64,8 @@ impl ModelFiles {
         })
     }
 
-    fn open_gguf(file: &Path) -> Result<Self, LoadError> {
-        let gguf = Gguf::open(file)?;
+    fn open_gguf(file: &Path, interrupt: &Interrupt) -> Result<Self, LoadError> {
+        let gguf = Gguf::open(file, interrupt)?;
         refuse_unknown(&gguf)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         Ok(Self {

@@ -239,7 +239,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         fs_err::write(&path, bytes).unwrap();
-        read_header(&WeightFile::open(&path).unwrap(), 0)
+        read_header(
+            &WeightFile::open(&path, &latentd_files::Interrupt::new()).unwrap(),
+            0,
+        )
     }
 
     fn refusal(header: &str, data: &[u8]) -> String {

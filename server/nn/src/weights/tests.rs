@@ -1,5 +1,6 @@
 //! Checkpoints and model files, on the tiny models of `tests/golden/models`.
 
+use latentd_files::Interrupt;
 use std::path::Path;
 
 use latentd_domain::{HasReason, Reason};
@@ -81,7 +82,9 @@ fn an_index_cannot_lead_out_of_the_folder() {
     ] {
         fs_err::write(&index, format!(r#"{{"weight_map":{{"a":"{escape}"}}}}"#)).unwrap();
         assert_eq!(
-            Checkpoint::open_folder(folder.path()).unwrap_err().reason(),
+            Checkpoint::open_folder(folder.path(), &Interrupt::new())
+                .unwrap_err()
+                .reason(),
             Reason::MalformedSafetensors
         );
     }
@@ -120,7 +123,7 @@ fn every_unused_and_missing_tensor_is_reported() {
             ("c", &[1], &[4.0]),
         ],
     );
-    let mut checkpoint = Checkpoint::open_file(&file).unwrap();
+    let mut checkpoint = Checkpoint::open_file(&file, &Interrupt::new()).unwrap();
     assert_eq!(checkpoint.take("b", &[1]).unwrap().data, [3.0]);
     assert_eq!(checkpoint.unused(), ["a", "c"]);
 
@@ -147,7 +150,7 @@ fn weights_that_are_not_numbers_are_refused() {
     let file = folder.path().join("a.safetensors");
     for bad in [f32::NAN, f32::INFINITY] {
         write_safetensors(&file, &[("a", &[3], &[1.0, bad, 2.0])]);
-        let error = Checkpoint::open_file(&file)
+        let error = Checkpoint::open_file(&file, &Interrupt::new())
             .unwrap()
             .take("a", &[3])
             .unwrap_err();

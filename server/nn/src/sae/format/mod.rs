@@ -9,6 +9,7 @@ pub(crate) mod saelens;
 use std::path::Path;
 
 use latentd_domain::SaeInfo;
+use latentd_files::Interrupt;
 
 use super::{SaeOptions, arch::Rule};
 use crate::error::LoadError;
@@ -47,9 +48,9 @@ impl Description {
     }
 
     /// Reads the weights.
-    pub(crate) fn read_parts(self) -> Result<SaeParts, LoadError> {
+    pub(crate) fn read_parts(self, interrupt: &Interrupt) -> Result<SaeParts, LoadError> {
         match self {
-            Self::SaeLens(description) => description.read_parts(),
+            Self::SaeLens(description) => description.read_parts(interrupt),
         }
     }
 }

@@ -21,6 +21,7 @@ use std::{
 };
 
 use header::Header;
+use latentd_files::Interrupt;
 use metadata::Metadata;
 use rayon::prelude::*;
 
@@ -47,8 +48,8 @@ impl Gguf {
     pub(crate) const IS_READ_WITH_CONFIG: [&str; 1] = [rope::FACTORS];
 
     /// Opens a file and checks its header.
-    pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
-        let file = WeightFile::open(path)?;
+    pub(crate) fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, LoadError> {
+        let file = WeightFile::open(path, interrupt)?;
         let malformed = |detail| LoadError::MalformedGguf {
             path: path.to_owned(),
             detail,

@@ -13,6 +13,7 @@ mod tensors;
 use std::path::{Path, PathBuf};
 
 use latentd_domain::{HookPoint, Normalisation, SaeArchitecture, SaeInfo, Site};
+use latentd_files::Interrupt;
 
 use self::config::Config;
 use super::{SaeOptions, SaeParts};
@@ -77,8 +78,8 @@ impl Description {
     }
 
     /// Reads the weights.
-    pub(crate) fn read_parts(self) -> Result<SaeParts, LoadError> {
-        tensors::read(&self.weights, self.info)
+    pub(crate) fn read_parts(self, interrupt: &Interrupt) -> Result<SaeParts, LoadError> {
+        tensors::read(&self.weights, self.info, interrupt)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use latentd_domain::{Normalisation, SaeArchitecture, SaeInfo};
+use latentd_files::Interrupt;
 
 use super::SaeParts;
 use crate::{
@@ -18,8 +19,12 @@ const SCALING_FACTOR: &str = "scaling_factor";
 const ONES_TOLERANCE: f32 = 1e-5;
 
 /// Reads the weights of the SAE that `info` describes.
-pub(super) fn read(path: &Path, mut info: SaeInfo) -> Result<SaeParts, LoadError> {
-    let mut file = Checkpoint::open_file(path)?;
+pub(super) fn read(
+    path: &Path,
+    mut info: SaeInfo,
+    interrupt: &Interrupt,
+) -> Result<SaeParts, LoadError> {
+    let mut file = Checkpoint::open_file(path, interrupt)?;
     let shapes = shapes(&info);
     file.require(&shapes)?;
     check_scaling_factor(&mut file, info.d_sae)?;
