@@ -7,7 +7,15 @@ import grpc
 import numpy as np
 import pytest
 
-from latentd import Client, Encoded, InvalidRequestError, NotFoundError, PreconditionError, UnavailableError
+from latentd import (
+    Client,
+    Encoded,
+    InvalidRequestError,
+    LatentdError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
 from latentd.v1 import activation_pb2, activation_pb2_grpc
 
 from .conftest import SAE
@@ -204,8 +212,11 @@ def test_explanations_by_hand(client: Client) -> None:
 
 
 def test_providers_and_jobs_that_cannot_begin(client: Client) -> None:
-    made = client.create_provider("absent", url="http://127.0.0.1:9/v1", model="m", key="env:ABSENT_KEY", probe=False)
-    assert (made.kind, made.key_source, made.prompt_logprobs) == ("openai", "env:ABSENT_KEY", False)
+    key = "env:OPENAI_API_KEY"
+    made = client.create_provider("absent", url="https://api.openai.com/v1", model="m", key=key, probe=False)
+    assert (made.kind, made.key_source, made.prompt_logprobs) == ("openai", key, False)
+    with pytest.raises(LatentdError, match="KEY_NOT_ALLOWED"):
+        client.create_provider("thief", url="http://127.0.0.1:9/v1", model="m", key=key, probe=False)
     assert made.name in [provider.name for provider in client.providers()]
     with pytest.raises(PreconditionError, match="PROVIDER_LACKS_CAPABILITY"):
         client.explain(SAE, [1847], provider="absent", scorers=["simulation"])

@@ -116,6 +116,8 @@ reasons! {
     ProviderLacksCapability = "PROVIDER_LACKS_CAPABILITY",
     /// The variable or the file that should hold the provider's key is not there.
     ProviderKeyMissing = "PROVIDER_KEY_MISSING",
+    /// The configuration does not let the provider's key be used, or be sent to this host.
+    KeyNotAllowed = "KEY_NOT_ALLOWED",
     /// The provider cannot be reached, or broke off its answer.
     ProviderUnreachable = "PROVIDER_UNREACHABLE",
     /// The provider refused the key.

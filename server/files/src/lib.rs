@@ -7,11 +7,13 @@
 mod error;
 mod interrupt;
 mod kind;
+mod private;
 mod read;
 mod whole;
 
 pub use error::Error;
 pub use interrupt::{Interrupt, InterruptOnDrop, Interrupted};
 pub use kind::{Kind, kind};
+pub use private::keep_private;
 pub use read::{open, read, read_if_present, read_text, read_text_if_present};
 pub use whole::{SCRATCH, WholeFile, create_folder, rename, rename_folder, sync_folder, write};

@@ -153,10 +153,12 @@ async fn in_a_corpus() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_place_of_a_providers_key() {
-    let server = bare(&[]).await;
+    let secrets = tempfile::tempdir().unwrap();
+    let keys = format!("file:{}/=127.0.0.1", secrets.path().display());
+    let server = bare(&[("providers.keys", &keys)]).await;
     let endpoint: Endpoint = endpoint::start().await;
     for impostor in Impostor::ALL {
-        let path = server.path().join(format!("key-{impostor:?}"));
+        let path = secrets.path().join(format!("key-{impostor:?}"));
         impostor.put(&path);
         let request = CreateProviderRequest::openai("odd", endpoint.base_url(), "fake")
             .key_source(format!("file:{}", path.display()));

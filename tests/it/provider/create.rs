@@ -51,9 +51,11 @@ async fn an_endpoint_is_probed_and_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_comes_from_a_file_and_is_never_shown() {
-    let server = bare(&[]).await;
+    let secrets = tempfile::tempdir().unwrap();
+    let keys = format!("file:{}/=127.0.0.1", secrets.path().display());
+    let server = bare(&[("providers.keys", &keys)]).await;
     let endpoint = endpoint::start().await;
-    let path = server.path().join("key");
+    let path = secrets.path().join("key");
     fs_err::write(&path, "sk-very-secret\n").unwrap();
     let source = format!("file:{}", path.display());
     let request = openai(&endpoint).key_source(&source);
@@ -77,7 +79,9 @@ async fn the_key_comes_from_a_file_and_is_never_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_not_there_is_told() {
-    let server = bare(&[]).await;
+    let keys =
+        "env:NO_SUCH_API_KEY=127.0.0.1 file:/no/such/file=127.0.0.1 env:OTHER_KEY=example.org";
+    let server = bare(&[("providers.keys", keys)]).await;
     let endpoint = endpoint::start().await;
     let missing = Reason::ProviderKeyMissing.as_str();
     for source in ["env:NO_SUCH_API_KEY", "file:/no/such/file"] {
@@ -85,12 +89,17 @@ async fn a_key_that_is_not_there_is_told() {
         assert_eq!(reason(&server, request).await, missing, "{source}");
     }
     assert!(endpoint.requests().is_empty());
-    // A variable that is no key stays on the server.
-    let request = openai(&endpoint).key_source("env:DATABASE_URL");
-    assert_eq!(
-        reason(&server, request).await,
-        Reason::InvalidRequest.as_str()
-    );
+    // What is not listed, or for another host, stays on the server, also where nothing is sent yet.
+    let path = server.path().join("secret");
+    fs_err::write(&path, "s3cret").unwrap();
+    let unlisted = format!("file:{}", path.display());
+    for source in ["env:DATABASE_URL", "env:MONKEY", "env:OTHER_KEY", &unlisted] {
+        for request in [openai(&endpoint), openai(&endpoint).skip_probe()] {
+            let refused = reason(&server, request.key_source(source)).await;
+            assert_eq!(refused, Reason::KeyNotAllowed.as_str(), "{source}");
+        }
+    }
+    assert!(endpoint.requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

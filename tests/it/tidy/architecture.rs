@@ -47,7 +47,10 @@ fn dependencies_point_one_way() {
         ("latentd-domain", &[]),
         ("latentd-files", &[]),
         ("latentd-nn", &["latentd-domain", "latentd-files"]),
-        ("latentd-engine", &["latentd-domain", "latentd-nn"]),
+        (
+            "latentd-engine",
+            &["latentd-domain", "latentd-files", "latentd-nn"],
+        ),
         ("latentd-cache", &["latentd-domain", "latentd-files"]),
         ("latentd-autointerp", &["latentd-domain", "latentd-files"]),
         ("latentd-store", &["latentd-domain", "latentd-files"]),

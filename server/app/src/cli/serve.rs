@@ -102,6 +102,7 @@ pub(super) async fn run(
     }
     let config = Config::load(&args.flags(), environment)?;
     observability::init(&config.log);
+    latentd_files::keep_private();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

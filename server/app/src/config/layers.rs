@@ -35,7 +35,7 @@ pub(super) fn load(flags: &Flags, environment: &Environment) -> Result<Config, E
     builder.flags(flags);
     let config = builder.finish(warnings)?;
     Ok(Config {
-        keys: Keys::of(environment),
+        keys: Keys::new(&config.providers.keys, environment),
         ..config
     })
 }
@@ -261,6 +261,14 @@ impl Builder {
                     message,
                 }],
             });
+        }
+        let mut warnings = warnings;
+        if config.insecure {
+            warnings.push(format!(
+                "`insecure` is set: nobody is authenticated and nothing is encrypted, so whoever can reach {} can run models, \
+                 read what this server may read, and spend what its keys pay for",
+                config.listen
+            ));
         }
         Ok(Config { warnings, ..config })
     }

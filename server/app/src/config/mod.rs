@@ -45,6 +45,8 @@ pub struct Config {
     pub corpora: Corpora,
     /// Long work.
     pub jobs: Jobs,
+    /// Language models that jobs may ask.
+    pub providers: Providers,
     /// Auto-interpretation.
     pub interp: Interp,
     /// How the server stops.
@@ -57,7 +59,7 @@ pub struct Config {
     /// Remarks that do not forbid a start, to be logged by whoever starts the server.
     #[serde(skip)]
     pub warnings: Vec<String>,
-    /// Variables that may hold keys of providers.
+    /// Keys that providers may have: [`Providers::keys`] with the values of variables.
     #[serde(skip)]
     pub keys: Keys,
 }
@@ -80,6 +82,14 @@ impl fmt::Debug for Database {
             .field("binaries", &self.binaries)
             .finish()
     }
+}
+
+/// Language models that jobs may ask.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Providers {
+    /// Which keys may be sent where: `env:NAME=host,host` or `file:/path=host`, with spaces between them.
+    pub keys: String,
 }
 
 /// What models compute on.
@@ -453,7 +463,8 @@ mod tests {
         let error = Config::load(&flags, &environment(&[])).unwrap_err();
         assert!(error.to_string().contains("insecure"), "{error}");
         let flags = flags.with("insecure", Some(true));
-        assert!(Config::load(&flags, &environment(&[])).is_ok());
+        let config = Config::load(&flags, &environment(&[])).unwrap();
+        assert!(config.warnings[0].contains("nobody is authenticated"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use latentd_domain::{HookPoint, ModelId, SaeName};
 
-use super::check::Kind;
+use super::{check::Kind, keys};
 
 /// One setting.
 #[derive(Clone, Copy)]
@@ -200,6 +200,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some("4294967296"),
         doc: "Bytes of memory for the activations of one shard of a BuildCache, 16 for each, of all its SAEs together; two shards \
               are held at once. A build whose SAEs fire so often that they need more fails with reason BATCH_TOO_LARGE.",
+    },
+    Setting {
+        key: "providers.keys",
+        kind: Kind::Text(keys::check),
+        default: Some(keys::WELL_KNOWN),
+        doc: "Keys that providers may have, and the hosts that each may be sent to: entries env:NAME=host or file:/path=host, with \
+              spaces between them. Several hosts are separated by commas; host:port allows one port, and * any host. A path that \
+              ends in / stands for every file in that folder.",
     },
     Setting {
         key: "interp.max_items",

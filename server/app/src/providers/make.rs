@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use latentd_autointerp::provider::{
     Provider,
     key::{self, KeySource},
-    openai::{OpenAi, OpenAiConfig},
+    openai::{self, OpenAi, OpenAiConfig},
 };
 use latentd_domain::{
     HasReason, ModelId, Reason,
@@ -93,6 +93,21 @@ async fn key(keys: &Keys, from: &NewProvider) -> Result<Option<SecretString>, Er
         .key_source
         .parse()
         .map_err(|_| Error::new(Reason::ProviderKeyMissing, "its key source is malformed"))?;
+    allowed(keys, &source, &from.base_url).map_err(|error| error.with("provider", &from.id))?;
     let key = key::resolve(&source, |name| keys.get(name)).await;
     key.map(Some).map_err(|error| missing(&error))
+}
+
+/// Fails unless the configuration lets this key be sent to the host of the address.
+pub(crate) fn allowed(keys: &Keys, source: &KeySource, base_url: &str) -> Result<(), Error> {
+    let url = openai::parse_base_url(base_url);
+    let url = url.map_err(|error| Error::internal(error.to_string()))?;
+    let host = url.host_str().unwrap_or_default();
+    if keys.may_be_sent(source, host, url.port_or_known_default()) {
+        return Ok(());
+    }
+    let message = format!(
+        "{source} may not be sent to {host}: `providers.keys` in the server's configuration lists the keys and their hosts"
+    );
+    Err(Error::new(Reason::KeyNotAllowed, message))
 }

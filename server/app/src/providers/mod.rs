@@ -7,6 +7,7 @@
 mod local;
 mod make;
 
+pub(crate) use make::allowed;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

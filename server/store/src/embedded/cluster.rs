@@ -257,7 +257,12 @@ fn open(path: &Path, place: &Place) -> io::Result<fs_err::File> {
 /// Has the program run as `account`, in its own process group: a Ctrl-C in a terminal is for the server, which stops Postgres
 /// after it has drained.
 pub(super) fn run_as<'a>(command: &'a mut Command, account: Option<&Account>) -> &'a mut Command {
-    command.current_dir("/").env("LC_ALL", "C").process_group(0);
+    // The environment may hold the keys of providers, and any client of the database can read what Postgres was given.
+    command
+        .current_dir("/")
+        .env_clear()
+        .env("LC_ALL", "C")
+        .process_group(0);
     if let Some(account) = account {
         command.uid(account.uid).gid(account.gid);
     }

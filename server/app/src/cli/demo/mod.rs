@@ -94,6 +94,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let config = config(&args, environment)?;
     observability::init(&config.log);
+    latentd_files::keep_private();
     let mut signals = Signals::install().context("cannot handle signals")?;
     let steps = Steps::new(&session.out);
     let data_dir = config.data_dir.clone();

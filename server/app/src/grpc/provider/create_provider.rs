@@ -20,7 +20,7 @@ pub(super) async fn handle(
     let Parsed {
         mut provider,
         skip_probe,
-    } = parse(request)?;
+    } = parse(request, &app.config.keys)?;
     if !skip_probe {
         provider.capabilities = Some(app.providers.probe(&provider).await?);
     }

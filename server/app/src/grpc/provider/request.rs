@@ -14,6 +14,7 @@ use latentd_store::providers::NewProvider;
 use crate::{
     config::Keys,
     grpc::{error::Error, parse::Violations},
+    providers::allowed,
 };
 
 /// Calls under way at once, of an endpoint and of a resident model, if the request does not say.
@@ -36,7 +37,7 @@ pub(super) struct Parsed {
 }
 
 /// Reads the message.
-pub(super) fn parse(request: pb::CreateProviderRequest) -> Result<Parsed, Error> {
+pub(super) fn parse(request: pb::CreateProviderRequest, keys: &Keys) -> Result<Parsed, Error> {
     let mut violations = Violations::default();
     let id: Option<ProviderId> = violations.parsed("provider_id", &request.provider_id);
     let Some(message) = request.provider else {
@@ -45,10 +46,16 @@ pub(super) fn parse(request: pb::CreateProviderRequest) -> Result<Parsed, Error>
     };
     let kind = kind(&mut violations, message.kind);
     let (base_url, key_source) = match kind {
-        Some(ProviderKind::Openai) => (
-            base_url(&mut violations, &message.base_url),
-            key_source(&mut violations, &message.key_source),
-        ),
+        Some(ProviderKind::Openai) => {
+            let url = base_url(&mut violations, &message.base_url);
+            let source = key_source(&mut violations, &message.key_source);
+            if let (Some(url), Some(source)) = (&url, &source)
+                && let Err(error) = allowed(keys, source, url)
+            {
+                violations.add("provider.key_source", error.reason(), error.to_string());
+            }
+            (url, source)
+        }
         Some(ProviderKind::Local) => {
             for (field, given) in [
                 ("provider.base_url", &message.base_url),
@@ -111,18 +118,9 @@ fn key_source(violations: &mut Violations, text: &str) -> Option<KeySource> {
         return None;
     }
     let field = "provider.key_source";
-    match text.parse::<KeySource>() {
-        Ok(KeySource::Env(name)) if !Keys::may_hold(&name) => {
-            let description = "names a variable without KEY or TOKEN in its name; others are not sent to endpoints";
-            violations.invalid(field, description);
-            None
-        }
-        Ok(source) => Some(source),
-        Err(error) => {
-            violations.invalid(field, error.to_string());
-            None
-        }
-    }
+    text.parse::<KeySource>()
+        .map_err(|error| violations.invalid(field, error.to_string()))
+        .ok()
 }
 
 /// The model; of a resident one, its id alone.
@@ -196,6 +194,7 @@ mod tests {
     use tonic_types::StatusExt;
 
     use super::*;
+    use crate::config::Config;
 
     fn openai() -> pb::CreateProviderRequest {
         pb::CreateProviderRequest {
@@ -211,15 +210,21 @@ mod tests {
         }
     }
 
+    fn keys() -> Keys {
+        Config::with_data_dir(std::path::Path::new("/nowhere"))
+            .unwrap()
+            .keys
+    }
+
     fn fields(request: pb::CreateProviderRequest) -> Vec<String> {
-        let status = tonic::Status::from(parse(request).unwrap_err());
+        let status = tonic::Status::from(parse(request, &keys()).unwrap_err());
         let violations = status.get_details_bad_request().unwrap().field_violations;
         violations.into_iter().map(|v| v.field).collect()
     }
 
     #[test]
     fn an_endpoint_has_defaults() {
-        let provider = parse(openai()).unwrap().provider;
+        let provider = parse(openai(), &keys()).unwrap().provider;
         assert_eq!(provider.limits, Limits::default());
         assert_eq!(provider.prices, Prices::default());
         assert_eq!(provider.key_source, "env:OPENROUTER_API_KEY");
@@ -238,7 +243,7 @@ mod tests {
         let provider = request.provider.as_mut().unwrap();
         provider.base_url.clear();
         provider.key_source.clear();
-        let provider = parse(request).unwrap().provider;
+        let provider = parse(request, &keys()).unwrap().provider;
         assert_eq!(provider.model, "smollm2-135m");
         assert_eq!(provider.limits.max_in_flight, 8);
         assert_eq!(provider.limits.max_tokens, 512);
@@ -292,12 +297,15 @@ mod tests {
         let with = |source: &str| {
             let mut request = openai();
             request.provider.as_mut().unwrap().key_source = source.to_owned();
-            parse(request).map(|parsed| parsed.provider.key_source)
+            parse(request, &keys()).map(|parsed| parsed.provider.key_source)
         };
         let error = with("sk-secret").unwrap_err();
         assert!(!error.to_string().contains("secret"));
-        assert!(with("env:DATABASE_URL").is_err());
-        assert!(with("file:/run/secrets/key").is_ok());
+        for source in ["env:DATABASE_URL", "env:MONKEY", "file:/run/secrets/key"] {
+            let status = tonic::Status::from(with(source).unwrap_err());
+            assert_eq!(status.code(), tonic::Code::PermissionDenied, "{source}");
+        }
+        assert!(with("env:OPENROUTER_API_KEY").is_ok());
         assert_eq!(with("").unwrap(), "");
     }
 }

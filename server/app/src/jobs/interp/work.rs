@@ -108,7 +108,12 @@ impl Work {
         let id =
             id.ok_or_else(|| Error::new(Reason::UnknownProvider, "the job has no provider"))?;
         match self.app().providers.get(id).await {
-            Err(error) if error.reason() == Reason::ProviderKeyMissing => {
+            Err(error)
+                if matches!(
+                    error.reason(),
+                    Reason::ProviderKeyMissing | Reason::KeyNotAllowed
+                ) =>
+            {
                 tracing::warn!(provider = %id, job = %self.exchanges.job, %error, "nobody can be asked: the job waits");
                 Err(self.exchanges.pause_for_provider().await)
             }
