@@ -72,6 +72,8 @@ reasons! {
     CacheNotReady = "CACHE_NOT_READY",
     /// The files of a cache do not match its manifest.
     CacheCorrupt = "CACHE_CORRUPT",
+    /// The configuration does not let requests name this path.
+    PathNotAllowed = "PATH_NOT_ALLOWED",
     /// A path does not exist on the server's disk, or cannot be read.
     PathNotReadable = "PATH_NOT_READABLE",
     /// A safetensors file is truncated or malformed.

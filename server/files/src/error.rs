@@ -1,6 +1,6 @@
 //! Why a file cannot be read.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use crate::Kind;
 
@@ -13,6 +13,9 @@ pub enum Error {
     /// The path leads to something else than a regular file.
     #[error("it is {0}, not a regular file")]
     NotAFile(Kind),
+    /// It lies where nobody's path may lead.
+    #[error("it lies in {}, of which nothing is read", .0.display())]
+    Denied(PathBuf),
     /// The file is longer than its reader accepts.
     #[error("it has more than {limit} bytes, the most that are read")]
     TooLong {

@@ -4,6 +4,7 @@
 //! may grow while it is read. So a path is looked at first and opened without waiting, what was opened must be a regular
 //! file, and small files are read up to a limit whatever their size says. This is the one place that opens such paths, and the one that renames. It knows no formats.
 
+mod deny;
 mod error;
 mod interrupt;
 mod kind;
@@ -11,6 +12,7 @@ mod private;
 mod read;
 mod whole;
 
+pub use deny::deny;
 pub use error::Error;
 pub use interrupt::{Interrupt, InterruptOnDrop, Interrupted};
 pub use kind::{Kind, kind};

@@ -5,6 +5,7 @@ mod disk;
 mod impostors;
 mod model_files;
 mod outage;
+mod places;
 mod requests;
 mod sae_files;
 

@@ -103,6 +103,9 @@ pub(super) async fn run(
     let config = Config::load(&args.flags(), environment)?;
     observability::init(&config.log);
     latentd_files::keep_private();
+    if let Some(file) = &config.file {
+        latentd_files::deny(file);
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -28,14 +28,15 @@ pub(super) fn load(flags: &Flags, environment: &Environment) -> Result<Config, E
         .config
         .clone()
         .or_else(|| environment.get("LATENTD_CONFIG").map(Into::into));
-    if let Some(path) = file {
-        builder.file(&path);
+    if let Some(path) = &file {
+        builder.file(path);
     }
     let warnings = builder.environment(environment);
     builder.flags(flags);
     let config = builder.finish(warnings)?;
     Ok(Config {
         keys: Keys::new(&config.providers.keys, environment),
+        file,
         ..config
     })
 }
@@ -266,7 +267,7 @@ impl Builder {
         if config.insecure {
             warnings.push(format!(
                 "`insecure` is set: nobody is authenticated and nothing is encrypted, so whoever can reach {} can run models, \
-                 read what this server may read, and spend what its keys pay for",
+                 read what this server may read (see `paths.roots`), and spend what its keys pay for",
                 config.listen
             ));
         }

@@ -39,6 +39,8 @@ pub struct Config {
     pub device: Device,
     /// The queue before the device.
     pub engine: Engine,
+    /// Files that requests may name.
+    pub paths: Paths,
     /// Largest sizes that a request may have.
     pub limits: Limits,
     /// Corpora that are uploaded.
@@ -56,6 +58,9 @@ pub struct Config {
     /// Models to load at the start, with their SAEs.
     #[serde(default, rename = "model")]
     pub models: Vec<Model>,
+    /// The file that it was read from, if any. It may hold the address of the database, password included.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Remarks that do not forbid a start, to be logged by whoever starts the server.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -114,6 +119,29 @@ pub struct Engine {
     pub max_queued: usize,
     /// Bytes that keys and values of texts that are gone on with take at most.
     pub past_bytes: u64,
+}
+
+/// Files that requests may name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paths {
+    /// Folders, separated by colons, in which models, SAEs and corpora may lie; empty for no limit.
+    pub roots: Option<String>,
+}
+
+impl Paths {
+    /// Whether a request may name this path, links resolved. One that leads nowhere is for its reader to refuse.
+    pub fn may_be_named(&self, path: &Path) -> bool {
+        let Some(roots) = &self.roots else {
+            return true;
+        };
+        let Ok(place) = fs_err::canonicalize(path) else {
+            return true;
+        };
+        let roots = roots.split(':').filter(|root| !root.is_empty());
+        let mut roots = roots.filter_map(|root| fs_err::canonicalize(root).ok());
+        roots.any(|root| place.starts_with(root))
+    }
 }
 
 /// Largest sizes that a request may have; GetServerInfo reports them.

@@ -90,7 +90,12 @@ mod tests {
             config: Some(path),
             ..Flags::default()
         };
-        Config::load(&flags, &Environment::from_iter([("HOME", "/h")])).unwrap()
+        let config = Config::load(&flags, &Environment::from_iter([("HOME", "/h")])).unwrap();
+        assert!(config.file.is_some());
+        Config {
+            file: None,
+            ..config
+        }
     }
 
     #[test]

@@ -110,6 +110,14 @@ pub(super) const SETTINGS: &[Setting] = &[
               beginnings of prompts, which later prompts can reuse. With less memory, fewer answers are written at once.",
     },
     Setting {
+        key: "paths.roots",
+        kind: Kind::Text(folders),
+        default: None,
+        doc: "Folders, separated by colons, in which the models, SAEs and corpora of requests must lie. Without it a request may name \
+              any file that the server may read, but for /proc, /sys, /dev, this file and the private database. \
+              e.g. \"/srv/models:/srv/corpora\"",
+    },
+    Setting {
         key: "limits.max_prompts",
         kind: int(1, 1 << 20),
         default: Some("1024"),
@@ -304,6 +312,17 @@ fn not_empty(text: &str) -> Result<(), String> {
         Err("must not be empty".to_owned())
     } else {
         Ok(())
+    }
+}
+
+fn folders(text: &str) -> Result<(), String> {
+    let mut folders = text.split(':').filter(|folder| !folder.is_empty());
+    match folders.find(|folder| !std::path::Path::new(folder).is_absolute()) {
+        Some(folder) => Err(format!(
+            "expects absolute paths separated by colons; `{folder}` is none"
+        )),
+        None if text.is_empty() => Err("must not be empty".to_owned()),
+        None => Ok(()),
     }
 }
 

@@ -110,7 +110,7 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::NoExplanation
         | Reason::NoSentenceEncoder
         | Reason::WrongModelKind => Code::FailedPrecondition,
-        Reason::KeyNotAllowed => Code::PermissionDenied,
+        Reason::KeyNotAllowed | Reason::PathNotAllowed => Code::PermissionDenied,
         Reason::CacheCorrupt => Code::DataLoss,
         Reason::DiskFull
         | Reason::QueueFull

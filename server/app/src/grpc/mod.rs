@@ -19,16 +19,17 @@ mod provider;
 mod sae;
 mod server;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
 use futures::Stream;
+use latentd_domain::Reason;
 use latentd_files::Interrupt;
 use latentd_proto::{DESCRIPTORS, v1 as pb};
 use tonic::{Request, Response, Status, codec::CompressionEncoding, service::Routes};
 use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
 
 pub(crate) use self::cache::remove_files;
-use self::{error::Error, layers::Context};
+use self::{error::Error, layers::Context, parse::Violations};
 use crate::app::Shared;
 
 /// A streaming reply.
@@ -138,6 +139,25 @@ pub(crate) async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|panic| Err(Error::internal(format!("blocking work failed: {panic}"))))
 }
 
+/// Fails if the configuration does not let requests name one of these paths, given with the fields that they are in.
+pub(crate) async fn check_named(app: &Shared, paths: Vec<(String, PathBuf)>) -> Result<(), Error> {
+    let app = Arc::clone(app);
+    blocking(move || {
+        let mut violations = Violations::default();
+        for (field, path) in paths {
+            if !app.config.paths.may_be_named(&path) {
+                let description = format!(
+                    "{} lies in none of the folders that the server's configuration lists in `paths.roots`",
+                    path.display()
+                );
+                violations.add(field, Reason::PathNotAllowed, description);
+            }
+        }
+        violations.check()
+    })
+    .await
+}
+
 /// [`blocking`] for work that can take long: it is told to stop when the deadline passes or the caller leaves.
 pub(crate) async fn blocking_until<T: Send + 'static>(
     deadline: Option<std::time::Instant>,
@@ -149,9 +169,5 @@ pub(crate) async fn blocking_until<T: Send + 'static>(
 
 /// The status that a stream ends with when the server shuts down.
 fn shutting_down() -> Status {
-    Error::new(
-        latentd_domain::Reason::ShuttingDown,
-        "the server is shutting down",
-    )
-    .into()
+    Error::new(Reason::ShuttingDown, "the server is shutting down").into()
 }

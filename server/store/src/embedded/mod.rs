@@ -84,6 +84,7 @@ pub async fn start(options: Options) -> Result<Embedded, Error> {
         let options = options.clone();
         blocking(move || {
             let place = Place::choose(&options.data_dir)?;
+            latentd_files::deny(place.base());
             let cluster = Cluster::new(&place);
             Ok((place, cluster))
         })

@@ -1,6 +1,6 @@
 //! BuildCache: checks the request against what is resident, fills in the defaults, and writes the cache and its job.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use latentd_domain::{
     ActivationDtype, BuildCacheSpec, CacheId, Corpus, CorpusFormat, CorpusId, Reason, SaeName,
@@ -14,7 +14,7 @@ use prost::Message;
 use crate::{
     app::{App, Shared},
     config::Limits,
-    grpc::{blocking, convert, error::Error, layers::Context, parse::Violations},
+    grpc::{blocking, check_named, convert, error::Error, layers::Context, parse::Violations},
     jobs::BUILD_CACHE,
     residency::{self, Residents},
 };
@@ -41,9 +41,11 @@ pub(super) async fn handle(
         }
     }
     let spec = complete(&app, parsed)?;
-    match &spec.corpus.uploaded {
-        Some(id) => app.corpora.touch(id).await?,
-        None => check_paths(spec.corpus.paths.clone()).await?,
+    if let Some(id) = &spec.corpus.uploaded {
+        app.corpora.touch(id).await?;
+    } else {
+        check_named(&app, named(&spec.corpus.paths)).await?;
+        check_paths(spec.corpus.paths.clone()).await?;
     }
     let model = spec.saes.first().map(|sae| sae.model().clone());
     let model = model.ok_or_else(|| Error::internal("a cache without an SAE"))?;
@@ -211,6 +213,14 @@ fn complete(app: &App, parsed: Parsed) -> Result<BuildCacheSpec, Error> {
         special_tokens: parsed.special_tokens,
         activation_dtype: parsed.activation_dtype,
     })
+}
+
+/// Paths with the fields that they are in.
+fn named(paths: &[String]) -> Vec<(String, PathBuf)> {
+    let paths = paths.iter().enumerate();
+    paths
+        .map(|(index, path)| (format!("corpus.paths[{index}]"), path.into()))
+        .collect()
 }
 
 /// Tells at once about paths that are not there or lead to no file or folder, rather than in a job that fails.

@@ -7,7 +7,7 @@ use latentd_proto::v1 as pb;
 
 use crate::{
     app::Shared,
-    grpc::{convert, error::Error, layers::Context, parse::Violations},
+    grpc::{check_named, convert, error::Error, layers::Context, parse::Violations},
     residency,
 };
 
@@ -17,6 +17,7 @@ pub(super) async fn handle(
     request: pb::LoadModelRequest,
 ) -> Result<pb::Model, Error> {
     let Parsed { id, path, dtype } = parse(&request)?;
+    check_named(&app, vec![("path".to_owned(), path.clone())]).await?;
     let entry = residency::load_model(&app, id, path, dtype).await?;
     Ok(convert::model(&entry))
 }

@@ -8,7 +8,7 @@ use latentd_proto::v1 as pb;
 
 use crate::{
     app::Shared,
-    grpc::{convert, error::Error, layers::Context, parse::Violations},
+    grpc::{check_named, convert, error::Error, layers::Context, parse::Violations},
     residency,
 };
 
@@ -22,6 +22,7 @@ pub(super) async fn handle(
         path,
         options,
     } = parse(&request)?;
+    check_named(&app, vec![("path".to_owned(), path.clone())]).await?;
     let entry = residency::load_sae(&app, name, path, options).await?;
     Ok(convert::sae(&entry))
 }
