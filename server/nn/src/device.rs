@@ -14,7 +14,8 @@ use crate::error::ComputeError;
 mod chosen {
     /// The backend of this build.
     pub type Backend = burn_flex::Flex;
-    pub(super) type BackendDevice = burn_flex::FlexDevice;
+    /// Its device.
+    pub type BackendDevice = burn_flex::FlexDevice;
     pub(super) type HostStorage = burn_flex::FlexTensor;
 
     pub(super) fn open(_index: usize) -> BackendDevice {
@@ -43,7 +44,8 @@ mod chosen {
 mod chosen {
     /// The backend of this build.
     pub type Backend = burn_cuda::Cuda;
-    pub(super) type BackendDevice = burn_cuda::CudaDevice;
+    /// Its device.
+    pub type BackendDevice = burn_cuda::CudaDevice;
     pub(super) type HostStorage = Vec<f32>;
 
     pub(super) fn open(index: usize) -> BackendDevice {
@@ -63,7 +65,12 @@ mod chosen {
     }
 }
 
-pub use chosen::Backend;
+pub use chosen::{Backend, BackendDevice};
+
+/// A backend that runs on this build's device: the build's own, or that with something around it.
+pub trait DeviceBackend: burn::tensor::backend::Backend<Device = BackendDevice> {}
+
+impl<B: burn::tensor::backend::Backend<Device = BackendDevice>> DeviceBackend for B {}
 
 /// A tensor on the device.
 pub type Tensor<const D: usize> = burn::tensor::Tensor<Backend, D>;
@@ -71,7 +78,7 @@ pub type Tensor<const D: usize> = burn::tensor::Tensor<Backend, D>;
 /// The one device of this process, and the threads that compute for it on the host. A clone is the same device.
 #[derive(Clone, Debug)]
 pub struct Device {
-    inner: chosen::BackendDevice,
+    inner: BackendDevice,
     pool: Arc<ThreadPool>,
 }
 
@@ -138,7 +145,16 @@ impl Device {
     ///
     /// If `values` does not have as many elements as `shape`: a defect of the caller, never of outside data.
     pub fn from_host<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
-        Tensor::from_data(TensorData::new(values, shape), (&self.inner, DType::F32))
+        self.tensor(values, shape)
+    }
+
+    /// As [`Device::from_host`], on any backend of this device.
+    pub(crate) fn tensor<B: DeviceBackend, const D: usize>(
+        &self,
+        values: Vec<f32>,
+        shape: [usize; D],
+    ) -> burn::tensor::Tensor<B, D> {
+        burn::tensor::Tensor::from_data(TensorData::new(values, shape), (&self.inner, DType::F32))
     }
 
     /// The values of `tensor` in row-major order. On the CPU a tensor that nobody else holds gives its memory up without a
@@ -150,25 +166,43 @@ impl Device {
 
 /// The values of a tensor on the host, in row-major order.
 pub struct HostView {
-    storage: chosen::HostStorage,
+    storage: Storage,
+}
+
+enum Storage {
+    /// As the device has it.
+    Device(chosen::HostStorage),
+    Copied(Vec<f32>),
 }
 
 impl HostView {
+    /// Of a tensor of any backend of this device, whose values are copied unless nobody else holds them.
+    pub(crate) fn copied<B: DeviceBackend, const D: usize>(
+        tensor: burn::tensor::Tensor<B, D>,
+    ) -> Self {
+        Self {
+            storage: Storage::Copied(to_host(tensor)),
+        }
+    }
+
     /// All elements.
     pub fn values(&self) -> &[f32] {
-        chosen::values(&self.storage)
+        match &self.storage {
+            Storage::Device(storage) => chosen::values(storage),
+            Storage::Copied(values) => values,
+        }
     }
 }
 
 /// Reads `tensor` on the host: in place on the CPU, copied from a GPU.
 pub fn host_view<const D: usize>(tensor: &Tensor<D>) -> HostView {
     HostView {
-        storage: chosen::storage(tensor.clone()),
+        storage: Storage::Device(chosen::storage(tensor.clone())),
     }
 }
 
 #[expect(clippy::expect_used, reason = "what was converted to f32 holds f32")]
-fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+fn to_host<B: DeviceBackend, const D: usize>(tensor: burn::tensor::Tensor<B, D>) -> Vec<f32> {
     tensor
         .into_data()
         .convert::<f32>()

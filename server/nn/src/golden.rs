@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use latentd_domain::{Dtype, HookPoint, Scale, Selection};
 
 use crate::{
-    Device, Model, PackedTokens, SentenceEncoder, Tensor,
+    Device, ModelOn, PackedTokens, SentenceEncoderOn,
+    device::HostView,
     error::{ComputeError, LoadError},
+    kernels::{Chosen, Kernels},
     sae::{Sae, SaeOptions},
     taps::Taps,
     weights::Checkpoint,
@@ -94,17 +96,30 @@ impl Comparison {
 ///
 /// The first golden that cannot be read or computed.
 pub fn compare(goldens: &Path, device: &Device) -> Result<Vec<Comparison>, Error> {
+    let mut found = compare_layers::<Chosen>(goldens, device)?;
+    for folder in folders(&goldens.join("saes"))? {
+        found.extend(sae(&folder, device)?);
+    }
+    Ok(found)
+}
+
+/// Compares what is made of layers, models and sentence encoders, computed with the kernels `K`.
+///
+/// # Errors
+///
+/// As [`compare`].
+pub fn compare_layers<K: Kernels>(
+    goldens: &Path,
+    device: &Device,
+) -> Result<Vec<Comparison>, Error> {
     let mut found = Vec::new();
     let texts = prompts(&goldens.join("sentences/texts.json"))?;
     let prompts = prompts(&goldens.join("models/prompts.json"))?;
     for folder in folders(&goldens.join("models"))? {
-        found.extend(model(&folder, &prompts, device)?);
-    }
-    for folder in folders(&goldens.join("saes"))? {
-        found.extend(sae(&folder, device)?);
+        found.extend(model::<K>(&folder, &prompts, device)?);
     }
     for folder in folders(&goldens.join("sentences"))? {
-        found.push(sentences(&folder, &texts, device)?);
+        found.push(sentences::<K>(&folder, &texts, device)?);
     }
     Ok(found)
 }
@@ -170,21 +185,20 @@ impl Expected {
         Ok((shape, tensor.data))
     }
 
-    fn compare(
-        &mut self,
-        name: &str,
-        device: &Device,
-        found: Tensor<2>,
-    ) -> Result<Comparison, Error> {
+    fn compare(&mut self, name: &str, found: &HostView) -> Result<Comparison, Error> {
         let (_, expected) = self.take(name)?;
         let label = format!("{}/{name}", self.golden);
-        Ok(Comparison::new(label, &device.to_host(found), &expected))
+        Ok(Comparison::new(label, found.values(), &expected))
     }
 }
 
 /// Every hook point and the logits, for each prompt alone and for all of them in one pass.
-fn model(folder: &Path, prompts: &[Vec<u32>], device: &Device) -> Result<Vec<Comparison>, Error> {
-    let model = Model::load(folder, Dtype::F32, device)?;
+fn model<K: Kernels>(
+    folder: &Path,
+    prompts: &[Vec<u32>],
+    device: &Device,
+) -> Result<Vec<Comparison>, Error> {
+    let model = ModelOn::<K>::load(folder, Dtype::F32, device)?;
     let mut expected = Expected::open(folder)?;
     let mut found = Vec::new();
     for (index, ids) in prompts.iter().enumerate() {
@@ -197,17 +211,22 @@ fn model(folder: &Path, prompts: &[Vec<u32>], device: &Device) -> Result<Vec<Com
                 let tensor = captured
                     .take(point)
                     .ok_or_else(|| Error::Malformed(format!("{point} was not recorded")))?;
-                found.push(expected.compare(&name, device, tensor)?);
+                found.push(expected.compare(&name, &K::host(&tensor))?);
             }
         }
-        found.push(expected.compare(&format!("{index}.logits"), device, model.logits(&tokens)?)?);
+        let logits = model.logits(&tokens)?;
+        found.push(expected.compare(&format!("{index}.logits"), &K::host(&logits))?);
     }
     Ok(found)
 }
 
 /// The embeddings of all texts in one pass.
-fn sentences(folder: &Path, texts: &[Vec<u32>], device: &Device) -> Result<Comparison, Error> {
-    let encoder = SentenceEncoder::load(folder, device)?;
+fn sentences<K: Kernels>(
+    folder: &Path,
+    texts: &[Vec<u32>],
+    device: &Device,
+) -> Result<Comparison, Error> {
+    let encoder = SentenceEncoderOn::<K>::load(folder, device)?;
     let found = encoder.embed(&PackedTokens::new(texts.iter().map(Vec::as_slice)))?;
     let mut expected = Expected::open(folder)?;
     let (_, embeddings) = expected.take("embeddings")?;

@@ -23,8 +23,8 @@ pub mod weights;
 
 pub use device::{Device, Tensor};
 pub use error::{ComputeError, LoadError};
-pub use model::Model;
+pub use model::{Model, ModelOn};
 pub use packed::PackedTokens;
-pub use past::{Extension, Past};
-pub use sentence::SentenceEncoder;
+pub use past::{Extension, ExtensionOn, Past, PastOn};
+pub use sentence::{SentenceEncoder, SentenceEncoderOn};
 pub use taps::{Captured, Taps};

@@ -4,21 +4,21 @@
 
 use crate::{
     error::ComputeError,
-    kernels::LayerPast,
+    kernels::{Chosen, Kernels},
     logits::{Answer, Question},
 };
 
 /// The past of one sequence: its tokens, and their keys and values.
 #[derive(Debug)]
-pub struct Past {
+pub struct PastOn<K: Kernels> {
     ids: Vec<u32>,
     capacity: usize,
-    pub(crate) layers: Vec<LayerPast>,
+    pub(crate) layers: Vec<K::LayerPast>,
 }
 
-impl Past {
+impl<K: Kernels> PastOn<K> {
     /// An empty past with room for `capacity` tokens.
-    pub(crate) fn new(capacity: usize, layers: Vec<LayerPast>) -> Self {
+    pub(crate) fn new(capacity: usize, layers: Vec<K::LayerPast>) -> Self {
         Self {
             ids: Vec::new(),
             capacity,
@@ -51,7 +51,7 @@ impl Past {
     pub fn begin_like(&mut self, other: &Self, ids: &[u32]) -> usize {
         let common = common_front(&other.ids, ids).min(self.capacity);
         for (layer, other) in self.layers.iter_mut().zip(&other.layers) {
-            layer.copy_front(other, common);
+            K::copy_front(other, common, layer);
         }
         self.ids.clear();
         self.ids.extend(ids.iter().take(common));
@@ -71,14 +71,20 @@ pub fn common_front(a: &[u32], b: &[u32]) -> usize {
 
 /// Tokens that are added to a past, and what is asked of the logits behind them.
 #[derive(Debug)]
-pub struct Extension<'a> {
+pub struct ExtensionOn<'a, K: Kernels> {
     /// The sequence.
-    pub past: &'a mut Past,
+    pub past: &'a mut PastOn<K>,
     /// Its new tokens.
     pub ids: &'a [u32],
     /// What is asked, in any order.
     pub questions: &'a [Question],
 }
+
+/// A past on this build's kernels.
+pub type Past = PastOn<Chosen>;
+
+/// An extension of it.
+pub type Extension<'a> = ExtensionOn<'a, Chosen>;
 
 /// The answers to an extension's questions, in their order.
 pub type Answers = Vec<Result<Answer, ComputeError>>;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::Tensor;
 use latentd_domain::{HookPoint, Site};
 
-use crate::device::Tensor;
+use crate::device::{Backend, DeviceBackend};
 
 /// Hook points that a forward pass records. The pass stops right after the deepest of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,23 +60,31 @@ impl Taps {
 }
 
 /// What a pass recorded.
-#[derive(Debug, Default)]
-pub struct Captured {
-    tensors: BTreeMap<HookPoint, Tensor<2>>,
+#[derive(Debug)]
+pub struct Captured<B: DeviceBackend = Backend> {
+    tensors: BTreeMap<HookPoint, Tensor<B, 2>>,
 }
 
-impl Captured {
+impl<B: DeviceBackend> Default for Captured<B> {
+    fn default() -> Self {
+        Self {
+            tensors: BTreeMap::new(),
+        }
+    }
+}
+
+impl<B: DeviceBackend> Captured<B> {
     /// The activations at `point`, `[tokens, width]`, if it was recorded.
-    pub fn get(&self, point: HookPoint) -> Option<&Tensor<2>> {
+    pub fn get(&self, point: HookPoint) -> Option<&Tensor<B, 2>> {
         self.tensors.get(&point)
     }
 
     /// Takes the activations at `point` out.
-    pub fn take(&mut self, point: HookPoint) -> Option<Tensor<2>> {
+    pub fn take(&mut self, point: HookPoint) -> Option<Tensor<B, 2>> {
         self.tensors.remove(&point)
     }
 
-    pub(crate) fn insert(&mut self, point: HookPoint, tensor: Tensor<2>) {
+    pub(crate) fn insert(&mut self, point: HookPoint, tensor: Tensor<B, 2>) {
         self.tensors.insert(point, tensor);
     }
 }

@@ -10,44 +10,44 @@ use super::{
     norm::Norm,
     taps::Recorder,
 };
-use crate::kernels::{Dense, Matrix, Then, add};
+use crate::kernels::{Kernels, Then};
 
 /// A block with the norms before its sublayers.
 #[derive(Debug)]
-pub(crate) struct Block {
+pub(crate) struct Block<K: Kernels> {
     /// Before attention.
-    pub(crate) attention_norm: Norm,
+    pub(crate) attention_norm: Norm<K>,
     /// Attention.
-    pub(crate) attention: Attention,
+    pub(crate) attention: Attention<K>,
     /// Before the MLP.
-    pub(crate) mlp_norm: Norm,
+    pub(crate) mlp_norm: Norm<K>,
     /// The MLP.
-    pub(crate) mlp: Mlp,
+    pub(crate) mlp: Mlp<K>,
 }
 
 /// Intermediate results of a pass: allocated by its first block, used again by the others and by later passes.
 #[derive(Debug, Default)]
-pub(super) struct Buffers {
+pub(super) struct Buffers<K: Kernels> {
     /// Rows of the residual stream whose logits are asked for.
-    pub(super) picked: Dense,
+    pub(super) picked: K::Dense,
     /// The residual stream, `[tokens, d_model]`.
-    pub(super) residual: Dense,
+    pub(super) residual: K::Dense,
     /// The same, normalised.
-    pub(super) normed: Dense,
-    attention: AttentionBuffers,
-    hidden: Dense,
+    pub(super) normed: K::Dense,
+    attention: AttentionBuffers<K>,
+    hidden: K::Dense,
     /// A sublayer's output, where it is wanted by itself.
-    output: Dense,
+    output: K::Dense,
 }
 
-impl Block {
+impl<K: Kernels> Block<K> {
     /// Moves the residual stream past this block, which is number `layer`. Breaks off right after the deepest hook point.
     pub(super) fn forward(
         &self,
         layer: usize,
-        sequences: &mut Sequences<'_>,
-        buffers: &mut Buffers,
-        recorder: &mut Recorder<'_>,
+        sequences: &mut Sequences<'_, K>,
+        buffers: &mut Buffers<K>,
+        recorder: &mut Recorder<'_, K>,
     ) -> ControlFlow<()> {
         let Buffers {
             residual,
@@ -94,28 +94,28 @@ impl Block {
 }
 
 /// The end of a sublayer.
-struct Sublayer<'a> {
+struct Sublayer<'a, K: Kernels> {
     layer: usize,
     site: Site,
-    residual: &'a mut Dense,
-    output: &'a mut Dense,
+    residual: &'a mut K::Dense,
+    output: &'a mut K::Dense,
 }
 
-impl Sublayer<'_> {
+impl<K: Kernels> Sublayer<'_, K> {
     /// Adds `x · projection` to the residual stream. Both ways give the same bits; the short one spares a pass over memory.
     fn finish(
         &mut self,
-        projection: &Matrix,
-        x: &Dense,
-        recorder: &mut Recorder<'_>,
+        projection: &K::Matrix,
+        x: &K::Dense,
+        recorder: &mut Recorder<'_, K>,
     ) -> ControlFlow<()> {
         if !recorder.wants(self.layer, self.site) {
-            projection.product(x, Then::Add, self.residual);
+            K::product(x, projection, Then::Add, self.residual);
             return ControlFlow::Continue(());
         }
-        projection.product(x, Then::Store, self.output);
+        K::product(x, projection, Then::Store, self.output);
         recorder.visit(self.layer, self.site, self.output)?;
-        add(self.output, self.residual);
+        K::add(self.output, self.residual);
         ControlFlow::Continue(())
     }
 }

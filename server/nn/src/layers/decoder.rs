@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use burn::tensor::Tensor;
 use latentd_domain::Site;
 
 use super::{
@@ -15,28 +16,28 @@ use super::{
     taps::Recorder,
 };
 use crate::{
-    device::{Device, Tensor},
+    device::Device,
     error::ComputeError,
-    kernels::{Dense, Table},
+    kernels::{Kernels, Weight},
     packed::PackedTokens,
     taps::{Captured, Taps},
 };
 
 /// What a decoder is made of.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(crate) struct Parts<K: Kernels> {
     /// Embeddings of tokens, `[vocab, d_model]`.
-    pub(crate) embedding: Table,
+    pub(crate) embedding: K::Table,
     /// Learned embeddings of positions, `[context_length, d_model]`.
-    pub(crate) positions: Option<Table>,
+    pub(crate) positions: Option<K::Table>,
     /// Rotary positions.
-    pub(crate) rope: Option<Rope>,
+    pub(crate) rope: Option<Rope<K>>,
     /// The blocks, first to last.
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) blocks: Vec<Block<K>>,
     /// Before the unembedding.
-    pub(crate) final_norm: Norm,
+    pub(crate) final_norm: Norm<K>,
     /// The unembedding transposed, `[vocab, d_model]`, where it is not the embedding.
-    pub(crate) unembedding: Option<Table>,
+    pub(crate) unembedding: Option<K::Table>,
     /// Number of token ids.
     pub(crate) vocab: usize,
     /// Longest sequence.
@@ -45,16 +46,16 @@ pub(crate) struct Parts {
 
 /// A decoder on the device.
 #[derive(Debug)]
-pub(crate) struct Decoder {
-    pub(super) parts: Parts,
+pub(crate) struct Decoder<K: Kernels> {
+    pub(super) parts: Parts<K>,
     pub(super) device: Device,
     /// Buffers of finished passes. One pass runs at a time on a device, so there is one; more if callers overlap.
-    idle: Mutex<Vec<Buffers>>,
+    idle: Mutex<Vec<Buffers<K>>>,
 }
 
-impl Decoder {
+impl<K: Kernels> Decoder<K> {
     /// A decoder of these parts.
-    pub(crate) fn new(parts: Parts, device: &Device) -> Self {
+    pub(crate) fn new(parts: Parts<K>, device: &Device) -> Self {
         Self {
             parts,
             device: device.clone(),
@@ -67,7 +68,11 @@ impl Decoder {
     /// # Errors
     ///
     /// A token id, a length or a hook point that the model does not have.
-    pub(crate) fn run(&self, tokens: &PackedTokens, taps: &Taps) -> Result<Captured, ComputeError> {
+    pub(crate) fn run(
+        &self,
+        tokens: &PackedTokens,
+        taps: &Taps,
+    ) -> Result<Captured<K::Backend>, ComputeError> {
         self.check(tokens)?;
         for point in taps.points() {
             point.within(self.parts.blocks.len())?;
@@ -87,7 +92,10 @@ impl Decoder {
     /// # Errors
     ///
     /// As [`Decoder::run`].
-    pub(crate) fn logits(&self, tokens: &PackedTokens) -> Result<Tensor<2>, ComputeError> {
+    pub(crate) fn logits(
+        &self,
+        tokens: &PackedTokens,
+    ) -> Result<Tensor<K::Backend, 2>, ComputeError> {
         self.check(tokens)?;
         Ok(self.with_buffers(|buffers| {
             let taps = Taps::default();
@@ -99,16 +107,14 @@ impl Decoder {
             self.parts
                 .final_norm
                 .apply(&buffers.residual, &mut buffers.normed);
-            self.unembedding().unembed(&buffers.normed, &self.device)
+            K::unembed(&buffers.normed, self.unembedding(), &self.device)
         }))
     }
 
     /// `x · unembedding`, `[n, vocab]`, without the final norm.
-    pub(crate) fn unembed(&self, x: &Tensor<2>) -> Tensor<2> {
-        self.device.install(|| {
-            self.unembedding()
-                .unembed(&Dense::from_tensor(x), &self.device)
-        })
+    pub(crate) fn unembed(&self, x: &Tensor<K::Backend, 2>) -> Tensor<K::Backend, 2> {
+        self.device
+            .install(|| K::unembed(&K::dense(x), self.unembedding(), &self.device))
     }
 
     /// Bytes on the device.
@@ -126,7 +132,7 @@ impl Decoder {
         tables
             .into_iter()
             .flatten()
-            .map(Table::bytes)
+            .map(K::Table::bytes)
             .sum::<usize>()
             + rope.as_ref().map_or(0, Rope::bytes)
             + blocks.iter().map(Block::bytes).sum::<usize>()
@@ -135,14 +141,12 @@ impl Decoder {
 
     pub(super) fn forward(
         &self,
-        (tokens, pasts): (&PackedTokens, Pasts<'_>),
-        buffers: &mut Buffers,
-        recorder: &mut Recorder<'_>,
+        (tokens, pasts): (&PackedTokens, Pasts<'_, K>),
+        buffers: &mut Buffers<K>,
+        recorder: &mut Recorder<'_, K>,
     ) -> ControlFlow<()> {
         let before = pasts.lengths(tokens.sequences());
-        self.parts
-            .embedding
-            .lookup(tokens.ids(), &mut buffers.residual);
+        K::lookup(&self.parts.embedding, tokens.ids(), &mut buffers.residual);
         recorder.visit(0, Site::Embed, &buffers.residual)?;
         if let Some(positions) = &self.parts.positions {
             let numbers: Vec<u32> = tokens
@@ -150,7 +154,7 @@ impl Decoder {
                 .zip(&before)
                 .flat_map(|(rows, &before)| before as u32..(before + rows.len()) as u32)
                 .collect();
-            positions.lookup_add(&numbers, &mut buffers.residual);
+            K::lookup_add(positions, &numbers, &mut buffers.residual);
         }
         let farthest = tokens.ranges().zip(&before);
         let farthest = farthest.map(|(rows, before)| before + rows.len()).max();
@@ -170,7 +174,10 @@ impl Decoder {
         ControlFlow::Continue(())
     }
 
-    pub(super) fn with_buffers<R: Send>(&self, work: impl FnOnce(&mut Buffers) -> R + Send) -> R {
+    pub(super) fn with_buffers<R: Send>(
+        &self,
+        work: impl FnOnce(&mut Buffers<K>) -> R + Send,
+    ) -> R {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffers = idle().pop().unwrap_or_default();
         let result = self.device.install(|| work(&mut buffers));
@@ -178,7 +185,7 @@ impl Decoder {
         result
     }
 
-    pub(super) fn unembedding(&self) -> &Table {
+    pub(super) fn unembedding(&self) -> &K::Table {
         self.parts
             .unembedding
             .as_ref()

@@ -4,23 +4,22 @@ use rayon::prelude::*;
 
 use super::{attention::Pasts, decoder::Decoder, taps::Recorder};
 use crate::{
-    device::host_view,
     error::ComputeError,
-    kernels::Dense,
+    kernels::Kernels,
     logits::{Choice, Question, answer},
     packed::PackedTokens,
-    past::{Answers, Extension, Past},
+    past::{Answers, ExtensionOn, PastOn},
     taps::Taps,
 };
 
 /// Logits that exist at a time, unless one row has more: 16 MiB.
 const TILE: usize = 1 << 22;
 
-impl Decoder {
+impl<K: Kernels> Decoder<K> {
     /// A past with room for `capacity` tokens.
-    pub(crate) fn past(&self, capacity: usize) -> Past {
+    pub(crate) fn past(&self, capacity: usize) -> PastOn<K> {
         let layers = self.parts.blocks.iter();
-        Past::new(
+        PastOn::new(
             capacity,
             layers.map(|block| block.attention.past(capacity)).collect(),
         )
@@ -33,7 +32,7 @@ impl Decoder {
     /// A token id that the model does not have, a sequence that becomes too long, a question to a token that is not new.
     pub(crate) fn extend(
         &self,
-        extensions: &mut [Extension<'_>],
+        extensions: &mut [ExtensionOn<'_, K>],
     ) -> Result<Vec<Answers>, ComputeError> {
         let tokens = PackedTokens::new(extensions.iter().map(|extension| extension.ids));
         self.check(&tokens)?;
@@ -47,7 +46,7 @@ impl Decoder {
             questions.extend_from_slice(extension.questions);
         }
         let pasts = extensions.iter_mut().map(|extension| &mut *extension.past);
-        let pasts: Vec<&mut Past> = pasts.collect();
+        let pasts: Vec<&mut PastOn<K>> = pasts.collect();
         let mut answers = self
             .with_buffers(|buffers| {
                 let taps = Taps::default();
@@ -57,7 +56,7 @@ impl Decoder {
                 if rows.is_empty() {
                     return Vec::new();
                 }
-                buffers.residual.pick(&rows, &mut buffers.picked);
+                K::pick(&buffers.residual, &rows, &mut buffers.picked);
                 self.parts
                     .final_norm
                     .apply(&buffers.picked, &mut buffers.normed);
@@ -73,24 +72,24 @@ impl Decoder {
     }
 
     /// The answer to each question from its row of `x`, the normalised end of the residual stream.
-    fn answers(&self, x: &Dense, questions: &[Question]) -> Answers {
+    fn answers(&self, x: &K::Dense, questions: &[Question]) -> Answers {
         let vocab = self.parts.vocab;
         let rows_a_tile = (TILE / vocab.max(1)).max(1);
-        let mut part = Dense::default();
+        let mut part = K::Dense::default();
         let mut answers = Vec::with_capacity(questions.len());
         for (tile, questions) in questions.chunks(rows_a_tile).enumerate() {
             let first = tile * rows_a_tile;
             let rows: Vec<usize> = (first..first + questions.len()).collect();
-            x.pick(&rows, &mut part);
-            let logits = self.unembedding().unembed(&part, &self.device);
-            let logits = host_view(&logits);
+            K::pick(x, &rows, &mut part);
+            let logits = K::unembed(&part, self.unembedding(), &self.device);
+            let logits = K::host(&logits);
             let of_tile = logits.values().par_chunks(vocab.max(1)).zip(questions);
             answers.par_extend(of_tile.map(|(logits, question)| answer(logits, question)));
         }
         answers
     }
 
-    fn check_extension(&self, extension: &Extension<'_>) -> Result<(), ComputeError> {
+    fn check_extension(&self, extension: &ExtensionOn<'_, K>) -> Result<(), ComputeError> {
         let (vocab, context_length) = (self.parts.vocab, self.parts.context_length);
         let tokens = extension.past.length() + extension.ids.len();
         if tokens > context_length.min(extension.past.capacity()) {

@@ -1,23 +1,23 @@
 //! Rotary positions (Su et al. 2021): pairs of a query's and a key's elements turned by angles that grow with the position.
 
-use crate::{device::Device, kernels::Rotation};
+use crate::{device::Device, kernels::Kernels};
 
 /// Positions whose angles are kept. Longer sequences are legal and rare: theirs are computed for the batch.
 const KEPT: usize = 4096;
 
 /// The angles of a model's positions.
 #[derive(Debug)]
-pub(crate) struct Rope {
+pub(crate) struct Rope<K: Kernels> {
     /// Angle per position of each pair, `[d_head / 2]`.
     frequencies: Vec<f32>,
     /// What rotated vectors are multiplied by.
     factor: f32,
-    kept: Rotation,
+    kept: K::Rotation,
     kept_positions: usize,
     device: Device,
 }
 
-impl Rope {
+impl<K: Kernels> Rope<K> {
     /// For a model of `context_length`. The frequencies and the factor say what scaling the model uses.
     pub(crate) fn new(
         frequencies: Vec<f32>,
@@ -26,7 +26,7 @@ impl Rope {
         device: &Device,
     ) -> Self {
         let kept_positions = context_length.min(KEPT);
-        let kept = angles(&frequencies, factor, kept_positions, device);
+        let kept = angles::<K>(&frequencies, factor, kept_positions, device);
         Self {
             frequencies,
             factor,
@@ -37,11 +37,11 @@ impl Rope {
     }
 
     /// Angles for sequences of up to `positions` tokens.
-    pub(super) fn rotation(&self, positions: usize) -> Rotation {
+    pub(super) fn rotation(&self, positions: usize) -> K::Rotation {
         if positions <= self.kept_positions {
             self.kept.clone()
         } else {
-            angles(&self.frequencies, self.factor, positions, &self.device)
+            angles::<K>(&self.frequencies, self.factor, positions, &self.device)
         }
     }
 
@@ -50,9 +50,14 @@ impl Rope {
     }
 }
 
-fn angles(frequencies: &[f32], factor: f32, positions: usize, device: &Device) -> Rotation {
+fn angles<K: Kernels>(
+    frequencies: &[f32],
+    factor: f32,
+    positions: usize,
+    device: &Device,
+) -> K::Rotation {
     let (cos, sin) = cosines_and_sines(frequencies, factor, positions);
-    Rotation::new(cos, sin, frequencies.len(), device)
+    K::rotation(cos, sin, frequencies.len(), device)
 }
 
 /// `[positions, d_head / 2]` each, times `factor`. The angle is rounded to f32 before them, as transformers does; the functions are evaluated
@@ -70,6 +75,7 @@ fn cosines_and_sines(frequencies: &[f32], factor: f32, positions: usize) -> (Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Chosen;
 
     #[test]
     fn angles_grow_with_the_position() {
@@ -86,10 +92,10 @@ mod tests {
     fn only_so_many_positions_are_kept() {
         let device = Device::new(0).unwrap();
         assert_eq!(
-            Rope::new(vec![1.0; 4], 1.0, 10, &device).bytes(),
+            Rope::<Chosen>::new(vec![1.0; 4], 1.0, 10, &device).bytes(),
             2 * 10 * 16
         );
-        let rope = Rope::new(vec![1.0; 4], 1.0, 1 << 24, &device);
+        let rope = Rope::<Chosen>::new(vec![1.0; 4], 1.0, 1 << 24, &device);
         assert_eq!(rope.bytes(), 2 * KEPT * 16);
         drop(rope.rotation(KEPT + 1));
     }

@@ -6,20 +6,20 @@ use latentd_domain::{HookPoint, Site};
 
 use crate::{
     device::Device,
-    kernels::Dense,
+    kernels::Kernels,
     taps::{Captured, Taps},
 };
 
 /// What records a pass. Layers show it every hook point they come upon; it says when nothing more is wanted.
-pub(super) struct Recorder<'a> {
+pub(super) struct Recorder<'a, K: Kernels> {
     taps: &'a Taps,
     device: &'a Device,
-    captured: Captured,
+    captured: Captured<K::Backend>,
     /// A pass for its last output goes on to the end whatever the taps.
     to_the_end: bool,
 }
 
-impl<'a> Recorder<'a> {
+impl<'a, K: Kernels> Recorder<'a, K> {
     /// Of a pass that stops after the deepest tap.
     pub(super) fn new(taps: &'a Taps, device: &'a Device) -> Self {
         Self {
@@ -44,10 +44,10 @@ impl<'a> Recorder<'a> {
     }
 
     /// The pass has come upon a point whose values are `values`: records them, and breaks if nothing lies beyond.
-    pub(super) fn visit(&mut self, layer: usize, site: Site, values: &Dense) -> ControlFlow<()> {
+    pub(super) fn visit(&mut self, layer: usize, site: Site, values: &K::Dense) -> ControlFlow<()> {
         let point = HookPoint::new(layer, site);
         if self.taps.wants(point) {
-            self.captured.insert(point, values.to_tensor(self.device));
+            self.captured.insert(point, K::tensor(values, self.device));
         }
         if !self.to_the_end && self.taps.done_after(point) {
             ControlFlow::Break(())
@@ -56,7 +56,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> Captured {
+    pub(super) fn finish(self) -> Captured<K::Backend> {
         self.captured
     }
 }

@@ -3,23 +3,26 @@
 //!
 //! Source: transformers' `modeling_gpt2.py`.
 
+use std::marker::PhantomData;
+
 use crate::{
     error::LoadError,
-    kernels::{Heads, HostMatrix, Layout, Matrix, Placement, Table, Vector},
+    kernels::{Heads, HostMatrix, Kernels, Layout, Placement},
     layers::{Attention, Block, Mlp, Norm, Parts},
     weights::{Checkpoint, Gpt2Config},
 };
 
 /// Turns the weights into layers.
-pub(super) fn parts(
+pub(super) fn parts<K: Kernels>(
     config: &Gpt2Config,
     checkpoint: &mut Checkpoint,
     place: Placement<'_>,
-) -> Result<Parts, LoadError> {
+) -> Result<Parts<K>, LoadError> {
     let mut reader = Reader {
         config,
         checkpoint,
         place,
+        kernels: PhantomData,
     };
     let &Gpt2Config {
         vocab,
@@ -44,14 +47,15 @@ pub(super) fn parts(
     })
 }
 
-struct Reader<'a> {
+struct Reader<'a, K> {
     config: &'a Gpt2Config,
     checkpoint: &'a mut Checkpoint,
     place: Placement<'a>,
+    kernels: PhantomData<K>,
 }
 
-impl Reader<'_> {
-    fn block(&mut self, layer: usize) -> Result<Block, LoadError> {
+impl<K: Kernels> Reader<'_, K> {
+    fn block(&mut self, layer: usize) -> Result<Block<K>, LoadError> {
         let name = |part: &str| format!("transformer.h.{layer}.{part}");
         let &Gpt2Config {
             d_model,
@@ -79,7 +83,12 @@ impl Reader<'_> {
         })
     }
 
-    fn matrix(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Matrix, LoadError> {
+    fn matrix(
+        &mut self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<K::Matrix, LoadError> {
         let weight = self
             .checkpoint
             .take(&format!("{name}.weight"), &[inputs, outputs])?
@@ -96,15 +105,15 @@ impl Reader<'_> {
             outputs,
             layout: Layout::InOut,
         };
-        Ok(Matrix::new(&host, self.place))
+        Ok(K::matrix(&host, self.place))
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm, LoadError> {
-        let mut vector = |part: &str| -> Result<Vector, LoadError> {
+    fn norm(&mut self, name: &str) -> Result<Norm<K>, LoadError> {
+        let mut vector = |part: &str| -> Result<K::Vector, LoadError> {
             let tensor = self
                 .checkpoint
                 .take(&format!("{name}.{part}"), &[self.config.d_model])?;
-            Ok(Vector::new(tensor.data, self.place))
+            Ok(K::vector(tensor.data, self.place))
         };
         Ok(Norm::Layer {
             weight: vector("weight")?,
@@ -113,9 +122,9 @@ impl Reader<'_> {
         })
     }
 
-    fn table(&mut self, name: &str, rows: usize) -> Result<Table, LoadError> {
+    fn table(&mut self, name: &str, rows: usize) -> Result<K::Table, LoadError> {
         let d_model = self.config.d_model;
         let values = self.checkpoint.take(name, &[rows, d_model])?.data;
-        Ok(Table::new(values, d_model, self.place))
+        Ok(K::table(values, d_model, self.place))
     }
 }

@@ -3,23 +3,26 @@
 //!
 //! Source: transformers' `modeling_llama.py`.
 
+use std::marker::PhantomData;
+
 use crate::{
     error::LoadError,
-    kernels::{Heads, HostMatrix, Layout, Matrix, Placement, Table, Vector},
+    kernels::{Heads, HostMatrix, Kernels, Layout, Placement},
     layers::{Attention, Block, Mlp, Norm, Parts, Rope},
     weights::{Checkpoint, LlamaConfig},
 };
 
 /// Turns the weights into layers.
-pub(super) fn parts(
+pub(super) fn parts<K: Kernels>(
     config: &LlamaConfig,
     checkpoint: &mut Checkpoint,
     place: Placement<'_>,
-) -> Result<Parts, LoadError> {
+) -> Result<Parts<K>, LoadError> {
     let mut reader = Reader {
         config,
         checkpoint,
         place,
+        kernels: PhantomData,
     };
     let rope = Rope::new(
         config.rope.inverse_frequencies(config.d_head),
@@ -45,14 +48,15 @@ pub(super) fn parts(
     })
 }
 
-struct Reader<'a> {
+struct Reader<'a, K> {
     config: &'a LlamaConfig,
     checkpoint: &'a mut Checkpoint,
     place: Placement<'a>,
+    kernels: PhantomData<K>,
 }
 
-impl Reader<'_> {
-    fn block(&mut self, layer: usize) -> Result<Block, LoadError> {
+impl<K: Kernels> Reader<'_, K> {
+    fn block(&mut self, layer: usize) -> Result<Block<K>, LoadError> {
         let name = |part: &str| format!("model.layers.{layer}.{part}");
         let &LlamaConfig {
             d_model,
@@ -86,14 +90,14 @@ impl Reader<'_> {
         Ok(Block {
             attention_norm: self.norm(&name("input_layernorm"))?,
             attention: Attention {
-                qkv: Matrix::new(&qkv, self.place),
-                out: Matrix::new(&out, self.place),
+                qkv: K::matrix(&qkv, self.place),
+                out: K::matrix(&out, self.place),
                 heads,
             },
             mlp_norm: self.norm(&name("post_attention_layernorm"))?,
             mlp: Mlp::SwiGlu {
-                gate_up: Matrix::gated(&gate, &up, self.place),
-                down: Matrix::new(&down, self.place),
+                gate_up: K::gated(&gate, &up, self.place),
+                down: K::matrix(&down, self.place),
             },
         })
     }
@@ -133,20 +137,20 @@ impl Reader<'_> {
         })
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm, LoadError> {
+    fn norm(&mut self, name: &str) -> Result<Norm<K>, LoadError> {
         let weight = self
             .checkpoint
             .take(&format!("{name}.weight"), &[self.config.d_model])?
             .data;
         Ok(Norm::Rms {
-            weight: Vector::new(weight, self.place),
+            weight: K::vector(weight, self.place),
             eps: self.config.rms_norm_eps,
         })
     }
 
-    fn table(&mut self, name: &str) -> Result<Table, LoadError> {
+    fn table(&mut self, name: &str) -> Result<K::Table, LoadError> {
         let LlamaConfig { vocab, d_model, .. } = *self.config;
         let values = self.checkpoint.take(name, &[vocab, d_model])?.data;
-        Ok(Table::new(values, d_model, self.place))
+        Ok(K::table(values, d_model, self.place))
     }
 }

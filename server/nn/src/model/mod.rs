@@ -9,30 +9,34 @@ mod tests;
 
 use std::{path::Path, sync::Arc};
 
+use burn::tensor::Tensor;
 use latentd_domain::{Dtype, ModelInfo, ModelKind, Site};
 use latentd_files::Interrupt;
 
 use crate::{
-    device::{Device, Tensor},
+    device::Device,
     error::{ComputeError, LoadError},
-    kernels::Placement,
+    kernels::{Chosen, Kernels, Placement},
     layers::{Decoder, Parts},
     packed::PackedTokens,
-    past::{Answers, Extension, Past},
+    past::{Answers, ExtensionOn, PastOn},
     taps::{Captured, Taps},
     tokenizer::Tokenizer,
     weights::{Checkpoint, ModelConfig, ModelFiles},
 };
 
+/// A language model on this build's kernels.
+pub type Model = ModelOn<Chosen>;
+
 /// A language model on the device.
 #[derive(Debug)]
-pub struct Model {
+pub struct ModelOn<K: Kernels> {
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
-    decoder: Decoder,
+    decoder: Decoder<K>,
 }
 
-impl Model {
+impl<K: Kernels> ModelOn<K> {
     /// Loads a Hugging Face folder or a GGUF file.
     ///
     /// # Errors
@@ -135,7 +139,11 @@ impl Model {
     /// # Errors
     ///
     /// [`ComputeError::UnknownToken`], [`ComputeError::PromptTooLong`], [`ComputeError::HookPoint`].
-    pub fn run(&self, tokens: &PackedTokens, taps: &Taps) -> Result<Captured, ComputeError> {
+    pub fn run(
+        &self,
+        tokens: &PackedTokens,
+        taps: &Taps,
+    ) -> Result<Captured<K::Backend>, ComputeError> {
         self.decoder.run(tokens, taps)
     }
 
@@ -144,13 +152,13 @@ impl Model {
     /// # Errors
     ///
     /// As [`Model::run`].
-    pub fn logits(&self, tokens: &PackedTokens) -> Result<Tensor<2>, ComputeError> {
+    pub fn logits(&self, tokens: &PackedTokens) -> Result<Tensor<K::Backend, 2>, ComputeError> {
         self.decoder.logits(tokens)
     }
 
     /// An empty past with room for `capacity` tokens of one sequence. On the CPU memory is taken from the system as tokens
     /// come.
-    pub fn past(&self, capacity: usize) -> Past {
+    pub fn past(&self, capacity: usize) -> PastOn<K> {
         self.decoder.past(capacity)
     }
 
@@ -162,23 +170,26 @@ impl Model {
     ///
     /// [`ComputeError::UnknownToken`]; [`ComputeError::PromptTooLong`] for more tokens than the model's context or the past
     /// has room for. No past has changed then.
-    pub fn extend(&self, extensions: &mut [Extension<'_>]) -> Result<Vec<Answers>, ComputeError> {
+    pub fn extend(
+        &self,
+        extensions: &mut [ExtensionOn<'_, K>],
+    ) -> Result<Vec<Answers>, ComputeError> {
         self.decoder.extend(extensions)
     }
 
     /// `x · W_U`, `[n, d_model]` to `[n, vocab]`: what directions of the residual stream do to the logits, the final norm left
     /// out.
-    pub fn unembed(&self, x: Tensor<2>) -> Tensor<2> {
+    pub fn unembed(&self, x: Tensor<K::Backend, 2>) -> Tensor<K::Backend, 2> {
         self.decoder.unembed(&x)
     }
 }
 
 /// The layers of a family, from its configuration and weights.
-fn parts(
+fn parts<K: Kernels>(
     config: &ModelConfig,
     checkpoint: &mut Checkpoint,
     place: Placement<'_>,
-) -> Result<Parts, LoadError> {
+) -> Result<Parts<K>, LoadError> {
     match config {
         ModelConfig::Llama(config) => llama::parts(config, checkpoint, place),
         ModelConfig::Gpt2(config) => gpt2::parts(config, checkpoint, place),

@@ -2,12 +2,11 @@
 //!
 //! Source: transformers' `modeling_bert.py` (Devlin et al. 2019).
 
+use std::marker::PhantomData;
+
 use crate::{
     error::LoadError,
-    kernels::{
-        AttentionScratch, Dense, Heads, HostMatrix, Layout, Matrix, Placement, Table, Then,
-        full_attention,
-    },
+    kernels::{Heads, HostMatrix, Kernels, Layout, Placement, Then, Weight},
     layers::Norm,
     packed::PackedTokens,
     weights::{BertConfig, Checkpoint},
@@ -15,51 +14,52 @@ use crate::{
 
 /// The layers.
 #[derive(Debug)]
-pub(super) struct Bert {
-    words: Table,
+pub(super) struct Bert<K: Kernels> {
+    words: K::Table,
     /// Positions and the first segment together: a text alone has no other segment.
-    places: Table,
-    norm: Norm,
-    blocks: Vec<Block>,
+    places: K::Table,
+    norm: Norm<K>,
+    blocks: Vec<Block<K>>,
 }
 
 #[derive(Debug)]
-struct Block {
-    qkv: Matrix,
+struct Block<K: Kernels> {
+    qkv: K::Matrix,
     heads: Heads,
-    out: Matrix,
+    out: K::Matrix,
     /// After attention.
-    attention_norm: Norm,
-    up: Matrix,
+    attention_norm: Norm<K>,
+    up: K::Matrix,
     activation: Then,
-    down: Matrix,
+    down: K::Matrix,
     /// After the MLP.
-    mlp_norm: Norm,
+    mlp_norm: Norm<K>,
 }
 
 /// Intermediate results of a pass, used again by later ones.
 #[derive(Debug, Default)]
-pub(super) struct Buffers {
+pub(super) struct Buffers<K: Kernels> {
     /// The residual stream.
-    pub(super) stream: Dense,
-    middle: Dense,
-    qkv: Dense,
-    z: Dense,
-    hidden: Dense,
-    scratch: AttentionScratch,
+    pub(super) stream: K::Dense,
+    middle: K::Dense,
+    qkv: K::Dense,
+    z: K::Dense,
+    hidden: K::Dense,
+    scratch: K::Scratch,
 }
 
-impl Bert {
+impl<K: Kernels> Bert<K> {
     /// Turns the weights into layers.
     pub(super) fn read(
         config: &BertConfig,
         checkpoint: &mut Checkpoint,
         place: Placement<'_>,
     ) -> Result<Self, LoadError> {
-        let mut reader = Reader {
+        let mut reader = Reader::<K> {
             config,
             checkpoint,
             place,
+            kernels: PhantomData,
         };
         let words = reader.table("word", config.vocab)?;
         let mut places = reader.table("position", config.positions)?;
@@ -70,8 +70,8 @@ impl Bert {
             }
         }
         Ok(Self {
-            words: Table::new(words, config.d_model, place),
-            places: Table::new(places, config.d_model, place),
+            words: K::table(words, config.d_model, place),
+            places: K::table(places, config.d_model, place),
             norm: reader.norm("bert.embeddings.LayerNorm")?,
             blocks: (0..config.n_layers)
                 .map(|layer| reader.block(layer))
@@ -80,13 +80,13 @@ impl Bert {
     }
 
     /// The last residual stream of `tokens`, `[tokens, d_model]`, into `buffers.stream`. Callers check ids and lengths.
-    pub(super) fn forward(&self, tokens: &PackedTokens, buffers: &mut Buffers) {
+    pub(super) fn forward(&self, tokens: &PackedTokens, buffers: &mut Buffers<K>) {
         let positions: Vec<u32> = tokens
             .ranges()
             .flat_map(|rows| 0..rows.len() as u32)
             .collect();
-        self.words.lookup(tokens.ids(), &mut buffers.middle);
-        self.places.lookup_add(&positions, &mut buffers.middle);
+        K::lookup(&self.words, tokens.ids(), &mut buffers.middle);
+        K::lookup_add(&self.places, &positions, &mut buffers.middle);
         self.norm.apply(&buffers.middle, &mut buffers.stream);
         for block in &self.blocks {
             block.forward(tokens, buffers);
@@ -100,8 +100,8 @@ impl Bert {
     }
 }
 
-impl Block {
-    fn forward(&self, tokens: &PackedTokens, buffers: &mut Buffers) {
+impl<K: Kernels> Block<K> {
+    fn forward(&self, tokens: &PackedTokens, buffers: &mut Buffers<K>) {
         let Buffers {
             stream,
             middle,
@@ -110,31 +110,32 @@ impl Block {
             hidden,
             scratch,
         } = buffers;
-        self.qkv.product(stream, Then::Store, qkv);
-        full_attention(qkv, self.heads, tokens, scratch, z);
-        self.out.product(z, Then::Add, stream);
+        K::product(stream, &self.qkv, Then::Store, qkv);
+        K::full_attention(qkv, self.heads, tokens, scratch, z);
+        K::product(z, &self.out, Then::Add, stream);
         self.attention_norm.apply(stream, middle);
-        self.up.product(middle, self.activation, hidden);
-        self.down.product(hidden, Then::Add, middle);
+        K::product(middle, &self.up, self.activation, hidden);
+        K::product(hidden, &self.down, Then::Add, middle);
         self.mlp_norm.apply(middle, stream);
     }
 
     fn bytes(&self) -> usize {
         let matrices = [&self.qkv, &self.out, &self.up, &self.down];
-        matrices.into_iter().map(Matrix::bytes).sum::<usize>()
+        matrices.into_iter().map(K::Matrix::bytes).sum::<usize>()
             + self.attention_norm.bytes()
             + self.mlp_norm.bytes()
     }
 }
 
-struct Reader<'a> {
+struct Reader<'a, K> {
     config: &'a BertConfig,
     checkpoint: &'a mut Checkpoint,
     place: Placement<'a>,
+    kernels: PhantomData<K>,
 }
 
-impl Reader<'_> {
-    fn block(&mut self, layer: usize) -> Result<Block, LoadError> {
+impl<K: Kernels> Reader<'_, K> {
+    fn block(&mut self, layer: usize) -> Result<Block<K>, LoadError> {
         let name = |part: &str| format!("bert.encoder.layer.{layer}.{part}");
         let &BertConfig {
             d_model,
@@ -160,7 +161,7 @@ impl Reader<'_> {
     }
 
     /// Queries, keys and values as one matrix: its rows are outputs, so that one follows the other.
-    fn qkv(&mut self, name: &str) -> Result<Matrix, LoadError> {
+    fn qkv(&mut self, name: &str) -> Result<K::Matrix, LoadError> {
         let d_model = self.config.d_model;
         let (mut weight, mut bias) = (Vec::new(), Vec::new());
         for part in ["query", "key", "value"] {
@@ -175,14 +176,16 @@ impl Reader<'_> {
             outputs: 3 * d_model,
             layout: Layout::OutIn,
         };
-        Ok(Matrix::new(&host, self.place))
+        Ok(K::matrix(&host, self.place))
     }
 
-    fn matrix(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Matrix, LoadError> {
-        Ok(Matrix::new(
-            &self.linear(name, inputs, outputs)?,
-            self.place,
-        ))
+    fn matrix(
+        &mut self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<K::Matrix, LoadError> {
+        Ok(K::matrix(&self.linear(name, inputs, outputs)?, self.place))
     }
 
     fn linear(
@@ -204,12 +207,12 @@ impl Reader<'_> {
         })
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm, LoadError> {
+    fn norm(&mut self, name: &str) -> Result<Norm<K>, LoadError> {
         let mut vector = |part: &str| {
             let tensor = self
                 .checkpoint
                 .take(&format!("{name}.{part}"), &[self.config.d_model])?;
-            Ok::<_, LoadError>(crate::kernels::Vector::new(tensor.data, self.place))
+            Ok::<_, LoadError>(K::vector(tensor.data, self.place))
         };
         Ok(Norm::Layer {
             weight: vector("weight")?,

@@ -23,24 +23,27 @@ use serde::Deserialize;
 use settings::Settings;
 
 use crate::{
-    device::{Device, host_view},
+    device::Device,
     error::{ComputeError, LoadError},
-    kernels::Placement,
+    kernels::{Chosen, Kernels, Placement},
     packed::PackedTokens,
     tokenizer::Tokenizer,
     weights::{BertConfig, Checkpoint},
 };
 
+/// A sentence encoder on this build's kernels.
+pub type SentenceEncoder = SentenceEncoderOn<Chosen>;
+
 /// A sentence encoder on the device.
 #[derive(Debug)]
-pub struct SentenceEncoder {
+pub struct SentenceEncoderOn<K: Kernels> {
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
     settings: Settings,
-    bert: Bert,
+    bert: Bert<K>,
     device: Device,
     /// Buffers of finished passes; one unless callers overlap.
-    idle: Mutex<Vec<Buffers>>,
+    idle: Mutex<Vec<Buffers<K>>>,
 }
 
 /// What tells one encoder from another: digests, in hexadecimal.
@@ -60,7 +63,7 @@ struct Files {
     tokenizer: Tokenizer,
 }
 
-impl SentenceEncoder {
+impl<K: Kernels> SentenceEncoderOn<K> {
     /// Whether the folder at `path` holds a sentence encoder: its `config.json` says `bert`. Any other path is no encoder,
     /// and what is wrong with it is for the loader of language models to say.
     pub fn is_at(path: &Path) -> bool {
@@ -197,7 +200,7 @@ impl SentenceEncoder {
         let mut buffers = idle().pop().unwrap_or_default();
         let pooled = self.device.install(|| {
             self.bert.forward(tokens, &mut buffers);
-            let rows = host_view(&buffers.stream.to_tensor(&self.device));
+            let rows = K::host(&K::tensor(&buffers.stream, &self.device));
             let how = (self.settings.pooling, self.settings.normalise);
             pool::pool(rows.values(), self.info.d_model, tokens, how)
         });

@@ -8,11 +8,11 @@ use super::{
     Epilogue, Layout, PackedMatrix, Then,
     attention::{self as kernel, Angles},
     norm,
-    past::{self, Continued},
+    past::{self, LayerPast},
 };
 use crate::{
     device::{Device, HostView, Tensor, host_view},
-    kernels::{Heads, HostMatrix, Placement},
+    kernels::{Continued, Heads, HostMatrix, Placement},
     packed::PackedTokens,
 };
 
@@ -21,7 +21,7 @@ const ROWS_A_TASK: usize = 64;
 
 /// Rows of one width, `[rows, width]`: the intermediate results of a pass. Assigning a new shape keeps the memory.
 #[derive(Debug, Default)]
-pub(crate) struct Dense {
+pub struct Dense {
     /// At least `rows · width` values; what is beyond is kept for later.
     memory: Vec<f32>,
     rows: usize,
@@ -80,7 +80,7 @@ impl Dense {
 
 /// A weight matrix with its bias.
 #[derive(Debug)]
-pub(crate) struct Matrix {
+pub struct Matrix {
     packed: PackedMatrix,
     bias: Option<Vec<f32>>,
 }
@@ -123,7 +123,7 @@ impl Matrix {
 
 /// A vector of weights.
 #[derive(Debug)]
-pub(crate) struct Vector(Vec<f32>);
+pub struct Vector(Vec<f32>);
 
 impl Vector {
     /// From host values.
@@ -142,7 +142,7 @@ impl Vector {
 /// It is kept as the matrix. A look-up then touches a cache line for each element, which is a hundredth of what a token costs
 /// in a forward pass; rearranging rows for each product would double what a step of generation costs.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     columns: PackedMatrix,
 }
 
@@ -220,7 +220,7 @@ fn unreachable_row(number: usize) -> ! {
 
 /// Cosines and sines of rotary positions.
 #[derive(Clone, Debug)]
-pub(crate) struct Rotation(Arc<Angles>);
+pub struct Rotation(Arc<Angles>);
 
 impl Rotation {
     /// From `[positions, d_head / 2]` values each.
@@ -231,7 +231,7 @@ impl Rotation {
 
 /// Memory that attention keeps between layers.
 #[derive(Debug, Default)]
-pub(crate) struct AttentionScratch(kernel::Scratch);
+pub struct AttentionScratch(kernel::Scratch);
 
 /// See [`kernel::attention`].
 pub(crate) fn attention(
@@ -263,7 +263,7 @@ pub(crate) fn attention_past(
     qkv: &Dense,
     (heads, rotation): (Heads, Option<&Rotation>),
     tokens: &PackedTokens,
-    sequences: &mut [Continued<'_>],
+    sequences: &mut [Continued<'_, LayerPast>],
     out: &mut Dense,
 ) {
     let out = out.shaped(qkv.rows, heads.z_width());

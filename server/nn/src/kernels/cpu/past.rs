@@ -21,24 +21,20 @@ use super::{
     microkernel::{self, PANEL, Tile},
     rows::{STRIP, strip_height},
 };
-use crate::{kernels::Heads, packed::PackedTokens};
+use crate::{
+    kernels::{Continued, Heads},
+    packed::PackedTokens,
+};
 
 /// Keys and values of one sequence in one layer.
 #[derive(Debug)]
-pub(crate) struct LayerPast {
+pub struct LayerPast {
     /// `[n_kv_heads, capacity / PANEL, d_head, PANEL]`, rotated.
     keys: Vec<f32>,
     /// `[n_kv_heads, d_head / PANEL rounded up, capacity, PANEL]`.
     values: Vec<f32>,
     heads: Heads,
     capacity: usize,
-}
-
-/// A sequence that goes on: what is kept of it in this layer, and how many tokens it has had.
-#[derive(Debug)]
-pub(crate) struct Continued<'a> {
-    pub(crate) past: &'a mut LayerPast,
-    pub(crate) length: usize,
 }
 
 impl LayerPast {
@@ -114,7 +110,7 @@ pub(crate) fn attention_past(
     qkv: &[f32],
     (heads, angles): (Heads, Option<&Angles>),
     tokens: &PackedTokens,
-    sequences: &mut [Continued<'_>],
+    sequences: &mut [Continued<'_, LayerPast>],
     out: &mut [f32],
 ) {
     let (width, z_width) = (heads.qkv_width(), heads.z_width());

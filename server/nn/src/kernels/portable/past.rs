@@ -1,31 +1,22 @@
 //! Attention of new tokens to those that a sequence has had, as burn's operations: see `cpu::past`.
 
-use burn::tensor::{Bool, activation};
+use burn::tensor::{Bool, Tensor, activation};
 
-use super::{
-    Heads,
-    portable::{Dense, Rotation},
-};
+use super::ops::{Dense, Rotation};
 use crate::{
-    device::{Backend, Tensor},
+    device::DeviceBackend,
+    kernels::{Continued, Heads},
     packed::PackedTokens,
 };
 
 /// Keys (rotated) and values of one sequence in one layer, `[1, n_kv_heads, tokens, d_head]`; `None` before the first token.
 #[derive(Debug)]
-pub(crate) struct LayerPast {
-    kept: Option<(Tensor<4>, Tensor<4>)>,
+pub struct LayerPast<B: DeviceBackend> {
+    kept: Option<(Tensor<B, 4>, Tensor<B, 4>)>,
     heads: Heads,
 }
 
-/// A sequence that goes on: what is kept of it in this layer, and how many tokens it has had.
-#[derive(Debug)]
-pub(crate) struct Continued<'a> {
-    pub(crate) past: &'a mut LayerPast,
-    pub(crate) length: usize,
-}
-
-impl LayerPast {
+impl<B: DeviceBackend> LayerPast<B> {
     /// Empty; it grows as tokens come.
     pub(crate) fn new(heads: Heads, _capacity: usize) -> Self {
         Self { kept: None, heads }
@@ -37,10 +28,10 @@ impl LayerPast {
     }
 
     /// Keys and values of the first `tokens` tokens.
-    fn front(&self, tokens: usize) -> Option<(Tensor<4>, Tensor<4>)> {
+    fn front(&self, tokens: usize) -> Option<(Tensor<B, 4>, Tensor<B, 4>)> {
         let (keys, values) = self.kept.as_ref().filter(|_| tokens > 0)?;
         let [_, heads, _, d_head] = keys.dims();
-        let front = |x: &Tensor<4>| x.clone().slice([0..1, 0..heads, 0..tokens, 0..d_head]);
+        let front = |x: &Tensor<B, 4>| x.clone().slice([0..1, 0..heads, 0..tokens, 0..d_head]);
         Some((front(keys), front(values)))
     }
 
@@ -48,8 +39,8 @@ impl LayerPast {
     fn append(
         &mut self,
         length: usize,
-        (keys, values): (Tensor<4>, Tensor<4>),
-    ) -> (Tensor<4>, Tensor<4>) {
+        (keys, values): (Tensor<B, 4>, Tensor<B, 4>),
+    ) -> (Tensor<B, 4>, Tensor<B, 4>) {
         let all = match self.front(length) {
             Some((before, values_before)) => (
                 Tensor::cat(vec![before, keys], 2),
@@ -63,12 +54,12 @@ impl LayerPast {
 }
 
 /// See `cpu::past::attention_past`.
-pub(crate) fn attention_past(
-    qkv: &Dense,
-    (heads, rotation): (Heads, Option<&Rotation>),
+pub(crate) fn attention_past<B: DeviceBackend>(
+    qkv: &Dense<B>,
+    (heads, rotation): (Heads, Option<&Rotation<B>>),
     tokens: &PackedTokens,
-    sequences: &mut [Continued<'_>],
-    out: &mut Dense,
+    sequences: &mut [Continued<'_, LayerPast<B>>],
+    out: &mut Dense<B>,
 ) {
     let qkv = qkv.tensor();
     let width = heads.qkv_width();
@@ -87,11 +78,11 @@ pub(crate) fn attention_past(
 }
 
 /// The heads' outputs for the new tokens of one sequence.
-fn one(
-    qkv: Tensor<2>,
-    rotation: Option<&Rotation>,
-    Continued { past, length }: &mut Continued<'_>,
-) -> Tensor<2> {
+fn one<B: DeviceBackend>(
+    qkv: Tensor<B, 2>,
+    rotation: Option<&Rotation<B>>,
+    Continued { past, length }: &mut Continued<'_, LayerPast<B>>,
+) -> Tensor<B, 2> {
     let [seq, _] = qkv.dims();
     let heads = past.heads;
     let Heads {
@@ -111,17 +102,13 @@ fn one(
     let values = split(heads.z_width() + heads.kv_width(), n_kv_heads);
     let (keys, values) = past.append(*length, (keys, values));
     let all = *length + seq;
-    let shared = |x: Tensor<4>| {
+    let shared = |x: Tensor<B, 4>| {
         let x = x.unsqueeze_dim::<5>(2).repeat_dim(2, n_heads / n_kv_heads);
         x.reshape([1, n_heads, all, d_head])
     };
     let scale = (d_head as f64).sqrt().recip();
     let scores = turn(split(0, n_heads)).matmul(shared(keys).swap_dims(2, 3)) * scale;
-    let future = burn::tensor::Tensor::<Backend, 2, Bool>::tril_mask(
-        [seq, all],
-        *length as i64,
-        &scores.device(),
-    );
+    let future = Tensor::<B, 2, Bool>::tril_mask([seq, all], *length as i64, &scores.device());
     let scores = scores.mask_fill(future.unsqueeze::<4>(), f32::NEG_INFINITY);
     let z = activation::softmax(scores, 3).matmul(shared(values));
     z.swap_dims(1, 2).reshape([seq, heads.z_width()])
@@ -184,7 +171,7 @@ mod tests {
                 let mut sequences: Vec<_> = cpu_pasts
                     .iter_mut()
                     .zip(lengths)
-                    .map(|(past, length)| past::Continued { past, length })
+                    .map(|(past, length)| Continued { past, length })
                     .collect();
                 let setting = (heads, turn.then_some(&cpu_rotation));
                 ops::attention_past(

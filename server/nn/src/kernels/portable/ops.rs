@@ -1,29 +1,29 @@
 //! The operations of layers as burn's, for devices without kernels of our own.
 //!
-//! Names and shapes are those of [`super::cpu::ops`]; tests hold the results together. Matrices may be bf16: then inputs of
+//! Names and shapes are those of `cpu::ops`; tests hold the results together. Matrices may be bf16: then inputs of
 //! products are rounded to it and results come back as f32, so that the residual stream never loses digits.
 
-use burn::tensor::{Bool, DType, Int, TensorData, activation};
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData, activation};
 use latentd_domain::Dtype;
 
-use super::{Heads, HostMatrix, Layout, Placement, Then};
 use crate::{
-    device::{Backend, Device, Tensor},
+    device::{Device, DeviceBackend},
+    kernels::{Heads, HostMatrix, Layout, Placement, Then},
     packed::PackedTokens,
 };
 
 /// Rows of one width, `[rows, width]`; `None` before the first assignment.
 #[derive(Debug, Default)]
-pub(crate) struct Dense(Option<Tensor<2>>);
+pub struct Dense<B: DeviceBackend>(Option<Tensor<B, 2>>);
 
-impl Dense {
+impl<B: DeviceBackend> Dense<B> {
     /// From a tensor.
-    pub(crate) fn from_tensor(tensor: &Tensor<2>) -> Self {
+    pub(crate) fn from_tensor(tensor: &Tensor<B, 2>) -> Self {
         Self(Some(tensor.clone()))
     }
 
     /// A tensor of the same values.
-    pub(crate) fn to_tensor(&self, _device: &Device) -> Tensor<2> {
+    pub(crate) fn to_tensor(&self, _device: &Device) -> Tensor<B, 2> {
         self.tensor()
     }
 
@@ -35,15 +35,15 @@ impl Dense {
     }
 
     #[expect(clippy::expect_used, reason = "layers read what they have written")]
-    pub(super) fn tensor(&self) -> Tensor<2> {
+    pub(super) fn tensor(&self) -> Tensor<B, 2> {
         self.0.clone().expect("a value")
     }
 
-    pub(super) fn set(&mut self, tensor: Tensor<2>) {
+    pub(super) fn set(&mut self, tensor: Tensor<B, 2>) {
         self.0 = Some(tensor);
     }
 
-    fn add(&mut self, tensor: Tensor<2>) {
+    fn add(&mut self, tensor: Tensor<B, 2>) {
         let sum = self.tensor() + tensor;
         self.set(sum);
     }
@@ -51,14 +51,14 @@ impl Dense {
 
 /// A weight matrix with its bias.
 #[derive(Debug)]
-pub(crate) struct Matrix {
+pub struct Matrix<B: DeviceBackend> {
     /// `[inputs, outputs]`; of a gated one, gate and factor side by side.
-    weight: Tensor<2>,
+    weight: Tensor<B, 2>,
     /// `[1, outputs]`.
-    bias: Option<Tensor<2>>,
+    bias: Option<Tensor<B, 2>>,
 }
 
-impl Matrix {
+impl<B: DeviceBackend> Matrix<B> {
     /// A matrix for every [`Then`] but [`Then::SiluGate`].
     pub(crate) fn new(host: &HostMatrix, place: Placement<'_>) -> Self {
         let bias = host.bias.as_ref().map(|bias| row(bias, place));
@@ -77,7 +77,7 @@ impl Matrix {
     }
 
     /// `x · W + b`, and what `then` says.
-    pub(crate) fn product(&self, x: &Dense, then: Then, out: &mut Dense) {
+    pub(crate) fn product(&self, x: &Dense<B>, then: Then, out: &mut Dense<B>) {
         let x = x.tensor().cast(self.weight.dtype());
         let mut product = x.matmul(self.weight.clone()).cast(DType::F32);
         if let Some(bias) = &self.bias {
@@ -105,9 +105,9 @@ impl Matrix {
 
 /// A vector of weights, `[1, width]`.
 #[derive(Debug)]
-pub(crate) struct Vector(Tensor<2>);
+pub struct Vector<B: DeviceBackend>(Tensor<B, 2>);
 
-impl Vector {
+impl<B: DeviceBackend> Vector<B> {
     /// From host values.
     pub(crate) fn new(values: Vec<f32>, place: Placement<'_>) -> Self {
         Self(row(&values, place))
@@ -121,27 +121,27 @@ impl Vector {
 
 /// Rows that are looked up by number; also a matrix when logits are computed from tied embeddings.
 #[derive(Debug)]
-pub(crate) struct Table(Tensor<2>);
+pub struct Table<B: DeviceBackend>(Tensor<B, 2>);
 
-impl Table {
+impl<B: DeviceBackend> Table<B> {
     /// From `[rows, width]` host values.
     pub(crate) fn new(values: Vec<f32>, width: usize, place: Placement<'_>) -> Self {
         let rows = values.len() / width;
-        Self(place.device.from_host(values, [rows, width]))
+        Self(place.device.tensor(values, [rows, width]))
     }
 
     /// `out[i]` is row `numbers[i]`.
-    pub(crate) fn lookup(&self, numbers: &[u32], out: &mut Dense) {
+    pub(crate) fn lookup(&self, numbers: &[u32], out: &mut Dense<B>) {
         out.set(self.rows(numbers));
     }
 
     /// `out[i] += row numbers[i]`.
-    pub(crate) fn lookup_add(&self, numbers: &[u32], out: &mut Dense) {
+    pub(crate) fn lookup_add(&self, numbers: &[u32], out: &mut Dense<B>) {
         out.add(self.rows(numbers));
     }
 
     /// `x · tableᵀ`, `[n, rows]`.
-    pub(crate) fn unembed(&self, x: &Dense, _device: &Device) -> Tensor<2> {
+    pub(crate) fn unembed(&self, x: &Dense<B>, _device: &Device) -> Tensor<B, 2> {
         x.tensor().matmul(self.0.clone().transpose())
     }
 
@@ -150,49 +150,49 @@ impl Table {
         bytes(&self.0)
     }
 
-    fn rows(&self, numbers: &[u32]) -> Tensor<2> {
+    fn rows(&self, numbers: &[u32]) -> Tensor<B, 2> {
         let numbers = indices(numbers.iter().map(|&number| number as i32), &self.0);
         self.0.clone().select(0, numbers)
     }
 }
 
 /// Numbers of rows on the device of `of`.
-fn indices(
+fn indices<B: DeviceBackend>(
     numbers: impl Iterator<Item = i32>,
-    of: &Tensor<2>,
-) -> burn::tensor::Tensor<Backend, 1, Int> {
+    of: &Tensor<B, 2>,
+) -> Tensor<B, 1, Int> {
     let numbers: Vec<i32> = numbers.collect();
     let length = numbers.len();
-    burn::tensor::Tensor::from_data(TensorData::new(numbers, [length]), &of.device())
+    Tensor::from_data(TensorData::new(numbers, [length]), &of.device())
 }
 
 /// Cosines and sines of rotary positions, `[positions, d_head / 2]`.
 #[derive(Clone, Debug)]
-pub(crate) struct Rotation {
-    cos: Tensor<2>,
-    sin: Tensor<2>,
+pub struct Rotation<B: DeviceBackend> {
+    cos: Tensor<B, 2>,
+    sin: Tensor<B, 2>,
 }
 
-impl Rotation {
+impl<B: DeviceBackend> Rotation<B> {
     /// From host values.
     pub(crate) fn new(cos: Vec<f32>, sin: Vec<f32>, half: usize, device: &Device) -> Self {
         let shape = [cos.len() / half.max(1), half];
         Self {
-            cos: device.from_host(cos, shape),
-            sin: device.from_host(sin, shape),
+            cos: device.tensor(cos, shape),
+            sin: device.tensor(sin, shape),
         }
     }
 
     /// Rotates `[batch, heads, seq, d_head]`.
-    fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+    fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         self.apply_from(x, 0)
     }
 
     /// The same, of tokens from position `first` on.
-    pub(super) fn apply_from(&self, x: Tensor<4>, first: usize) -> Tensor<4> {
+    pub(super) fn apply_from(&self, x: Tensor<B, 4>, first: usize) -> Tensor<B, 4> {
         let [batch, heads, seq, d_head] = x.dims();
         let half = d_head / 2;
-        let of_positions = |angles: &Tensor<2>| {
+        let of_positions = |angles: &Tensor<B, 2>| {
             angles
                 .clone()
                 .slice([first..first + seq, 0..half])
@@ -208,41 +208,45 @@ impl Rotation {
 
 /// Attention keeps nothing between layers here.
 #[derive(Debug, Default)]
-pub(crate) struct AttentionScratch;
+pub struct AttentionScratch;
 
 /// Causal attention; see `cpu::attention`. Neighbouring sequences of equal length go through it together.
-pub(crate) fn attention(
-    qkv: &Dense,
-    (heads, rotation): (Heads, Option<&Rotation>),
+pub(crate) fn attention<B: DeviceBackend>(
+    qkv: &Dense<B>,
+    (heads, rotation): (Heads, Option<&Rotation<B>>),
     tokens: &PackedTokens,
     _scratch: &mut AttentionScratch,
-    out: &mut Dense,
+    out: &mut Dense<B>,
 ) {
     let seen = Seen::Before(rotation);
     out.set(attention_of(&qkv.tensor(), (heads, seen), tokens));
 }
 
 /// Attention over whole sequences; see `cpu::attention`.
-pub(crate) fn full_attention(
-    qkv: &Dense,
+pub(crate) fn full_attention<B: DeviceBackend>(
+    qkv: &Dense<B>,
     heads: Heads,
     tokens: &PackedTokens,
     _scratch: &mut AttentionScratch,
-    out: &mut Dense,
+    out: &mut Dense<B>,
 ) {
     out.set(attention_of(&qkv.tensor(), (heads, Seen::All), tokens));
 }
 
 /// Which tokens of its sequence a token sees.
 #[derive(Clone, Copy)]
-enum Seen<'a> {
+enum Seen<R> {
     /// Itself and those before it, turned by their positions.
-    Before(Option<&'a Rotation>),
+    Before(Option<R>),
     /// All of them.
     All,
 }
 
-fn attention_of(qkv: &Tensor<2>, setting: (Heads, Seen<'_>), tokens: &PackedTokens) -> Tensor<2> {
+fn attention_of<B: DeviceBackend>(
+    qkv: &Tensor<B, 2>,
+    setting: (Heads, Seen<&Rotation<B>>),
+    tokens: &PackedTokens,
+) -> Tensor<B, 2> {
     let (heads, _) = setting;
     let mut parts = Vec::new();
     let ranges: Vec<_> = tokens.ranges().filter(|rows| !rows.is_empty()).collect();
@@ -262,11 +266,11 @@ fn attention_of(qkv: &Tensor<2>, setting: (Heads, Seen<'_>), tokens: &PackedToke
     }
 }
 
-fn attention_of_equals(
-    qkv: Tensor<2>,
-    (heads, seen): (Heads, Seen<'_>),
+fn attention_of_equals<B: DeviceBackend>(
+    qkv: Tensor<B, 2>,
+    (heads, seen): (Heads, Seen<&Rotation<B>>),
     batch: usize,
-) -> Tensor<2> {
+) -> Tensor<B, 2> {
     let [rows, _] = qkv.dims();
     let seq = rows / batch;
     let Heads {
@@ -283,7 +287,7 @@ fn attention_of_equals(
         Seen::Before(Some(rotation)) => rotation.apply(x),
         Seen::Before(None) | Seen::All => x,
     };
-    let shared = |x: Tensor<4>| {
+    let shared = |x: Tensor<B, 4>| {
         let group = n_heads / n_kv_heads;
         let x = x.unsqueeze_dim::<5>(2).repeat_dim(2, group);
         x.reshape([batch, n_heads, seq, d_head])
@@ -295,11 +299,7 @@ fn attention_of_equals(
     let scores = match seen {
         Seen::All => scores,
         Seen::Before(_) => {
-            let future = burn::tensor::Tensor::<Backend, 2, Bool>::tril_mask(
-                [seq, seq],
-                0,
-                &scores.device(),
-            );
+            let future = Tensor::<B, 2, Bool>::tril_mask([seq, seq], 0, &scores.device());
             scores.mask_fill(future.unsqueeze::<4>(), f32::NEG_INFINITY)
         }
     };
@@ -308,19 +308,29 @@ fn attention_of_equals(
 }
 
 /// `out += x`.
-pub(crate) fn add(x: &Dense, out: &mut Dense) {
+pub(crate) fn add<B: DeviceBackend>(x: &Dense<B>, out: &mut Dense<B>) {
     out.add(x.tensor());
 }
 
 /// `out = x / √(mean(x²) + eps) · weight`, row by row.
-pub(crate) fn rms_norm(x: &Dense, weight: &Vector, eps: f32, out: &mut Dense) {
+pub(crate) fn rms_norm<B: DeviceBackend>(
+    x: &Dense<B>,
+    weight: &Vector<B>,
+    eps: f32,
+    out: &mut Dense<B>,
+) {
     let x = x.tensor();
     let scale = (x.clone().powi_scalar(2).mean_dim(1) + eps).sqrt();
     out.set(x / scale * weight.0.clone());
 }
 
 /// `out = (x - mean(x)) / √(var(x) + eps) · weight + bias`, row by row, with the biased variance.
-pub(crate) fn layer_norm(x: &Dense, (weight, bias): (&Vector, &Vector), eps: f32, out: &mut Dense) {
+pub(crate) fn layer_norm<B: DeviceBackend>(
+    x: &Dense<B>,
+    (weight, bias): (&Vector<B>, &Vector<B>),
+    eps: f32,
+    out: &mut Dense<B>,
+) {
     let x = x.tensor();
     let centred = x.clone() - x.mean_dim(1);
     let scale = (centred.clone().powi_scalar(2).mean_dim(1) + eps).sqrt();
@@ -328,21 +338,19 @@ pub(crate) fn layer_norm(x: &Dense, (weight, bias): (&Vector, &Vector), eps: f32
 }
 
 /// `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
-fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
+fn gelu_tanh<B: DeviceBackend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
     let inner = x.clone() + x.clone().powi_scalar(3) * 0.044_715;
     let slope = (2.0 / std::f64::consts::PI).sqrt();
     ((inner * slope).tanh() + 1.0) * x * 0.5
 }
 
-fn on_device(host: &HostMatrix, place: Placement<'_>) -> Tensor<2> {
+fn on_device<B: DeviceBackend>(host: &HostMatrix, place: Placement<'_>) -> Tensor<B, 2> {
     let (inputs, outputs) = (host.inputs, host.outputs);
     let weight = match host.layout {
-        Layout::InOut => place
-            .device
-            .from_host(host.weight.clone(), [inputs, outputs]),
+        Layout::InOut => place.device.tensor(host.weight.clone(), [inputs, outputs]),
         Layout::OutIn => place
             .device
-            .from_host(host.weight.clone(), [outputs, inputs])
+            .tensor(host.weight.clone(), [outputs, inputs])
             .transpose(),
     };
     match place.dtype {
@@ -351,11 +359,11 @@ fn on_device(host: &HostMatrix, place: Placement<'_>) -> Tensor<2> {
     }
 }
 
-fn row(values: &[f32], place: Placement<'_>) -> Tensor<2> {
-    place.device.from_host(values.to_vec(), [1, values.len()])
+fn row<B: DeviceBackend>(values: &[f32], place: Placement<'_>) -> Tensor<B, 2> {
+    place.device.tensor(values.to_vec(), [1, values.len()])
 }
 
-fn bytes(tensor: &Tensor<2>) -> usize {
+fn bytes<B: DeviceBackend>(tensor: &Tensor<B, 2>) -> usize {
     tensor.shape().num_elements() * tensor.dtype().size()
 }
 
@@ -363,7 +371,10 @@ fn bytes(tensor: &Tensor<2>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{device::host_view, kernels::cpu::ops};
+    use crate::{
+        device::{Backend, host_view},
+        kernels::cpu::ops,
+    };
 
     fn noise(count: usize, seed: usize) -> Vec<f32> {
         (0..count)
@@ -388,7 +399,7 @@ mod tests {
     /// The values that both kinds of operations give.
     struct Both {
         device: Device,
-        portable: Dense,
+        portable: Dense<Backend>,
         cpu: ops::Dense,
     }
 
