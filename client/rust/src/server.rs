@@ -23,6 +23,8 @@ pub struct ServerInfo {
     /// When the server started.
     #[serde(serialize_with = "crate::time::rfc3339")]
     pub started: Option<SystemTime>,
+    /// Id of its data folder: caches lie in one, and other servers on the database may have others.
+    pub data_folder: String,
     /// State of the parts that the health service watches.
     pub components: Vec<ComponentHealth>,
 }
@@ -130,6 +132,7 @@ impl Client {
             limits: limits.into(),
             capabilities: capabilities.into(),
             started: system_time(info.start_time),
+            data_folder: info.data_folder,
             components: info
                 .components
                 .into_iter()

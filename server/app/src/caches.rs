@@ -39,19 +39,31 @@ impl OpenCaches {
         }
     }
 
-    /// The folder of a cache.
-    pub(crate) fn dir(&self, id: &CacheId) -> PathBuf {
+    /// The folder of all that bears this id. The files of a cache lie in a folder within, [`Standing::place`].
+    pub(crate) fn root(&self, id: &CacheId) -> PathBuf {
         self.dir.join(id.id())
     }
 
     /// The cache, opened if it is not.
     pub(crate) async fn get(&self, store: &Store, id: &CacheId) -> Result<Arc<Cache>, Error> {
         let standing = store.caches().standing(id).await?;
-        self.open(id, standing).await
+        self.open(store, id, standing).await
     }
 
     /// The cache that stands as the database said just now, opened if it is not.
-    pub(crate) async fn open(&self, id: &CacheId, record: Standing) -> Result<Arc<Cache>, Error> {
+    pub(crate) async fn open(
+        &self,
+        store: &Store,
+        id: &CacheId,
+        record: Standing,
+    ) -> Result<Arc<Cache>, Error> {
+        if let Some(other) = store.is_elsewhere(record.data_folder.as_deref()) {
+            let error = latentd_store::Error::CacheElsewhere {
+                cache: id.clone(),
+                data_folder: other.to_owned(),
+            };
+            return Err(error.into());
+        }
         match record.state {
             CacheState::Ready => {}
             CacheState::Building => {
@@ -69,7 +81,7 @@ impl OpenCaches {
         if let Some(cache) = self.opened(id, &record.manifest_digest) {
             return Ok(cache);
         }
-        let dir = self.dir(id);
+        let dir = self.root(id).join(&record.place);
         let cache = Arc::new(blocking(move || Ok(Cache::open(&dir)?)).await?);
         if cache.manifest().digest != record.manifest_digest {
             let message = format!("the files of {id} are not those that {} built", record.job);

@@ -9,6 +9,7 @@ mod caches;
 pub mod cli;
 pub mod config;
 mod corpora;
+mod data_folder;
 pub mod demo;
 pub mod grpc;
 mod health;

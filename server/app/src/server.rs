@@ -4,6 +4,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -23,6 +24,7 @@ use crate::{
     caches::OpenCaches,
     config::Config,
     corpora::{self, Corpora},
+    data_folder,
     grpc::{self, layers::EdgeLayer},
     health::{self, Health},
     jobs::{self, RunningJobs},
@@ -53,6 +55,14 @@ pub enum StartError {
     Bind {
         /// The address.
         address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data folder cannot be written, or its id cannot be read.
+    #[error("cannot use the data folder {}", path.display())]
+    DataFolder {
+        /// The folder.
+        path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
@@ -101,7 +111,9 @@ impl Server {
         let life = Lifecycle::default();
         let (engine, handle) =
             Engine::start(engine_options(&config)).map_err(StartError::Engine)?;
+        let data_folder = data_folder(&config).await?;
         let (store, embedded) = database(&config).await?;
+        let store = store.of_data_folder(&data_folder);
         let app = Arc::new(App {
             caches: OpenCaches::new(config.caches_dir()),
             corpora: Corpora::new(&config),
@@ -224,6 +236,15 @@ fn engine_options(config: &Config) -> EngineOptions {
     }
 }
 
+async fn data_folder(config: &Config) -> Result<String, StartError> {
+    let folder = config.data_dir.clone();
+    let path = folder.clone();
+    let found = tokio::task::spawn_blocking(move || data_folder::id(&folder)).await;
+    found
+        .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
+        .map_err(|source| StartError::DataFolder { path, source })
+}
+
 async fn database(config: &Config) -> Result<(Store, Option<Embedded>), StartError> {
     if let Some(url) = &config.database.url {
         let database = Database::from_url(url).map_err(StartError::Database)?;
@@ -260,9 +281,9 @@ async fn prepare(app: &App, embedded: Option<&Embedded>) {
     residency::restore(app).await;
     match app.store.caches().deleting().await {
         Ok(caches) => {
-            for id in caches {
-                if let Err(error) = grpc::remove_files(app, &id).await {
-                    tracing::warn!(cache = %id, %error, "an interrupted deletion was not finished");
+            for cache in caches {
+                if let Err(error) = grpc::remove_files(app, &cache).await {
+                    tracing::warn!(cache = %cache.id, %error, "an interrupted deletion was not finished");
                 }
             }
         }

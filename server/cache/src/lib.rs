@@ -50,6 +50,6 @@ pub use manifest::{
     finish,
 };
 pub use neighbours::{MAX_NEIGHBOURS, NeighbourExample, NeighbourQuery};
-pub use plan::{SHARD_TOKENS, batches, shards};
+pub use plan::{SHARD_TOKENS, batches, shard_tokens, shards};
 pub use shard::{ShardBuilder, ShardSpec, ShardSummary};
 pub use tokens::{RowSpec, TokenTable, TokenWriter};

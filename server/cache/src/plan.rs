@@ -8,6 +8,17 @@ use crate::TokenTable;
 /// Tokens of a shard, about: the piece of a build that is committed at once, and what bounds its memory.
 pub const SHARD_TOKENS: u64 = 65_536;
 
+/// Tokens of the smallest shards: about a second of work on a CPU.
+const SMALLEST: u64 = 4096;
+
+/// Tokens of the shards of a cache of so many tokens: a small cache is cut into several shards too, so that a build that is killed
+/// again and again gets further each time.
+pub fn shard_tokens(tokens: u64) -> u64 {
+    (tokens / 16)
+        .next_multiple_of(SMALLEST)
+        .clamp(SMALLEST, SHARD_TOKENS)
+}
+
 /// Cuts the rows into runs of at most `shard_tokens` tokens, or of one row that is longer.
 pub fn shards(table: &TokenTable, shard_tokens: u64) -> Vec<Range<u64>> {
     cut(table.offsets(), shard_tokens)

@@ -70,6 +70,8 @@ reasons! {
     JobEnded = "JOB_ENDED",
     /// The cache is still being built, or its job failed.
     CacheNotReady = "CACHE_NOT_READY",
+    /// Another data folder has the files of the cache.
+    CacheElsewhere = "CACHE_ELSEWHERE",
     /// The files of a cache do not match its manifest.
     CacheCorrupt = "CACHE_CORRUPT",
     /// The configuration does not let requests name this path.

@@ -21,7 +21,7 @@ const LIST: &str = "caches";
 macro_rules! cache_columns {
     () => {
         "id, state, model_id, spec, job_id, model_digest, manifest_digest, tokens, row_count, documents, size_bytes, saes, \
-         create_time, pinned"
+         create_time, pinned, place, data_folder"
     };
 }
 
@@ -74,6 +74,8 @@ pub struct CacheTotals {
     pub documents: u64,
     /// Bytes on disk.
     pub size_bytes: u64,
+    /// Folder of the files, below the folder of the cache.
+    pub place: String,
     /// One entry for each SAE, in the order of the request.
     pub saes: Vec<CachedSae>,
 }
@@ -97,6 +99,8 @@ pub struct Cache {
     pub create_time: OffsetDateTime,
     /// It is the one that is taken where a request names one of its SAEs and no cache.
     pub pinned: bool,
+    /// Id of the data folder that has its files; `None` for caches from before this was known.
+    pub data_folder: Option<String>,
 }
 
 /// Where a cache stands, without what it holds.
@@ -110,6 +114,10 @@ pub struct Standing {
     pub manifest_digest: String,
     /// When it was asked for.
     pub create_time: OffsetDateTime,
+    /// Folder of its files, below the folder of its id; empty for the latter itself, and until it is ready.
+    pub place: String,
+    /// Id of the data folder that has its files; `None` for caches from before this was known.
+    pub data_folder: Option<String>,
 }
 
 impl From<Cache> for Standing {
@@ -119,8 +127,21 @@ impl From<Cache> for Standing {
             job: cache.job,
             manifest_digest: cache.totals.manifest_digest,
             create_time: cache.create_time,
+            place: cache.totals.place,
+            data_folder: cache.data_folder,
         }
     }
+}
+
+/// A cache that is hidden already, and whose files are to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    /// Its id.
+    pub id: CacheId,
+    /// The job that built it.
+    pub job: JobId,
+    /// Folder of its files, as in [`Standing`].
+    pub place: String,
 }
 
 /// A complete shard file.
@@ -160,18 +181,26 @@ impl Caches<'_> {
         let mut transaction = self.0.pool().begin().await?;
         let submitted = jobs::insert(&mut transaction, job).await?;
         if let Submitted::Created(job) = &submitted {
-            sqlx::query("insert into cache (id, model_id, spec, job_id) values ($1, $2, $3, $4)")
-                .bind(spec.cache.id())
-                .bind(model.id())
-                .bind(Json(spec))
+            sqlx::query(
+                "insert into cache (id, model_id, spec, job_id, data_folder) values ($1, $2, $3, $4, $5)",
+            )
+            .bind(spec.cache.id())
+            .bind(model.id())
+            .bind(Json(spec))
+            .bind(job.id.id())
+            .bind(self.0.data_folder())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| {
+                Error::on_constraint(error, "cache_pkey", || Error::AlreadyExists {
+                    resource: spec.cache.to_string(),
+                })
+            })?;
+            sqlx::query("update job set data_folder = $2 where id = $1")
                 .bind(job.id.id())
+                .bind(self.0.data_folder())
                 .execute(&mut *transaction)
-                .await
-                .map_err(|error| {
-                    Error::on_constraint(error, "cache_pkey", || Error::AlreadyExists {
-                        resource: spec.cache.to_string(),
-                    })
-                })?;
+                .await?;
             transaction.commit().await?;
             self.0.changed(&job.id);
         }
@@ -200,7 +229,8 @@ impl Caches<'_> {
     /// [`Error::UnknownCache`], also for a cache that is being deleted.
     pub async fn standing(self, id: &CacheId) -> Result<Standing, Error> {
         let row = sqlx::query(
-            "select state, job_id, manifest_digest, create_time from cache where id = $1 and state <> 'deleting'",
+            "select state, job_id, manifest_digest, create_time, place, data_folder from cache
+             where id = $1 and state <> 'deleting'",
         )
         .bind(id.id())
         .fetch_optional(self.0.pool())
@@ -211,6 +241,8 @@ impl Caches<'_> {
             job: read_job(&row)?,
             manifest_digest: row.try_get("manifest_digest")?,
             create_time: row.try_get("create_time")?,
+            place: row.try_get("place")?,
+            data_folder: row.try_get("data_folder")?,
         })
     }
 
@@ -284,8 +316,9 @@ impl Caches<'_> {
     /// Hides a cache, so that its files can be deleted; [`Caches::finish_delete`] then frees its id.
     ///
     /// # Errors
-    /// [`Error::UnknownCache`], or [`Error::ResourceInUse`] while it is being built, or a job that has not ended reads it.
-    pub async fn start_delete(self, id: &CacheId) -> Result<Cache, Error> {
+    /// [`Error::UnknownCache`], [`Error::CacheElsewhere`] if another data folder has its files, or [`Error::ResourceInUse`] while it is
+    /// being built, or a job that has not ended reads it.
+    pub async fn start_delete(self, id: &CacheId) -> Result<Hidden, Error> {
         let mut transaction = self.0.pool().begin().await?;
         let row = sqlx::query(concat!(
             "select ",
@@ -296,6 +329,12 @@ impl Caches<'_> {
         .fetch_optional(&mut *transaction)
         .await?;
         let cache = read(&row.ok_or_else(|| Error::UnknownCache(id.clone()))?)?;
+        if let Some(other) = self.0.is_elsewhere(cache.data_folder.as_deref()) {
+            return Err(Error::CacheElsewhere {
+                cache: id.clone(),
+                data_folder: other.to_owned(),
+            });
+        }
         if cache.state == CacheState::Building {
             return Err(Error::ResourceInUse {
                 resource: id.to_string(),
@@ -321,31 +360,48 @@ impl Caches<'_> {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(cache)
+        Ok(Hidden {
+            id: cache.id,
+            job: cache.job,
+            place: cache.totals.place,
+        })
     }
 
-    /// Forgets a cache whose files are deleted.
-    pub async fn finish_delete(self, id: &CacheId) -> Result<(), Error> {
-        self.delete_stats(id).await?;
-        sqlx::query("delete from cache where id = $1 and state = 'deleting'")
-            .bind(id.id())
-            .execute(self.0.pool())
-            .await?;
+    /// Forgets a cache whose files are deleted: the one that `job` built, and no later one of the same id.
+    pub async fn finish_delete(self, id: &CacheId, job: &JobId) -> Result<(), Error> {
+        let deleted =
+            sqlx::query("delete from cache where id = $1 and job_id = $2 and state = 'deleting'")
+                .bind(id.id())
+                .bind(job.id())
+                .execute(self.0.pool())
+                .await?;
+        if deleted.rows_affected() > 0 {
+            self.delete_stats(id).await?;
+        }
         Ok(())
     }
 
-    /// Caches whose deletion was interrupted: a server that starts deletes their files and calls [`Caches::finish_delete`].
-    pub async fn deleting(self) -> Result<Vec<CacheId>, Error> {
-        let ids: Vec<String> =
-            sqlx::query_scalar("select id from cache where state = 'deleting' order by id")
-                .fetch_all(self.0.pool())
-                .await?;
-        ids.iter()
-            .map(|id| {
-                id.parse()
-                    .map_err(|error: IdError| Error::unreadable(TABLE, error))
+    /// Caches whose deletion was interrupted, of those whose files this server has: a server that starts deletes their files and
+    /// calls [`Caches::finish_delete`].
+    pub async fn deleting(self) -> Result<Vec<Hidden>, Error> {
+        let rows = sqlx::query(
+            "select id, job_id, place from cache
+             where state = 'deleting' and (data_folder is null or data_folder = $1) order by id",
+        )
+        .bind(self.0.data_folder())
+        .fetch_all(self.0.pool())
+        .await?;
+        let hidden = |row: &PgRow| {
+            let id: String = row.try_get("id")?;
+            Ok(Hidden {
+                id: id
+                    .parse()
+                    .map_err(|error: IdError| Error::unreadable(TABLE, error))?,
+                job: read_job(row)?,
+                place: row.try_get("place")?,
             })
-            .collect()
+        };
+        rows.iter().map(hidden).collect()
     }
 
     /// Uploaded corpora that caches which are being built are made from.
@@ -425,7 +481,7 @@ pub(crate) async fn complete(
 ) -> Result<(), Error> {
     let done = sqlx::query(
         "update cache set state = 'ready', model_digest = $3, manifest_digest = $4, tokens = $5, row_count = $6,
-             documents = $7, size_bytes = $8, saes = $9
+             documents = $7, size_bytes = $8, saes = $9, place = $10
          where id = $1 and job_id = $2 and state = 'building'",
     )
     .bind(id.id())
@@ -437,6 +493,7 @@ pub(crate) async fn complete(
     .bind(signed(totals.documents))
     .bind(signed(totals.size_bytes))
     .bind(Json(&totals.saes))
+    .bind(&totals.place)
     .execute(connection)
     .await?;
     if done.rows_affected() == 0 {
@@ -500,6 +557,7 @@ fn read(row: &PgRow) -> Result<Cache, Error> {
             rows: count(row, "row_count")?,
             documents: count(row, "documents")?,
             size_bytes: count(row, "size_bytes")?,
+            place: row.try_get("place")?,
             saes: row
                 .try_get::<Json<Vec<CachedSae>>, _>("saes")
                 .map_err(undecodable)?
@@ -507,5 +565,6 @@ fn read(row: &PgRow) -> Result<Cache, Error> {
         },
         create_time: row.try_get("create_time")?,
         pinned: row.try_get("pinned")?,
+        data_folder: row.try_get("data_folder")?,
     })
 }

@@ -91,7 +91,7 @@ impl std::fmt::Debug for Database {
 
 /// A handle on the database. Clones share one pool of connections.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Option<Arc<str>>);
 
 struct Inner {
     pool: PgPool,
@@ -126,11 +126,30 @@ impl Store {
             .max_connections(database.max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self(Arc::new(Inner {
-            pool,
-            options: database.options.clone(),
-            wakeups: Wakeups::new(),
-        })))
+        Ok(Self(
+            Arc::new(Inner {
+                pool,
+                options: database.options.clone(),
+                wakeups: Wakeups::new(),
+            }),
+            None,
+        ))
+    }
+
+    /// The same, for a server whose files lie in the data folder of this id: it works on builds and deletes caches of that folder.
+    #[must_use]
+    pub fn of_data_folder(self, id: &str) -> Self {
+        Self(self.0, Some(id.into()))
+    }
+
+    /// Id of the data folder of this server, if it has one.
+    pub fn data_folder(&self) -> Option<&str> {
+        self.1.as_deref()
+    }
+
+    /// The data folder that has something, if it is not the one of this server.
+    pub fn is_elsewhere<'a>(&self, folder: Option<&'a str>) -> Option<&'a str> {
+        folder.filter(|folder| self.data_folder().is_some_and(|own| own != *folder))
     }
 
     /// Asks the database for an answer; for health.

@@ -54,6 +54,16 @@ pub enum Error {
     /// Only auto-interpretation jobs can be paused.
     #[error("{0} is not a job that can be paused")]
     JobNotPausable(JobId),
+    /// Another data folder has the files of the cache.
+    #[error(
+        "the files of {cache} are in another data folder, {data_folder}: ask a server on that folder"
+    )]
+    CacheElsewhere {
+        /// The cache.
+        cache: CacheId,
+        /// Id of the folder.
+        data_folder: String,
+    },
     /// There is nothing to resume.
     #[error("{0} is not paused")]
     JobNotPaused(JobId),
@@ -118,6 +128,7 @@ impl HasReason for Error {
             Self::UnknownJob(_) => Reason::UnknownJob,
             Self::JobEnded(_) => Reason::JobEnded,
             Self::JobNotPausable(_) => Reason::JobNotPausable,
+            Self::CacheElsewhere { .. } => Reason::CacheElsewhere,
             Self::JobNotPaused(_) => Reason::JobNotPaused,
             Self::UnknownProvider(_) => Reason::UnknownProvider,
             Self::UnknownExplanation(_) => Reason::UnknownExplanation,

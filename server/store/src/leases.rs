@@ -48,7 +48,14 @@ impl std::fmt::Display for Owner {
 pub struct JobLease {
     /// The job when the lease was given.
     pub job: Job,
-    epoch: i32,
+    pub(crate) epoch: i32,
+}
+
+impl JobLease {
+    /// Number of the lease among those of the job. An attempt at the job has it to itself.
+    pub fn epoch(&self) -> i32 {
+        self.epoch
+    }
 }
 
 /// How a job ends.
@@ -108,7 +115,7 @@ impl Leases<'_> {
                  start_time = coalesce(start_time, now())
              where id = (
                  select id from job
-                 where kind = any($1) and stalls < $4
+                 where kind = any($1) and stalls < $4 and (data_folder is null or data_folder = $5)
                    and (state = 'queued' or (state = 'running' and lease_until < now()))
                  order by create_time, id limit 1 for no key update skip locked)
              returning epoch, ",
@@ -118,6 +125,7 @@ impl Leases<'_> {
         .bind(owner.0)
         .bind(lease.as_secs_f64())
         .bind(MAX_STALLS)
+        .bind(self.0.data_folder())
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(row) = row else { return Ok(None) };

@@ -8,7 +8,7 @@ use sqlx::{Row, postgres::PgRow};
 use crate::{
     Error, Store,
     caches::{self, CacheShard},
-    leases::{MAX_ATTEMPTS, Owner},
+    leases::{JobLease, MAX_ATTEMPTS, Owner},
     text,
 };
 
@@ -31,6 +31,8 @@ pub struct WorkItem {
 /// Which items may be claimed.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope<'a> {
+    /// Those of one job, for whoever holds this lease on it: who has lost it without knowing gets nothing.
+    Lease(&'a JobLease),
     /// Those of one job.
     Job(&'a JobId),
     /// Those of all running jobs of one kind that were not asked to stop, oldest job first.
@@ -102,7 +104,23 @@ impl WorkItems<'_> {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<WorkItem>, Error> {
+        let epoch = match scope {
+            Scope::Lease(lease) => Some(lease.epoch),
+            Scope::Job(_) | Scope::Kind(_) => None,
+        };
         let (statement, scope) = match scope {
+            Scope::Lease(lease) => (
+                "with c as (
+                     select w.job_id, w.ord from work_item w join job j on j.id = w.job_id
+                     where w.state = 0 and w.job_id = $1 and w.run_after <= now() and j.state = 'running' and j.epoch = $5
+                     order by w.job_id, w.ord limit $2 for update of w skip locked)
+                 update work_item w
+                 set state = 1, lease_owner = $3, lease_until = now() + make_interval(secs => $4), epoch = w.epoch + 1,
+                     attempt = w.attempt + 1
+                 from c where w.job_id = c.job_id and w.ord = c.ord
+                 returning w.job_id, w.ord, w.attempt, w.epoch",
+                lease.job.id.id(),
+            ),
             Scope::Job(job) => (
                 "with c as (
                      select job_id, ord from work_item
@@ -129,13 +147,15 @@ impl WorkItems<'_> {
                 kind,
             ),
         };
-        let rows = sqlx::query(statement)
+        let mut query = sqlx::query(statement)
             .bind(scope)
             .bind(i64::from(limit))
             .bind(owner.0)
-            .bind(lease.as_secs_f64())
-            .fetch_all(self.0.pool())
-            .await?;
+            .bind(lease.as_secs_f64());
+        if let Some(epoch) = epoch {
+            query = query.bind(epoch);
+        }
+        let rows = query.fetch_all(self.0.pool()).await?;
         let mut items = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         // `returning` promises no order.
         items.sort_by(|a, b| (&a.job, a.ord).cmp(&(&b.job, b.ord)));

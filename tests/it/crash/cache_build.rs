@@ -30,7 +30,7 @@ pub(super) async fn load(client: &Client, dir: &Path) {
         .unwrap();
 }
 
-async fn start_build(client: &Client, dir: &Path) -> String {
+pub(super) async fn start_build(client: &Client, dir: &Path) -> String {
     let folder = corpus::folder(dir, DOCUMENTS, WORDS);
     let request = BuildCacheRequest::new(SAE, Corpus::new([folder.display().to_string()]))
         .cache_id("built")
@@ -40,7 +40,7 @@ async fn start_build(client: &Client, dir: &Path) -> String {
 }
 
 /// Waits until at least `tokens` are committed.
-async fn reach(client: &Client, job: &str, tokens: u64) {
+pub(super) async fn reach(client: &Client, job: &str, tokens: u64) {
     let mut events = client.watch_job(job, 0);
     while let Some(event) = events.next().await {
         let job = event.unwrap().job;
@@ -59,7 +59,7 @@ async fn finish(client: &Client, dir: &Path, job: &str) -> BTreeMap<String, Stri
     digests(&dir.join("caches/built"))
 }
 
-fn digests(folder: &Path) -> BTreeMap<String, String> {
+pub(super) fn digests(folder: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -68,7 +68,14 @@ fn digests(folder: &Path) -> BTreeMap<String, String> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                // The first folder has the name of the attempt that the cache is of.
+                let inside: std::path::PathBuf = path
+                    .strip_prefix(folder)
+                    .unwrap()
+                    .components()
+                    .skip(1)
+                    .collect();
+                let name = inside.display().to_string();
                 found.insert(
                     name,
                     blake3::hash(&fs_err::read(&path).unwrap())

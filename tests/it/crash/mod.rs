@@ -2,3 +2,4 @@
 
 mod cache_build;
 mod interpretation;
+mod zombie;

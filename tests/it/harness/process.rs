@@ -110,6 +110,11 @@ impl ServerProcess {
         None
     }
 
+    /// Sends the server a signal, such as SIGSTOP, after which it does nothing until SIGCONT.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// kill -9 of the server.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -65,6 +65,8 @@ pub struct Cache {
     pub model_digest: String,
     /// It is the one that is taken where a request names one of its SAEs and no cache.
     pub pinned: bool,
+    /// Id of the data folder that has its files; empty if it is not known.
+    pub data_folder: String,
 }
 
 /// One SAE of a cache.
@@ -199,6 +201,7 @@ impl From<proto::Cache> for Cache {
             seed: cache.seed,
             model_digest: cache.model_digest,
             pinned: cache.pinned,
+            data_folder: cache.data_folder,
         }
     }
 }

@@ -303,6 +303,7 @@ pub(super) fn cache(cache: Cache) -> pb::Cache {
         seed: cache.spec.seed,
         model_digest: totals.model_digest,
         pinned: cache.pinned,
+        data_folder: cache.data_folder.unwrap_or_default(),
     }
 }
 

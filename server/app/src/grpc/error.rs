@@ -92,6 +92,7 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::CorpusNotUtf8
         | Reason::EmptyCorpus
         | Reason::JobNotPausable
+        | Reason::CacheElsewhere
         | Reason::JobNotPaused
         | Reason::ProviderLacksCapability
         | Reason::ProviderKeyMissing

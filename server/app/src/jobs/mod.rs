@@ -17,7 +17,7 @@ use std::{
 use latentd_files::Interrupt;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use build_cache::forget_origin;
+pub(crate) use build_cache::{forget_origin, remove_files};
 pub(crate) use interp::Workers;
 pub(crate) use runner::run;
 pub(crate) use running::{RunningJobs, Uses};

@@ -199,12 +199,21 @@ impl Attempt {
             Ok(job) => {
                 tracing::info!(state = job.state.as_str(), "job ended");
                 if let Ok(cache) = job.result.parse() {
-                    let dir = self.app.caches.dir(&cache);
-                    let forgotten = blocking(move || {
-                        build_cache::forget_origin(&dir);
+                    let root = self.app.caches.root(&cache);
+                    let id = job.id.clone();
+                    let place = match &outcome {
+                        Outcome::CacheReady { totals, .. } => Some(totals.place.clone()),
+                        _ => None,
+                    };
+                    let tidied = blocking(move || {
+                        build_cache::forget_origin(&root, &id);
+                        // What earlier attempts finished is in the cache, too. What cannot be removed takes room, and no more.
+                        if let Some(place) = place {
+                            let _ = build_cache::remove_others(&root, &id, &place);
+                        }
                         Ok(())
                     });
-                    let _ = forgotten.await;
+                    let _ = tidied.await;
                 }
             }
             Err(Halt::Stopped(stop)) => {

@@ -53,6 +53,7 @@ fn totals() -> CacheTotals {
         below_range: 0,
     };
     CacheTotals {
+        place: "job-1".to_owned(),
         model_digest: "m".into(),
         manifest_digest: "x".into(),
         tokens: 1 << 40,
@@ -206,10 +207,11 @@ async fn an_id_is_taken_until_the_cache_is_deleted() {
         store.caches().start_delete(&id).await,
         Err(Error::UnknownCache(_))
     ));
-    assert_eq!(
-        store.caches().deleting().await.unwrap(),
-        std::slice::from_ref(&id)
-    );
+    let deleting = store.caches().deleting().await.unwrap();
+    let [hidden] = deleting.as_slice() else {
+        panic!("{deleting:?}");
+    };
+    assert_eq!((&hidden.id, &hidden.job), (&id, &job.id));
     assert!(
         store
             .caches()
@@ -218,7 +220,11 @@ async fn an_id_is_taken_until_the_cache_is_deleted() {
             .is_err(),
         "its files may be there"
     );
-    store.caches().finish_delete(&id).await.unwrap();
+    // Somebody who comes late, for a cache of the same name that was deleted before.
+    let late = "00000000-0000-4000-8000-000000000000".parse().unwrap();
+    store.caches().finish_delete(&id, &late).await.unwrap();
+    assert_eq!(store.caches().deleting().await.unwrap().len(), 1);
+    store.caches().finish_delete(&id, &job.id).await.unwrap();
     build(&store, "brown").await;
 }
 
@@ -281,7 +287,12 @@ async fn a_job_and_the_deletion_of_its_cache_never_both_happen() {
         matches!(submitted, Err(Error::UnknownCache(_))),
         "{submitted:?}"
     );
-    store.caches().finish_delete(&id).await.unwrap();
+    let hidden = store.caches().deleting().await.unwrap().remove(0);
+    store
+        .caches()
+        .finish_delete(&id, &hidden.job)
+        .await
+        .unwrap();
 
     // The other way round: the job is asked for and not committed, and the deletion finds that it is in use.
     there_is(&store, "brown").await;
@@ -305,4 +316,47 @@ async fn a_job_and_the_deletion_of_its_cache_never_both_happen() {
         matches!(deleted, Err(Error::ResourceInUse { .. })),
         "{deleted:?}"
     );
+}
+
+#[tokio::test]
+async fn builds_and_caches_belong_to_the_data_folder_that_they_began_in() {
+    let store = test_support::database().await.store;
+    let here = store.clone().of_data_folder("here");
+    let there = store.clone().of_data_folder("there");
+    let (lease, id) = {
+        let (asked, caches) = (new_job(None), here.caches());
+        let submitted = caches.submit(&spec("brown"), &model(), &asked).await;
+        let job = submitted.unwrap().into_job();
+        let leases = there.leases();
+        let taken = leases
+            .claim_job(&["build_cache"], Owner::new(), LEASE)
+            .await;
+        assert!(taken.unwrap().is_none(), "its builder may come back");
+        let leases = here.leases();
+        let lease = leases
+            .claim_job(&["build_cache"], Owner::new(), LEASE)
+            .await;
+        let lease = lease.unwrap().unwrap();
+        assert_eq!(lease.job.id, job.id);
+        (lease, "brown".parse::<CacheId>().unwrap())
+    };
+    let ready = Outcome::CacheReady {
+        cache: id.clone(),
+        totals: totals(),
+    };
+    here.leases().finish(&lease, &ready).await.unwrap();
+    let standing = there.caches().standing(&id).await.unwrap();
+    assert_eq!(standing.place, "job-1");
+    assert_eq!(
+        there.is_elsewhere(standing.data_folder.as_deref()),
+        Some("here")
+    );
+    assert_eq!(here.is_elsewhere(standing.data_folder.as_deref()), None);
+    assert!(matches!(
+        there.caches().start_delete(&id).await,
+        Err(Error::CacheElsewhere { .. })
+    ));
+    here.caches().start_delete(&id).await.unwrap();
+    assert!(there.caches().deleting().await.unwrap().is_empty());
+    assert_eq!(here.caches().deleting().await.unwrap().len(), 1);
 }

@@ -72,8 +72,12 @@ async fn statistics_come_with_a_cache_and_go_with_it() {
     .await
     .unwrap();
     assert_eq!(mean, [Some(0.5), None], "a mean of nothing is not 0");
-    store.caches().start_delete(&cache).await.unwrap();
-    store.caches().finish_delete(&cache).await.unwrap();
+    let deleted = store.caches().start_delete(&cache).await.unwrap();
+    store
+        .caches()
+        .finish_delete(&cache, &deleted.job)
+        .await
+        .unwrap();
     assert_eq!(number(&store, "select count(*) from latent_stat").await, 0);
 }
 

@@ -70,6 +70,8 @@ class Cache(Record):
     seed: int
     pinned: bool = False
     """It is the one that is taken where a call names one of its SAEs and no cache."""
+    data_folder: str = ""
+    """Id of the data folder that has its files; empty if it is not known."""
 
     @classmethod
     def _from_pb(cls, pb: cache_pb2.Cache) -> Cache:
@@ -82,6 +84,7 @@ class Cache(Record):
             create_time=time_of(pb.create_time),
             seed=pb.seed,
             pinned=pb.pinned,
+            data_folder=pb.data_folder,
         )
 
     def __repr__(self) -> str:

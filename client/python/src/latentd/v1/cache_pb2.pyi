@@ -47,7 +47,7 @@ CENTRING_GRID: Centring
 CENTRING_MIDDLE: Centring
 
 class Cache(_message.Message):
-    __slots__ = ("name", "state", "model", "saes", "tokens", "rows", "documents", "context_length", "size_bytes", "manifest_digest", "job", "create_time", "seed", "model_digest", "pinned")
+    __slots__ = ("name", "state", "model", "saes", "tokens", "rows", "documents", "context_length", "size_bytes", "manifest_digest", "job", "create_time", "seed", "model_digest", "pinned", "data_folder")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,7 @@ class Cache(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
+    DATA_FOLDER_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: CacheState
     model: str
@@ -78,7 +79,8 @@ class Cache(_message.Message):
     seed: int
     model_digest: str
     pinned: bool
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[CacheState, str]] = ..., model: _Optional[str] = ..., saes: _Optional[_Iterable[_Union[CachedSae, _Mapping]]] = ..., tokens: _Optional[int] = ..., rows: _Optional[int] = ..., documents: _Optional[int] = ..., context_length: _Optional[int] = ..., size_bytes: _Optional[int] = ..., manifest_digest: _Optional[str] = ..., job: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seed: _Optional[int] = ..., model_digest: _Optional[str] = ..., pinned: bool = ...) -> None: ...
+    data_folder: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[CacheState, str]] = ..., model: _Optional[str] = ..., saes: _Optional[_Iterable[_Union[CachedSae, _Mapping]]] = ..., tokens: _Optional[int] = ..., rows: _Optional[int] = ..., documents: _Optional[int] = ..., context_length: _Optional[int] = ..., size_bytes: _Optional[int] = ..., manifest_digest: _Optional[str] = ..., job: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seed: _Optional[int] = ..., model_digest: _Optional[str] = ..., pinned: bool = ..., data_folder: _Optional[str] = ...) -> None: ...
 
 class CachedSae(_message.Message):
     __slots__ = ("sae", "hook_point", "d_sae", "digest", "activations", "firing_latents", "above_range", "below_range")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17latentd/v1/server.proto\x12\nlatentd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\x8c\x02\n\nServerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0c\x61pi_versions\x18\x02 \x03(\t\x12\"\n\x06\x64\x65vice\x18\x03 \x01(\x0b\x32\x12.latentd.v1.Device\x12\"\n\x06limits\x18\x04 \x01(\x0b\x32\x12.latentd.v1.Limits\x12.\n\x0c\x63\x61pabilities\x18\x05 \x01(\x0b\x32\x18.latentd.v1.Capabilities\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\ncomponents\x18\x07 \x03(\x0b\x32\x1b.latentd.v1.ComponentHealth\"N\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\x0f\n\x07threads\x18\x03 \x01(\r\x12\x16\n\x0eresident_bytes\x18\x04 \x01(\x04\"\x8b\x02\n\x06Limits\x12\x13\n\x0bmax_prompts\x18\x01 \x01(\r\x12\x12\n\nmax_tokens\x18\x02 \x01(\r\x12\x10\n\x08max_saes\x18\x03 \x01(\r\x12\x11\n\tmax_top_k\x18\x04 \x01(\r\x12\x13\n\x0bmax_latents\x18\x05 \x01(\r\x12\x14\n\x0cmax_examples\x18\x06 \x01(\r\x12\x12\n\nmax_window\x18\x07 \x01(\r\x12\x15\n\rmax_page_size\x18\x08 \x01(\r\x12\x19\n\x11max_message_bytes\x18\t \x01(\x04\x12\x12\n\nmax_queued\x18\n \x01(\r\x12\x14\n\x0c\x62\x61tch_tokens\x18\x0b \x01(\r\x12\x18\n\x10max_corpus_bytes\x18\x0c \x01(\x04\"\xe7\x01\n\x0c\x43\x61pabilities\x12\x16\n\x0emodel_families\x18\x01 \x03(\t\x12\x15\n\rmodel_formats\x18\x02 \x03(\t\x12\x19\n\x11sae_architectures\x18\x03 \x03(\t\x12\x13\n\x0bsae_formats\x18\x04 \x03(\t\x12\r\n\x05sites\x18\x05 \x03(\t\x12\x16\n\x0e\x63orpus_formats\x18\x06 \x03(\t\x12\x12\n\nexplainers\x18\x07 \x03(\t\x12\x0f\n\x07scorers\x18\x08 \x03(\t\x12\x16\n\x0eprovider_kinds\x18\t \x03(\t\x12\x14\n\x0c\x65xport_forms\x18\n \x03(\t\"E\n\x0f\x43omponentHealth\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2Z\n\rServerService\x12I\n\rGetServerInfo\x12 .latentd.v1.GetServerInfoRequest\x1a\x16.latentd.v1.ServerInfob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17latentd/v1/server.proto\x12\nlatentd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xa1\x02\n\nServerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0c\x61pi_versions\x18\x02 \x03(\t\x12\"\n\x06\x64\x65vice\x18\x03 \x01(\x0b\x32\x12.latentd.v1.Device\x12\"\n\x06limits\x18\x04 \x01(\x0b\x32\x12.latentd.v1.Limits\x12.\n\x0c\x63\x61pabilities\x18\x05 \x01(\x0b\x32\x18.latentd.v1.Capabilities\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\ncomponents\x18\x07 \x03(\x0b\x32\x1b.latentd.v1.ComponentHealth\x12\x13\n\x0b\x64\x61ta_folder\x18\x08 \x01(\t\"N\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\x0f\n\x07threads\x18\x03 \x01(\r\x12\x16\n\x0eresident_bytes\x18\x04 \x01(\x04\"\x8b\x02\n\x06Limits\x12\x13\n\x0bmax_prompts\x18\x01 \x01(\r\x12\x12\n\nmax_tokens\x18\x02 \x01(\r\x12\x10\n\x08max_saes\x18\x03 \x01(\r\x12\x11\n\tmax_top_k\x18\x04 \x01(\r\x12\x13\n\x0bmax_latents\x18\x05 \x01(\r\x12\x14\n\x0cmax_examples\x18\x06 \x01(\r\x12\x12\n\nmax_window\x18\x07 \x01(\r\x12\x15\n\rmax_page_size\x18\x08 \x01(\r\x12\x19\n\x11max_message_bytes\x18\t \x01(\x04\x12\x12\n\nmax_queued\x18\n \x01(\r\x12\x14\n\x0c\x62\x61tch_tokens\x18\x0b \x01(\r\x12\x18\n\x10max_corpus_bytes\x18\x0c \x01(\x04\"\xe7\x01\n\x0c\x43\x61pabilities\x12\x16\n\x0emodel_families\x18\x01 \x03(\t\x12\x15\n\rmodel_formats\x18\x02 \x03(\t\x12\x19\n\x11sae_architectures\x18\x03 \x03(\t\x12\x13\n\x0bsae_formats\x18\x04 \x03(\t\x12\r\n\x05sites\x18\x05 \x03(\t\x12\x16\n\x0e\x63orpus_formats\x18\x06 \x03(\t\x12\x12\n\nexplainers\x18\x07 \x03(\t\x12\x0f\n\x07scorers\x18\x08 \x03(\t\x12\x16\n\x0eprovider_kinds\x18\t \x03(\t\x12\x14\n\x0c\x65xport_forms\x18\n \x03(\t\"E\n\x0f\x43omponentHealth\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2Z\n\rServerService\x12I\n\rGetServerInfo\x12 .latentd.v1.GetServerInfoRequest\x1a\x16.latentd.v1.ServerInfob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,15 +35,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFOREQUEST']._serialized_start=72
   _globals['_GETSERVERINFOREQUEST']._serialized_end=94
   _globals['_SERVERINFO']._serialized_start=97
-  _globals['_SERVERINFO']._serialized_end=365
-  _globals['_DEVICE']._serialized_start=367
-  _globals['_DEVICE']._serialized_end=445
-  _globals['_LIMITS']._serialized_start=448
-  _globals['_LIMITS']._serialized_end=715
-  _globals['_CAPABILITIES']._serialized_start=718
-  _globals['_CAPABILITIES']._serialized_end=949
-  _globals['_COMPONENTHEALTH']._serialized_start=951
-  _globals['_COMPONENTHEALTH']._serialized_end=1020
-  _globals['_SERVERSERVICE']._serialized_start=1022
-  _globals['_SERVERSERVICE']._serialized_end=1112
+  _globals['_SERVERINFO']._serialized_end=386
+  _globals['_DEVICE']._serialized_start=388
+  _globals['_DEVICE']._serialized_end=466
+  _globals['_LIMITS']._serialized_start=469
+  _globals['_LIMITS']._serialized_end=736
+  _globals['_CAPABILITIES']._serialized_start=739
+  _globals['_CAPABILITIES']._serialized_end=970
+  _globals['_COMPONENTHEALTH']._serialized_start=972
+  _globals['_COMPONENTHEALTH']._serialized_end=1041
+  _globals['_SERVERSERVICE']._serialized_start=1043
+  _globals['_SERVERSERVICE']._serialized_end=1133
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ServerInfo(_message.Message):
-    __slots__ = ("version", "api_versions", "device", "limits", "capabilities", "start_time", "components")
+    __slots__ = ("version", "api_versions", "device", "limits", "capabilities", "start_time", "components", "data_folder")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     API_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class ServerInfo(_message.Message):
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    DATA_FOLDER_FIELD_NUMBER: _ClassVar[int]
     version: str
     api_versions: _containers.RepeatedScalarFieldContainer[str]
     device: Device
@@ -26,7 +27,8 @@ class ServerInfo(_message.Message):
     capabilities: Capabilities
     start_time: _timestamp_pb2.Timestamp
     components: _containers.RepeatedCompositeFieldContainer[ComponentHealth]
-    def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., device: _Optional[_Union[Device, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., components: _Optional[_Iterable[_Union[ComponentHealth, _Mapping]]] = ...) -> None: ...
+    data_folder: str
+    def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., device: _Optional[_Union[Device, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., components: _Optional[_Iterable[_Union[ComponentHealth, _Mapping]]] = ..., data_folder: _Optional[str] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("name", "dtype", "threads", "resident_bytes")

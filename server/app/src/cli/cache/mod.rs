@@ -152,6 +152,7 @@ fn describe(cache: &Cache, out: &Output, now: SystemTime) -> String {
         ("digest", cache.manifest_digest.clone()),
         ("job", short(&cache.job)),
         ("created", ago(cache.created, now)),
+        ("data folder", cache.data_folder.clone()),
     ];
     if cache.pinned {
         let what = "taken where a command names one of its SAEs and no cache";

@@ -1,9 +1,8 @@
 //! DeleteCache: hides a cache, deletes its files, then frees its id. A crash in between is made good at the next start.
 
-use std::{io::ErrorKind, path::Path};
-
-use latentd_domain::{CacheId, Reason};
+use latentd_domain::Reason;
 use latentd_proto::v1 as pb;
+use latentd_store::caches::Hidden;
 
 use crate::{
     app::{App, Shared},
@@ -19,60 +18,24 @@ pub(super) async fn handle(
     let mut violations = Violations::default();
     let id = violations.parsed("name", &request.name);
     let id = violations.finish(id)?;
-    app.store.caches().start_delete(&id).await?;
-    let freed_bytes = remove_files(&app, &id).await?;
+    let cache = app.store.caches().start_delete(&id).await?;
+    let freed_bytes = remove_files(&app, &cache).await?;
     Ok(pb::DeleteCacheResponse { freed_bytes })
 }
 
-/// Deletes the files of a cache that is hidden already, and frees its id. Returns the bytes that the files took.
-pub(crate) async fn remove_files(app: &App, id: &CacheId) -> Result<u64, Error> {
-    app.caches.forget(id);
-    let dir = app.caches.dir(id);
+/// Deletes the files of a cache that is hidden already, and frees its id. Returns the bytes that the files took. Another cache of
+/// the same id, built since, keeps its files.
+pub(crate) async fn remove_files(app: &App, cache: &Hidden) -> Result<u64, Error> {
+    app.caches.forget(&cache.id);
+    let root = app.caches.root(&cache.id);
+    let (job, in_root) = (cache.job.clone(), cache.place.is_empty());
     let bytes = blocking(move || {
-        jobs::forget_origin(&dir);
-        remove(&dir)
+        jobs::forget_origin(&root, &job);
+        let storage = |error: std::io::Error| Error::new(Reason::StorageFailed, error.to_string());
+        jobs::remove_files(&root, &job, in_root).map_err(storage)
     })
     .await?;
-    app.store.caches().finish_delete(id).await?;
+    let caches = app.store.caches();
+    caches.finish_delete(&cache.id, &cache.job).await?;
     Ok(bytes)
-}
-
-fn remove(dir: &Path) -> Result<u64, Error> {
-    let storage = |error: std::io::Error| Error::new(Reason::StorageFailed, error.to_string());
-    match size(dir) {
-        Ok(bytes) => fs_err::remove_dir_all(dir).map(|()| bytes).map_err(storage),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(storage(error)),
-    }
-}
-
-fn size(dir: &Path) -> std::io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs_err::read_dir(dir)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        bytes += if metadata.is_dir() {
-            size(&entry.path())?
-        } else {
-            metadata.len()
-        };
-    }
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_counted_and_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = dir.path().join("c");
-        fs_err::create_dir_all(cache.join("saes/x")).unwrap();
-        fs_err::write(cache.join("a"), [0; 10]).unwrap();
-        fs_err::write(cache.join("saes/x/b"), [0; 5]).unwrap();
-        assert_eq!(remove(&cache).unwrap(), 15);
-        assert!(!cache.exists());
-        assert_eq!(remove(&cache).unwrap(), 0);
-    }
 }

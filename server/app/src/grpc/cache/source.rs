@@ -62,7 +62,7 @@ impl Named {
             (None, Some(sae)) => {
                 let taken = taken(app, sae).await?;
                 let id = taken.id.clone();
-                let cache = app.caches.open(&id, taken.into()).await?;
+                let cache = app.caches.open(&app.store, &id, taken.into()).await?;
                 (id, cache)
             }
             (None, None) => return Err(Error::internal("a read without a cache or an SAE")),

@@ -25,6 +25,7 @@ pub(super) async fn handle(
         capabilities: Some(capabilities()),
         start_time: Some(app.start_time.into()),
         components: app.health.components(),
+        data_folder: app.store.data_folder().unwrap_or_default().to_owned(),
     })
 }
 

@@ -3,6 +3,7 @@
 //! What is committed stays: the table of tokens once its file is in place, each shard once its work item is done. A build that
 //! was killed goes on from there and gives the same bytes, because the plan of shards and batches is a function of the table.
 
+mod attempt;
 mod origin;
 mod room;
 mod shards;
@@ -13,6 +14,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use latentd_cache::{
     BuildRecord, BuiltSae, Manifest, ModelRecord, SHARD_TOKENS, Settings, ShardSummary, TokenTable,
+    shard_tokens,
 };
 use latentd_domain::{BuildCacheSpec, SaeName, SpecialTokens};
 use latentd_engine::{SaeEntry, Tokenizer};
@@ -21,9 +23,10 @@ use latentd_store::{
     leases::{JobLease, Outcome, Owner},
 };
 
+pub(crate) use attempt::{remove_files, remove_others};
 pub(crate) use origin::forget as forget_origin;
 
-use origin::Origin;
+use origin::{Origin, Settled};
 
 use super::{Halt, Stopper, progress::Tracker, runner::persist};
 use crate::{
@@ -52,25 +55,53 @@ impl Build {
         }
         residency::ensure(&self.app, &self.spec.saes).await?;
         let residents = Arc::new(residency::residents(&self.app, &self.spec.saes)?);
-        let dir = self.app.caches.dir(&self.spec.cache);
-        self.settle(&residents, dir.clone()).await?;
+        let settled = self.settle(&residents).await?;
+        let dir = self.dir();
         let table = tokenize::run(&self, &residents, dir.clone()).await?;
-        shards::run(&self, &residents, Arc::clone(&table)).await?;
-        let manifest = self.finish(&residents, dir.clone(), &table).await?;
+        let shard_tokens = if settled.finer_shards {
+            shard_tokens(table.tokens())
+        } else {
+            SHARD_TOKENS
+        };
+        shards::run(&self, &residents, Arc::clone(&table), shard_tokens).await?;
+        let manifest = self
+            .finish(&residents, dir.clone(), &table, shard_tokens)
+            .await?;
         stats::store(&self, dir, &manifest).await?;
+        let totals = CacheTotals {
+            place: self.place(),
+            ..totals(&self.spec, manifest)
+        };
         Ok(Outcome::CacheReady {
             cache: self.spec.cache.clone(),
-            totals: totals(&self.spec, manifest),
+            totals,
         })
     }
 
-    /// Makes the folder ready, as an earlier attempt left it or empty.
-    async fn settle(&self, residents: &Residents, dir: PathBuf) -> Result<(), Halt> {
-        let job = &self.lease.job.id;
+    /// Name of the folder of this attempt, below the folder of the cache.
+    fn place(&self) -> String {
+        attempt::place(&self.lease.job.id, self.lease.epoch())
+    }
+
+    /// The folder of this attempt.
+    fn dir(&self) -> PathBuf {
+        self.app.caches.root(&self.spec.cache).join(self.place())
+    }
+
+    /// Makes the folder of this attempt, with what earlier ones finished.
+    async fn settle(&self, residents: &Residents) -> Result<Settled, Halt> {
+        let job = self.lease.job.id.clone();
         let items = self.app.store.work_items();
-        let done = persist(&self.app, || items.done(job)).await?.len();
+        let done = persist(&self.app, || items.done(&job)).await?.len();
         let origin = Origin::new(job.clone(), residents);
-        Ok(blocking(move || origin.settle(&dir, done)).await?)
+        let (root, epoch) = (self.app.caches.root(&self.spec.cache), self.lease.epoch());
+        let settle = move || {
+            let settled = origin.settle(&root, done)?;
+            let taken = attempt::take_over(&root, &job, epoch, settled.in_root);
+            taken.map_err(|error| origin::storage(&error))?;
+            Ok(settled)
+        };
+        Ok(blocking(settle).await?)
     }
 
     async fn finish(
@@ -78,6 +109,7 @@ impl Build {
         residents: &Arc<Residents>,
         dir: PathBuf,
         table: &TokenTable,
+        shard_tokens: u64,
     ) -> Result<Manifest, Halt> {
         self.tracker
             .begin("finishing", table.tokens(), table.tokens());
@@ -107,7 +139,10 @@ impl Build {
                 digest: residents.model.info.digest.clone(),
                 tokenizer_digest: residents.model.info.tokenizer_digest.clone(),
             },
-            settings: settings(&self.spec, &residents.model.tokenizer),
+            settings: Settings {
+                shard_tokens,
+                ..settings(&self.spec, &residents.model.tokenizer)
+            },
             saes: residents.saes.iter().map(built).collect(),
         };
         let manifest = blocking(move || Ok(latentd_cache::finish(&dir, record)?)).await?;
@@ -177,6 +212,7 @@ fn totals(spec: &BuildCacheSpec, manifest: Manifest) -> CacheTotals {
         rows: manifest.tokens.rows,
         documents: manifest.tokens.documents,
         size_bytes: manifest.bytes(),
+        place: String::new(),
         saes: spec.saes.iter().filter_map(records).map(cached).collect(),
     }
 }

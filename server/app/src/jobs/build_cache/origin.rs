@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use latentd_cache::{manifest_path, sae_dir, tokens_path};
 use latentd_domain::{JobId, Reason, SaeName};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +22,18 @@ pub(super) struct Origin {
     model_digest: String,
     tokenizer_digest: String,
     sae_digests: BTreeMap<SaeName, String>,
+    /// Small corpora are cut into more shards. False for builds that an earlier version began.
+    #[serde(default)]
+    finer_shards: bool,
+}
+
+/// How a build goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// Small corpora are cut into more shards.
+    pub(super) finer_shards: bool,
+    /// Its first files lie in the folder of the cache itself, where an earlier version put them.
+    pub(super) in_root: bool,
 }
 
 impl Origin {
@@ -36,19 +47,38 @@ impl Origin {
             model_digest: residents.model.info.digest.clone(),
             tokenizer_digest: residents.model.info.tokenizer_digest.clone(),
             sae_digests: residents.saes.iter().map(digest).collect(),
+            finer_shards: true,
         }
     }
 
-    /// Makes the folder `dir` ready for the build: as an earlier attempt left it, or empty. `done` counts the pieces that are
-    /// recorded as done. Blocks.
-    pub(super) fn settle(&self, dir: &Path, done: usize) -> Result<(), Error> {
-        match read(dir)? {
-            Some(earlier) if earlier.job == self.job => self.check(&earlier),
-            _ if done > 0 => {
+    /// Notes what the build begins with, or compares it with what an earlier attempt noted. `dir` is the folder of the cache, and
+    /// `done` counts the pieces that are recorded as done. Blocks.
+    pub(super) fn settle(&self, dir: &Path, done: usize) -> Result<Settled, Error> {
+        let own = read(&path(dir, &self.job))?;
+        let in_root = own.is_none();
+        let earlier = match own {
+            Some(own) => Some(own),
+            None => read(&older_path(dir))?.filter(|older| older.job == self.job),
+        };
+        match earlier {
+            Some(earlier) => {
+                self.check(&earlier)?;
+                Ok(Settled {
+                    finer_shards: earlier.finer_shards,
+                    in_root,
+                })
+            }
+            None if done > 0 => {
                 let message = format!("the files of the build are gone from {}", dir.display());
                 Err(Error::new(Reason::CacheCorrupt, message))
             }
-            _ => self.begin(dir).map_err(|error| storage(&error)),
+            None => {
+                self.begin(dir).map_err(|error| storage(&error))?;
+                Ok(Settled {
+                    finer_shards: self.finer_shards,
+                    in_root: false,
+                })
+            }
         }
     }
 
@@ -69,45 +99,41 @@ impl Origin {
     }
 
     fn begin(&self, dir: &Path) -> std::io::Result<()> {
-        // What this build would take for its own: everything else is overwritten or swept.
-        absent(fs_err::remove_file(tokens_path(dir)))?;
-        absent(fs_err::remove_file(manifest_path(dir)))?;
-        for sae in self.sae_digests.keys() {
-            absent(fs_err::remove_dir_all(sae_dir(dir, sae)))?;
-        }
         latentd_files::create_folder(dir)?;
-        latentd_files::write(&path(dir), &serde_json::to_vec(self)?)
+        latentd_files::write(&path(dir, &self.job), &serde_json::to_vec(self)?)
     }
 }
 
-/// The outcome of a removal; what was not there is removed too.
-fn absent(removed: std::io::Result<()>) -> std::io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
+/// Forgets what the build `job` of the cache in `dir` began with: it has ended, or its cache is deleted.
+pub(crate) fn forget(dir: &Path, job: &JobId) {
+    let _ = fs_err::remove_file(path(dir, job));
+    if let Ok(Some(older)) = read(&older_path(dir))
+        && older.job == *job
+    {
+        let _ = fs_err::remove_file(older_path(dir));
     }
 }
 
-/// Forgets what the build in `dir` began with: it has ended, or its cache is deleted.
-pub(crate) fn forget(dir: &Path) {
-    // What stays is replaced by the next build in this folder.
-    let _ = fs_err::remove_file(path(dir));
-}
-
-fn read(dir: &Path) -> Result<Option<Origin>, Error> {
-    match latentd_files::read_if_present(&path(dir), MAX_BYTES) {
+fn read(path: &Path) -> Result<Option<Origin>, Error> {
+    match latentd_files::read_if_present(path, MAX_BYTES) {
         Ok(found) => Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok())),
         Err(error) => Err(storage(&error.into())),
     }
 }
 
-/// Beside the cache's folder, under a name that no cache can have: the folder itself holds the cache and nothing else.
-fn path(dir: &Path) -> PathBuf {
+/// Beside the cache's folder, under a name that no cache can have and no other build.
+fn path(dir: &Path, job: &JobId) -> PathBuf {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    dir.with_file_name(format!(".build-{name}.{}.json", job.id()))
+}
+
+/// Where an earlier version put it, for all builds of a name.
+fn older_path(dir: &Path) -> PathBuf {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     dir.with_file_name(format!(".build-{name}.json"))
 }
 
-fn storage(error: &std::io::Error) -> Error {
+pub(super) fn storage(error: &std::io::Error) -> Error {
     let reason = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Reason::DiskFull,
         _ => Reason::StorageFailed,
@@ -125,23 +151,37 @@ mod tests {
             model_digest: model.to_owned(),
             tokenizer_digest: "t".to_owned(),
             sae_digests: BTreeMap::from([("m/a".parse().unwrap(), sae.to_owned())]),
+            finer_shards: true,
         }
     }
 
     #[test]
-    fn another_builds_files_are_removed_and_its_own_are_kept() {
+    fn builds_of_one_name_do_not_touch_each_other() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("c");
-        fs_err::create_dir_all(&dir).unwrap();
-        fs_err::write(dir.join("tokens.safetensors"), b"old").unwrap();
         let build = origin("j1", "m", "s");
-        build.settle(&dir, 0).unwrap();
-        assert_eq!(fs_err::read_dir(&dir).unwrap().count(), 0);
-        fs_err::write(dir.join("tokens.safetensors"), b"new").unwrap();
-        build.settle(&dir, 3).unwrap();
-        assert_eq!(fs_err::read_dir(&dir).unwrap().count(), 1);
-        origin("j2", "m", "s").settle(&dir, 0).unwrap();
-        assert_eq!(fs_err::read_dir(&dir).unwrap().count(), 0);
+        let settled = Settled {
+            finer_shards: true,
+            in_root: false,
+        };
+        assert_eq!(build.settle(&dir, 0).unwrap(), settled);
+        assert_eq!(origin("j2", "other", "s").settle(&dir, 0).unwrap(), settled);
+        forget(&dir, &"j2".parse().unwrap());
+        assert_eq!(build.settle(&dir, 3).unwrap(), settled);
+    }
+
+    #[test]
+    fn a_build_that_an_earlier_version_began_goes_on_as_it_did() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("c");
+        let older = serde_json::json!({
+            "job": "jobs/j", "model_digest": "m", "tokenizer_digest": "t", "sae_digests": { "models/m/saes/a": "s" },
+        });
+        fs_err::write(root.path().join(".build-c.json"), older.to_string()).unwrap();
+        let settled = origin("j", "m", "s").settle(&dir, 1).unwrap();
+        assert!(settled.in_root && !settled.finer_shards);
+        forget(&dir, &"j".parse().unwrap());
+        assert_eq!(fs_err::read_dir(root.path()).unwrap().count(), 0);
     }
 
     #[test]
@@ -161,7 +201,8 @@ mod tests {
         let error = origin("j", "m", "s").settle(&dir, 1).unwrap_err();
         assert_eq!(error.reason(), Reason::CacheCorrupt);
         origin("j", "m", "s").settle(&dir, 0).unwrap();
-        forget(&dir);
-        assert!(read(&dir).unwrap().is_none());
+        let job = "j".parse().unwrap();
+        forget(&dir, &job);
+        assert!(read(&path(&dir, &job)).unwrap().is_none());
     }
 }

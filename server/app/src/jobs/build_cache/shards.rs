@@ -5,7 +5,7 @@
 use std::{ops::Range, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use latentd_cache::{SHARD_TOKENS, ShardBuilder, ShardSpec, TokenTable, batches, shard_path};
+use latentd_cache::{ShardBuilder, ShardSpec, TokenTable, batches, shard_path};
 use latentd_domain::{DeviceKind, HasReason, Reason, Scale, Selection, SparseActivations};
 use latentd_engine::{DeviceInfo, EncodeWork, Lane, Sequence};
 use latentd_store::{
@@ -37,8 +37,9 @@ pub(super) async fn run(
     build: &Build,
     residents: &Arc<Residents>,
     table: Arc<TokenTable>,
+    shard_tokens: u64,
 ) -> Result<(), Halt> {
-    let plan = latentd_cache::shards(&table, SHARD_TOKENS);
+    let plan = latentd_cache::shards(&table, shard_tokens);
     let encoder = Encoder {
         build,
         residents: Arc::clone(residents),
@@ -62,7 +63,7 @@ pub(super) async fn run(
     loop {
         build.stopper.check()?;
         let claimed = persist(&build.app, || {
-            items.claim(Scope::Job(job), build.owner, LEASE, 1)
+            items.claim(Scope::Lease(&build.lease), build.owner, LEASE, 1)
         })
         .await?;
         let Some(item) = claimed.into_iter().next() else {
@@ -289,7 +290,7 @@ impl Gatherer {
             ord,
             ..
         } = self;
-        let dir = build.app.caches.dir(&build.spec.cache);
+        let dir = build.dir();
         let write = |(builder, sae): (ShardBuilder, &latentd_domain::SaeName)| {
             let summary = builder.write(&shard_path(&dir, sae, ord as usize))?;
             Ok(CacheShard {
