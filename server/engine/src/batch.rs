@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, iter, time::Instant};
 
 use latentd_domain::{HasReason, HookPoint, Reason, SparseActivations};
-use latentd_nn::{ComputeError, PackedTokens, sae::Wanted};
+use latentd_nn::{ComputeError, PackedTokens, pause, sae::Wanted};
 use tracing::Span;
 
 use crate::{
@@ -101,6 +101,7 @@ impl<'a> EncodeBatch<'a> {
         let entered = span.entered();
         let slots: Vec<Slot> = self.slots().collect();
         for pass in passes(&slots, pass_tokens) {
+            pause::point();
             self.solve(pass);
         }
         let compute = started.elapsed();

@@ -22,6 +22,13 @@ use crate::{
 /// few tokens more, or a few blocks more for them, cost little beside a pass of their own.
 const MIXED_DEPTH_TOKENS: usize = 64;
 
+/// On a CPU, tokens of an interactive batch that others can join, and of what goes first at a pause. A token costs the CPU
+/// nearly the same in a batch of 128 as in one of 4096, and who comes next waits for one batch.
+const LIGHT_TOKENS: usize = 128;
+
+/// On a CPU, tokens of a pass of a longer batch.
+const CPU_PASS_TOKENS: usize = 256;
+
 /// Interactive batches in a row while bulk work waits.
 const INTERACTIVE_RUN: u32 = 8;
 
@@ -80,6 +87,9 @@ pub(crate) struct Shared {
     pub(crate) residency: Residency,
     pub(crate) health: Reporter,
     pub(crate) info: DeviceInfo,
+    /// Tokens of a pass, unless one sequence alone has more. On a CPU it is less than a batch may have: between passes there
+    /// are pauses.
+    pub(crate) pass_tokens: usize,
     /// [`Options::past_bytes`].
     pub(crate) past_bytes: u64,
 }
@@ -116,8 +126,17 @@ impl Engine {
         compute: Box<dyn Compute>,
         options: Options,
     ) -> Result<(Engine, Handle), Error> {
+        let on_cpu = compute.kind() == DeviceKind::Cpu;
+        let at_most = |tokens: usize| {
+            if on_cpu {
+                options.batch_tokens.min(tokens)
+            } else {
+                options.batch_tokens
+            }
+        };
         let budget = Budget {
-            tokens: options.batch_tokens,
+            tokens: at_most(LIGHT_TOKENS),
+            light_tokens: LIGHT_TOKENS,
             mixed_depth_tokens: MIXED_DEPTH_TOKENS,
             interactive_run: INTERACTIVE_RUN,
         };
@@ -140,6 +159,7 @@ impl Engine {
             residency: Residency::default(),
             health: Reporter::new(),
             info,
+            pass_tokens: at_most(CPU_PASS_TOKENS),
             past_bytes: options.past_bytes,
         });
         let mut engine = Engine {

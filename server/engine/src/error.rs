@@ -12,6 +12,16 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// Those that wait already would take too long.
+    #[error(
+        "the device has work for {wait_ms} ms, and the deadline leaves {left_ms} ms; nothing was computed"
+    )]
+    WaitTooLong {
+        /// How long it would wait, by what works took lately.
+        wait_ms: u64,
+        /// Time to the deadline.
+        left_ms: u64,
+    },
     /// The deadline passed while the work waited.
     #[error("the deadline passed before the device was free")]
     DeadlineExceeded,
@@ -125,7 +135,7 @@ pub enum Error {
 impl HasReason for Error {
     fn reason(&self) -> Reason {
         match self {
-            Self::QueueFull { .. } => Reason::QueueFull,
+            Self::QueueFull { .. } | Self::WaitTooLong { .. } => Reason::QueueFull,
             Self::DeadlineExceeded => Reason::DeadlineExceeded,
             Self::EngineUnavailable => Reason::EngineUnavailable,
             Self::ShuttingDown => Reason::ShuttingDown,

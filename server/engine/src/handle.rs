@@ -1,6 +1,6 @@
 //! How the server reaches the device: a cheap clone that hides queue and threads.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use latentd_domain::{Dtype, ModelId, SaeName, Scale, SparseActivations};
 use latentd_files::Interrupt;
@@ -120,6 +120,15 @@ impl Handle {
             .queue
             .push(Work::new(Request::Encode(encode)).on(lane, deadline))?;
         self.answer(encoded).await
+    }
+
+    /// Whether there is room in the queue and time before the deadline, for callers that have texts to tokenize before.
+    ///
+    /// # Errors
+    ///
+    /// What [`Handle::encode`] would say of a small work.
+    pub fn room_for(&self, deadline: Option<Instant>) -> Result<(), Error> {
+        self.shared.queue.room_for(1, deadline)
     }
 
     /// Goes on from a prompt. Concurrent calls share steps, and what prompts begin with alike is computed once.

@@ -9,7 +9,8 @@
 //! 5. An interactive work is joined, oldest first, by those that need the same model to the same depth. Works of another
 //!    depth would make somebody's tokens go deeper than they need; they join only while the pass stays below
 //!    [`Budget::mixed_depth_tokens`], where reading the weights costs more than the tokens do.
-//! 6. Sequences that go on are let in beside any batch, interactive ones first and older ones before younger ones, until one
+//! 6. A longer batch pauses between blocks and passes, and light interactive works go first there ([`plan_light`]).
+//! 7. Sequences that go on are let in beside any batch, interactive ones first and older ones before younger ones, until one
 //!    does not fit into the [`Room`] that is left; while they run, bulk batches wait for their turn.
 
 use std::time::Instant;
@@ -73,6 +74,8 @@ pub(crate) struct Budget {
     pub(crate) mixed_depth_tokens: usize,
     /// Interactive batches in a row while bulk work waits.
     pub(crate) interactive_run: u32,
+    /// Tokens of what is light: such a work, or so many of them, may go first at a pause of a longer batch.
+    pub(crate) light_tokens: usize,
 }
 
 /// What becomes of a waiting work.
@@ -129,6 +132,53 @@ pub(crate) fn plan(waiting: &[Candidate], budget: &Budget, moment: Moment) -> Pl
         fates,
         streak,
         lane,
+    }
+}
+
+/// Plans what goes first at a pause of a longer batch: light interactive works that share a pass, oldest first. All others
+/// wait.
+pub(crate) fn plan_light(waiting: &[Candidate], budget: &Budget, now: Instant) -> Vec<Fate> {
+    let light = |candidate: &Candidate| {
+        candidate.is_light(budget.light_tokens) && fate_alone(candidate, now) == Fate::Wait
+    };
+    let mut fates = vec![Fate::Wait; waiting.len()];
+    let Some(key) = waiting.iter().find(|c| light(c)).and_then(|c| c.pass) else {
+        return fates;
+    };
+    let mut tokens = 0;
+    for (candidate, fate) in waiting.iter().zip(&mut fates) {
+        if !light(candidate) || candidate.pass != Some(key) {
+            continue;
+        }
+        tokens += candidate.tokens;
+        if tokens > budget.light_tokens {
+            break;
+        }
+        *fate = Fate::Join;
+    }
+    fates
+}
+
+/// How long an interactive work would wait for the batches before it, at `seconds` a token. Light works do not wait for
+/// those that are not.
+pub(crate) fn wait(waiting: &[Candidate], budget: &Budget, tokens: usize, seconds: f64) -> f64 {
+    let light = tokens <= budget.light_tokens;
+    let before = waiting.iter().filter(|candidate| {
+        candidate.lane == Lane::Interactive
+            && candidate.pass.is_some()
+            && !candidate.abandoned
+            && (!light || candidate.is_light(budget.light_tokens))
+    });
+    before.map(|candidate| candidate.tokens as f64).sum::<f64>() * seconds
+}
+
+impl Candidate {
+    /// Whether it may go first at a pause of a longer batch.
+    fn is_light(&self, tokens: usize) -> bool {
+        self.lane == Lane::Interactive
+            && self.pass.is_some()
+            && self.keeps.is_none()
+            && self.tokens <= tokens
     }
 }
 
@@ -225,6 +275,7 @@ mod tests {
         tokens: 100,
         mixed_depth_tokens: 20,
         interactive_run: 3,
+        light_tokens: 30,
     };
 
     fn interactive(depth: usize, tokens: usize) -> Candidate {
@@ -355,6 +406,86 @@ mod tests {
         let plan = plan(&waiting, &BUDGET, full);
         assert_eq!(plan.lane, Some(Interactive));
         assert_eq!(plan.fates.iter().filter(|f| **f == Fate::Join).count(), 1);
+    }
+
+    #[test]
+    fn light_works_go_first_at_a_pause_and_nothing_else_does() {
+        let now = Instant::now();
+        let mut late = interactive(3, 1);
+        late.deadline = Some(now);
+        let waiting = [
+            bulk(5),
+            interactive(3, 31),
+            keeping(Lane::Interactive, 1),
+            late,
+            interactive(3, 20),
+            interactive(4, 1),
+            interactive(3, 10),
+            interactive(3, 1),
+        ];
+        let fates = plan_light(&waiting, &BUDGET, now);
+        let joined: Vec<usize> = (0..waiting.len())
+            .filter(|&index| fates[index] == Fate::Join)
+            .collect();
+        assert_eq!(joined, [4, 6]);
+        assert!(
+            plan_light(&waiting[..4], &BUDGET, now)
+                .iter()
+                .all(|f| *f == Fate::Wait)
+        );
+    }
+
+    #[test]
+    fn light_works_do_not_wait_for_heavy_ones() {
+        let waiting = [bulk(500), interactive(3, 100), interactive(3, 20)];
+        let wait = |tokens| wait(&waiting, &BUDGET, tokens, 0.5);
+        assert!((wait(30) - 10.0).abs() < 1e-9 && (wait(31) - 60.0).abs() < 1e-9);
+    }
+
+    /// Ten times as many calls as the device can answer, each with 2 s: what is let in is answered in time, and the device
+    /// is never without work. The clock is virtual.
+    #[test]
+    fn under_ten_times_the_load_the_device_answers_what_it_can() {
+        const SECONDS: f64 = 0.001;
+        let start = Instant::now();
+        let budget = Budget {
+            tokens: 128,
+            light_tokens: 128,
+            ..BUDGET
+        };
+        let one = interactive(3, 16);
+        let mut waiting: Vec<Candidate> = Vec::new();
+        let (mut clock, mut arrived, mut in_time, mut wasted) = (0.0, 0.0, 0usize, 0usize);
+        while clock < 60.0 {
+            while arrived <= clock {
+                let deadline = Some(start + Duration::from_secs_f64(arrived + 2.0));
+                let wait = wait(&waiting, &budget, one.tokens, SECONDS);
+                if wait <= (arrived + 2.0 - clock) / 2.0 {
+                    waiting.push(Candidate { deadline, ..one });
+                }
+                arrived += 16.0 * SECONDS / 10.0;
+            }
+            let now = start + Duration::from_secs_f64(clock);
+            let mut moment = moment(now, 0);
+            moment.now = now;
+            let plan = plan(&waiting, &budget, moment);
+            let batch = plan.fates.iter().filter(|f| **f == Fate::Join).count();
+            clock += (batch * one.tokens) as f64 * SECONDS;
+            let end = start + Duration::from_secs_f64(clock);
+            for (candidate, _) in waiting
+                .iter()
+                .zip(&plan.fates)
+                .filter(|(_, f)| **f == Fate::Join)
+            {
+                let met = candidate.deadline.is_some_and(|deadline| end <= deadline);
+                (in_time, wasted) = (in_time + usize::from(met), wasted + usize::from(!met));
+            }
+            let mut fates = plan.fates.iter();
+            waiting.retain(|_| fates.next() == Some(&Fate::Wait));
+        }
+        let best = 60.0 / (16.0 * SECONDS);
+        assert!(in_time as f64 >= 0.8 * best, "{in_time} of {best}");
+        assert_eq!(wasted, 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -66,6 +66,8 @@ pub(crate) struct Queue {
 struct State {
     waiting: VecDeque<Work>,
     streak: u32,
+    /// Of interactive batches lately; 0 before the first.
+    seconds_a_token: f64,
     end: Option<End>,
     /// What waits and what runs is refused, too.
     refusing: bool,
@@ -100,10 +102,88 @@ impl Queue {
         if state.waiting.len() >= limit {
             return Err(Error::QueueFull { limit });
         }
+        if work.lane == Lane::Interactive {
+            self.in_time(&state, work.deadline, work.candidate().tokens)?;
+        }
         state.waiting.push_back(work);
         drop(state);
         self.arrival.notify_one();
         Ok(())
+    }
+
+    /// Whether a work of `tokens` tokens would be let in now: for callers that have something to prepare before.
+    pub(crate) fn room_for(&self, tokens: usize, deadline: Option<Instant>) -> Result<(), Error> {
+        let state = self.lock();
+        if let Some(end) = state.end {
+            return Err(end.error());
+        }
+        if state.waiting.len() >= self.limit {
+            return Err(Error::QueueFull { limit: self.limit });
+        }
+        self.in_time(&state, deadline, tokens)
+    }
+
+    /// Refuses what would wait for more than half of the time that it has: the other half is for the work itself, for
+    /// works that go first, and for the way back. With nothing before it a work is always let in.
+    fn in_time(
+        &self,
+        state: &State,
+        deadline: Option<Instant>,
+        tokens: usize,
+    ) -> Result<(), Error> {
+        let Some(deadline) = deadline else {
+            return Ok(());
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waiting: Vec<Candidate> = state.waiting.iter().map(Work::candidate).collect();
+        let wait = planner::wait(&waiting, &self.budget, tokens, state.seconds_a_token);
+        if wait <= left.as_secs_f64() / 2.0 {
+            return Ok(());
+        }
+        Err(Error::WaitTooLong {
+            wait_ms: (wait * 1e3) as u64,
+            left_ms: left.as_millis() as u64,
+        })
+    }
+
+    /// Tokens of what is light.
+    pub(crate) fn light_tokens(&self) -> usize {
+        self.budget.light_tokens
+    }
+
+    /// Takes light works that go first at a pause of a longer batch; none is the usual case.
+    pub(crate) fn take_light(&self) -> Vec<Work> {
+        let mut state = self.lock();
+        if state.waiting.is_empty() || state.refusing {
+            return Vec::new();
+        }
+        let candidates: Vec<Candidate> = state.waiting.iter().map(Work::candidate).collect();
+        let fates = planner::plan_light(&candidates, &self.budget, Instant::now());
+        if !fates.contains(&Fate::Join) {
+            return Vec::new();
+        }
+        let mut works = Vec::new();
+        let waiting = mem::take(&mut state.waiting);
+        for (work, fate) in waiting.into_iter().zip(fates) {
+            if fate == Fate::Join {
+                works.push(work);
+            } else {
+                state.waiting.push_back(work);
+            }
+        }
+        works
+    }
+
+    /// Learns from an interactive batch how long a token takes: a quarter of it is news, so that a busy moment passes.
+    pub(crate) fn took(&self, tokens: usize, took: Duration) {
+        let seconds = took.as_secs_f64() / tokens.max(1) as f64;
+        let mut state = self.lock();
+        let before = state.seconds_a_token;
+        state.seconds_a_token = if before > 0.0 {
+            before + (seconds - before) / 4.0
+        } else {
+            seconds
+        };
     }
 
     /// Waits for work and takes a batch; `None` once the queue is closed and empty. Where sequences run it does not wait, and

@@ -1,9 +1,12 @@
 //! The device thread: takes a batch, computes it, answers; nothing else touches a tensor.
 
-use std::{mem, thread, time::Instant};
+use std::{cell::Cell, mem, rc::Rc, sync::Arc, thread, time::Instant};
+
+use latentd_domain::DeviceKind;
+use latentd_nn::pause;
 
 use crate::{
-    Error,
+    Error, Lane,
     batch::{EncodeBatch, Member},
     contain::contain,
     cost::millis,
@@ -16,8 +19,11 @@ use crate::{
 /// Name of the thread.
 pub(crate) const NAME: &str = "latentd-device";
 
+/// What was interrupted goes on for at least this part of the time that light works took, before others interrupt it.
+const LONG_SHARE: u32 = 3;
+
 /// Works through the queue until it is closed and empty. Blocks; the calling thread is the device thread.
-pub(crate) fn serve(shared: &Shared) {
+pub(crate) fn serve(shared: &Arc<Shared>) {
     let _last = Last(shared);
     let mut running = Running::new(shared.past_bytes);
     let mut turns = Turns::default();
@@ -41,7 +47,7 @@ pub(crate) fn serve(shared: &Shared) {
             let started = Instant::now();
             shared
                 .compute
-                .on_device(&mut || running.step(&shared.health));
+                .on_device(&mut || with_pauses(shared, || running.step(&shared.health)));
             turns.step(started.elapsed());
         }
     }
@@ -50,7 +56,7 @@ pub(crate) fn serve(shared: &Shared) {
 }
 
 /// Computes a batch and lets sequences in.
-fn take(shared: &Shared, batch: Batch, (running, turns): (&mut Running, &mut Turns)) {
+fn take(shared: &Arc<Shared>, batch: Batch, (running, turns): (&mut Running, &mut Turns)) {
     for work in batch.expired {
         tracing::debug!(parent: &work.span, waited_ms = millis(work.waited(Instant::now())), "expired in the queue");
         work.request.refuse(Error::DeadlineExceeded);
@@ -62,11 +68,50 @@ fn take(shared: &Shared, batch: Batch, (running, turns): (&mut Running, &mut Tur
     running.forget_unloaded(&shared.residency.snapshot());
     if let (Some(lane), false) = (batch.lane, works.is_empty()) {
         let started = Instant::now();
-        shared
-            .compute
-            .on_device(&mut || compute(shared, mem::take(&mut works)));
+        let tokens = works.iter().map(Work::tokens).sum();
+        let encodes = works
+            .iter()
+            .all(|work| matches!(work.request, Request::Encode(_)));
+        let light = lane == Lane::Interactive && tokens <= shared.queue.light_tokens();
+        shared.compute.on_device(&mut || {
+            let works = mem::take(&mut works);
+            if light {
+                compute(shared, works);
+            } else {
+                with_pauses(shared, || compute(shared, works));
+            }
+        });
         turns.batch(lane, started.elapsed());
+        if light && encodes {
+            shared.queue.took(tokens, started.elapsed());
+        }
     }
+}
+
+/// Does long work; at its pauses light works go first. On a GPU there are none: its batches are short, and it is told what to
+/// do long before it does it.
+fn with_pauses(shared: &Arc<Shared>, work: impl FnOnce()) {
+    if shared.info.kind == DeviceKind::Gpu {
+        return work();
+    }
+    let at_pauses = Arc::clone(shared);
+    let not_before = Cell::new(Instant::now());
+    let pause = move || {
+        let started = Instant::now();
+        if started < not_before.get() {
+            return;
+        }
+        let works = at_pauses.queue.take_light();
+        if works.is_empty() {
+            return;
+        }
+        let tokens = works.iter().map(Work::tokens).sum();
+        compute(&at_pauses, works);
+        let took = started.elapsed();
+        at_pauses.queue.took(tokens, took);
+        not_before.set(Instant::now() + took / LONG_SHARE);
+    };
+    pause::within(Rc::new(pause), work);
 }
 
 /// Tells callers why there are no more answers, however the thread ends.
@@ -93,7 +138,7 @@ fn compute(shared: &Shared, works: Vec<Work>) {
             Err(work) => answer(shared, work),
         }
     }
-    EncodeBatch::new(members, &shared.health).run(shared.info.batch_tokens);
+    EncodeBatch::new(members, &shared.health).run(shared.pass_tokens);
 }
 
 /// Answers a request that shares with nothing. A caller that has left meanwhile is no one's concern.

@@ -204,6 +204,11 @@ impl Work {
         }
     }
 
+    /// Tokens that it computes.
+    pub(crate) fn tokens(&self) -> usize {
+        self.tokens
+    }
+
     /// How long it has waited.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.queued_at)

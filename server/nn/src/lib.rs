@@ -15,6 +15,7 @@ pub mod logits;
 pub mod model;
 pub mod packed;
 pub mod past;
+pub mod pause;
 pub mod sae;
 pub mod sentence;
 pub mod taps;

@@ -266,6 +266,7 @@ impl ResidentModel for FakeModel {
             hook_points: hook_points.to_vec(),
             thread: thread::current().name().unwrap_or_default().to_owned(),
         })?;
+        latentd_nn::pause::point();
         assert!(!tokens.ids().contains(&PANICS), "poison in the batch");
         if tokens.ids().contains(&FAILS) {
             return Err(ComputeError::Failed {

@@ -2,6 +2,7 @@
 
 mod batching;
 mod embedding;
+mod fairness;
 mod fake;
 mod generating;
 mod lifetime;

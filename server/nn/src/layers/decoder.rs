@@ -20,6 +20,7 @@ use crate::{
     error::ComputeError,
     kernels::{Kernels, Weight},
     packed::PackedTokens,
+    pause,
     taps::{Captured, Taps},
 };
 
@@ -169,6 +170,7 @@ impl<K: Kernels> Decoder<K> {
             pasts,
         };
         for (layer, block) in self.parts.blocks.iter().enumerate() {
+            pause::point();
             block.forward(layer, &mut sequences, buffers, recorder)?;
         }
         ControlFlow::Continue(())

@@ -21,6 +21,8 @@ pub(super) async fn handle(
     let parsed = Parsed::of(request, &limits)?;
     let (scale, packed) = (parsed.scale, parsed.packed);
     let residents = Arc::new(parsed.residents(&app)?);
+    // What would be refused behind the tokenizer is refused before it.
+    app.engine.room_for(context.deadline)?;
     let prepared = {
         let residents = Arc::clone(&residents);
         let deadline = context.deadline;
