@@ -342,6 +342,13 @@ fn work(app: &Shared) {
                 () = listening.store.clone().listen() => {}
             }
         });
+    let keeping = Arc::clone(app);
+    app.life.spawn_essential("clock of leases", async move {
+        tokio::select! {
+            () = keeping.life.draining() => {}
+            () = keeping.store.clone().keep_time() => {}
+        }
+    });
 }
 
 /// What has to be ended, in this order: calls and tasks, the engine, the store, the database.

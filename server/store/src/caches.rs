@@ -271,7 +271,7 @@ impl Caches<'_> {
             "select ",
             cache_columns!(),
             " from cache where state = 'ready' and spec->'saes' ? $1
-              order by pinned desc, create_time desc, id limit $2"
+              order by pinned desc, (select number from job where job.id = job_id) desc, id limit $2"
         ))
         .bind(sae.to_string())
         .bind(i64::from(most))

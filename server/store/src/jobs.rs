@@ -20,7 +20,7 @@ const TABLE: &str = "job";
 /// The columns that [`read`] needs.
 macro_rules! job_columns {
     () => {
-        "id, kind, spec, result, state, progress, error, attempts, cancel_requested, pause_reason, create_time, start_time, \
+        "id, number, kind, spec, result, state, progress, error, attempts, cancel_requested, pause_reason, create_time, start_time, \
          end_time, coalesce(spec->>'cache', '') as cache"
     };
 }
@@ -152,6 +152,8 @@ pub(crate) mod reason_name {
 pub struct Job {
     /// Its id.
     pub id: JobId,
+    /// Rises with every job.
+    pub number: i64,
     /// Kind of work, such as `build_cache`.
     pub kind: String,
     /// The request that started it.
@@ -308,25 +310,24 @@ impl Jobs<'_> {
         let list = format!("jobs {} {}", states.join(","), filter.kind);
         let after = match page.after(&list)? {
             None => None,
-            Some(key) => Some(Position::parse(&key).ok_or(Error::InvalidPageToken)?),
+            Some(key) => Some(key.parse::<i64>().map_err(|_| Error::InvalidPageToken)?),
         };
         let rows = sqlx::query(concat!(
             "select ",
             job_columns!(),
             " from job
               where (cardinality($1::text[]) = 0 or state = any($1)) and ($2 = '' or kind = $2)
-                and ($3::timestamptz is null or (create_time, id) < ($3, $4))
-              order by create_time desc, id desc limit $5"
+                and ($3::bigint is null or number < $3)
+              order by number desc limit $4"
         ))
         .bind(&states)
         .bind(&filter.kind)
-        .bind(after.as_ref().map(|position| position.create_time))
-        .bind(after.as_ref().map(|position| position.id.as_str()))
+        .bind(after)
         .bind(page.limit())
         .fetch_all(self.0.pool())
         .await?;
         let jobs = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(page.cut(&list, jobs, |job| Position::of(job).to_string()))
+        Ok(page.cut(&list, jobs, |job| job.number.to_string()))
     }
 
     /// Asks a job to stop. One that waits or is paused ends at once; one at work ends when its worker sees the request.
@@ -368,37 +369,6 @@ impl Jobs<'_> {
         transaction.commit().await?;
         self.0.changed(id);
         Ok(job)
-    }
-}
-
-/// Where a page of jobs begins.
-struct Position {
-    create_time: OffsetDateTime,
-    id: String,
-}
-
-impl Position {
-    fn of(job: &Job) -> Self {
-        Self {
-            create_time: job.create_time,
-            id: job.id.id().to_owned(),
-        }
-    }
-
-    fn parse(key: &str) -> Option<Self> {
-        let (nanoseconds, id) = key.split_once(' ')?;
-        let create_time =
-            OffsetDateTime::from_unix_timestamp_nanos(nanoseconds.parse().ok()?).ok()?;
-        Some(Self {
-            create_time,
-            id: id.to_owned(),
-        })
-    }
-}
-
-impl std::fmt::Display for Position {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.create_time.unix_timestamp_nanos(), self.id)
     }
 }
 
@@ -488,6 +458,7 @@ pub(crate) fn read(row: &PgRow) -> Result<Job, Error> {
         id: id
             .parse()
             .map_err(|error: IdError| Error::unreadable(TABLE, error))?,
+        number: row.try_get("number")?,
         kind: row.try_get("kind")?,
         spec: row.try_get("spec")?,
         result: row.try_get("result")?,

@@ -111,13 +111,13 @@ impl Leases<'_> {
         let mut transaction = self.0.pool().begin().await?;
         let row = sqlx::query(concat!(
             "update job set state = 'running', attempts = attempts + 1, stalls = stalls + 1, epoch = epoch + 1,
-                 lease_owner = $2, lease_until = now() + make_interval(secs => $3),
+                 lease_owner = $2, lease_until = lease_now() + make_interval(secs => $3),
                  start_time = coalesce(start_time, now())
              where id = (
                  select id from job
                  where kind = any($1) and stalls < $4 and (data_folder is null or data_folder = $5)
-                   and (state = 'queued' or (state = 'running' and lease_until < now()))
-                 order by create_time, id limit 1 for no key update skip locked)
+                   and (state = 'queued' or (state = 'running' and lease_until <= (select lease_now())))
+                 order by number limit 1 for no key update skip locked)
              returning epoch, ",
             job_columns!()
         ))
@@ -226,7 +226,7 @@ impl Leases<'_> {
         // completes items stores results that refer to the job: that must not wait for a lock on the job, so none is `for update`.
         let mut transaction = self.0.pool().begin().await?;
         sqlx::query(
-            "update job set lease_until = now() + make_interval(secs => $2)
+            "update job set lease_until = (select lease_now()) + make_interval(secs => $2)
              where id in (select id from job where lease_owner = $1 and state = 'running' order by id for no key update)",
         )
         .bind(owner.0)
@@ -234,7 +234,7 @@ impl Leases<'_> {
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "update work_item set lease_until = now() + make_interval(secs => $2)
+            "update work_item set lease_until = (select lease_now()) + make_interval(secs => $2)
              where (job_id, ord) in (
                  select job_id, ord from work_item where lease_owner = $1 and state = 1 order by job_id, ord for update)",
         )
@@ -280,7 +280,7 @@ impl Leases<'_> {
         let mut transaction = self.0.pool().begin().await?;
         let rows = sqlx::query(
             "with expired as (
-                 select job_id, ord from work_item where state = 1 and lease_until < now() for update skip locked)
+                 select job_id, ord from work_item where state = 1 and lease_until <= (select lease_now()) for update skip locked)
              update work_item w
              set state = case when w.attempt >= $1 then 3 else 0 end, lease_owner = null, lease_until = null,
                  error = case when w.attempt >= $1 then 'its worker was lost at every attempt' end,
@@ -318,7 +318,7 @@ impl Leases<'_> {
                  epoch = epoch + 1
              where id = (
                  select id from job
-                 where stalls >= $1 and (state = 'queued' or (state = 'running' and lease_until < now()))
+                 where stalls >= $1 and (state = 'queued' or (state = 'running' and lease_until <= (select lease_now())))
                  limit 1 for no key update skip locked)
              returning id",
         )

@@ -26,7 +26,8 @@
 //!   [`Error::LeaseLost`] and changes nothing.
 //! - **An answer is paid for once.** A call of a language model is begun by one process at a time, and an answer that is stored is
 //!   given to everyone who asks the same.
-//! - **The clock is the database's.** No time of the server enters a row or a comparison.
+//! - **No date decides.** Leases and waits are compared with `lease_now()`, a clock that servers move on by the time that passes
+//!   (`lease_clock.rs`), and order is by number. Dates are for people, and the database's.
 //! - **A database that is away is its own error**, [`Error::DatabaseUnavailable`]; the pool reconnects by itself.
 //!
 //! # How to add an aggregate
@@ -47,6 +48,7 @@ pub mod explanations;
 pub mod interp;
 pub mod jobs;
 mod latent_stats;
+mod lease_clock;
 pub mod leases;
 pub mod models;
 pub mod page;

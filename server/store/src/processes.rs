@@ -29,11 +29,11 @@ impl Processes<'_> {
     pub async fn heartbeat(self, owner: Owner, lease: Duration) -> Result<Alive, Error> {
         let row = sqlx::query(
             "with me as (
-                 insert into process (owner, lease_until) values ($1, now() + make_interval(secs => $2))
+                 insert into process (owner, lease_until) values ($1, lease_now() + make_interval(secs => $2))
                  on conflict (owner) do update set lease_until = excluded.lease_until),
-             gone as (delete from process where lease_until < now() - interval '1 hour' and owner <> $1)
+             gone as (delete from process where lease_until < lease_now() - interval '1 hour' and owner <> $1)
              select count(*) + 1 as count, count(*) filter (where owner < $1) as rank
-             from process where lease_until > now() and owner <> $1",
+             from process where lease_until > (select lease_now()) and owner <> $1",
         )
         .bind(owner.0)
         .bind(lease.as_secs_f64())
@@ -47,10 +47,11 @@ impl Processes<'_> {
 
     /// How many processes are alive.
     pub async fn alive(self) -> Result<u32, Error> {
-        let count: i64 =
-            sqlx::query_scalar("select count(*) from process where lease_until > now()")
-                .fetch_one(self.0.pool())
-                .await?;
+        let count: i64 = sqlx::query_scalar(
+            "select count(*) from process where lease_until > (select lease_now())",
+        )
+        .fetch_one(self.0.pool())
+        .await?;
         Ok(count.max(0) as u32)
     }
 

@@ -46,8 +46,13 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// Its address, for a server in another process.
     pub fn url(&self) -> String {
-        self.database.options().to_url_lossy().to_string()
+        url(&self.database)
     }
+}
+
+/// The address of a database.
+pub fn url(database: &Database) -> String {
+    database.options().to_url_lossy().to_string()
 }
 
 /// A new database with an up-to-date schema and no rows.

@@ -112,10 +112,11 @@ impl WorkItems<'_> {
             Scope::Lease(lease) => (
                 "with c as (
                      select w.job_id, w.ord from work_item w join job j on j.id = w.job_id
-                     where w.state = 0 and w.job_id = $1 and w.run_after <= now() and j.state = 'running' and j.epoch = $5
+                     where w.state = 0 and w.job_id = $1 and w.run_after <= (select lease_now()) and j.state = 'running'
+                       and j.epoch = $5
                      order by w.job_id, w.ord limit $2 for update of w skip locked)
                  update work_item w
-                 set state = 1, lease_owner = $3, lease_until = now() + make_interval(secs => $4), epoch = w.epoch + 1,
+                 set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4), epoch = w.epoch + 1,
                      attempt = w.attempt + 1
                  from c where w.job_id = c.job_id and w.ord = c.ord
                  returning w.job_id, w.ord, w.attempt, w.epoch",
@@ -124,10 +125,10 @@ impl WorkItems<'_> {
             Scope::Job(job) => (
                 "with c as (
                      select job_id, ord from work_item
-                     where state = 0 and job_id = $1 and run_after <= now()
+                     where state = 0 and job_id = $1 and run_after <= (select lease_now())
                      order by job_id, ord limit $2 for update skip locked)
                  update work_item w
-                 set state = 1, lease_owner = $3, lease_until = now() + make_interval(secs => $4), epoch = w.epoch + 1,
+                 set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4), epoch = w.epoch + 1,
                      attempt = w.attempt + 1
                  from c where w.job_id = c.job_id and w.ord = c.ord
                  returning w.job_id, w.ord, w.attempt, w.epoch",
@@ -137,10 +138,10 @@ impl WorkItems<'_> {
                 "with c as (
                      select w.job_id, w.ord from work_item w join job j on j.id = w.job_id
                      where w.state = 0 and j.kind = $1 and j.state = 'running' and not j.cancel_requested
-                       and w.run_after <= now()
-                     order by j.create_time, w.job_id, w.ord limit $2 for update of w skip locked)
+                       and w.run_after <= (select lease_now())
+                     order by j.number, w.ord limit $2 for update of w skip locked)
                  update work_item w
-                 set state = 1, lease_owner = $3, lease_until = now() + make_interval(secs => $4), epoch = w.epoch + 1,
+                 set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4), epoch = w.epoch + 1,
                      attempt = w.attempt + 1
                  from c where w.job_id = c.job_id and w.ord = c.ord
                  returning w.job_id, w.ord, w.attempt, w.epoch",
@@ -205,7 +206,7 @@ impl WorkItems<'_> {
         let state: Option<i16> = sqlx::query_scalar(
             "update work_item
              set state = case when attempt >= $4 then 3 else 0 end, lease_owner = null, lease_until = null, error = $5,
-                 run_after = now() + make_interval(secs => $6)
+                 run_after = lease_now() + make_interval(secs => $6)
              where job_id = $1 and ord = $2 and epoch = $3 and state = 1
              returning state",
         )

@@ -151,15 +151,15 @@ impl Exchanges<'_> {
         };
         let hashes: Vec<String> = sqlx::query_scalar(
             "insert into llm_exchange as e (hash, provider, model, job_id, request, owner, lease_until)
-             select c.hash, c.provider, c.model, c.job_id, c.request::json, $6, now() + make_interval(secs => $7)
+             select c.hash, c.provider, c.model, c.job_id, c.request::json, $6, (select lease_now()) + make_interval(secs => $7)
              from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
                      with ordinality c(hash, provider, model, job_id, request, n),
                  (select set_config('synchronous_commit', 'off', true)) as s
              order by c.n
              on conflict (hash) do update
              set state = 0, owner = excluded.owner, lease_until = excluded.lease_until, sends = e.sends + 1
-             where e.state = 2 or (e.state = 0 and (e.owner = excluded.owner or e.lease_until < now() or not exists (
-                 select from process p where p.owner = e.owner and p.lease_until > now())))
+             where e.state = 2 or (e.state = 0 and (e.owner = excluded.owner or e.lease_until <= (select lease_now()) or not exists (
+                 select from process p where p.owner = e.owner and p.lease_until > (select lease_now()))))
              returning hash",
         )
         .bind(column(|call| call.hash.clone()))

@@ -152,7 +152,7 @@ impl Interp<'_> {
     pub async fn running(self) -> Result<Vec<RunningJob>, Error> {
         let rows = sqlx::query(
             "select id, spec->'budget' as budget from job where state = 'running' and kind = any($1) and not cancel_requested
-             order by create_time, id",
+             order by number",
         )
         .bind(KINDS)
         .fetch_all(self.0.pool())
@@ -234,18 +234,18 @@ impl Interp<'_> {
         let without: Vec<&str> = without.iter().map(JobId::id).collect();
         let rows = sqlx::query(
             "with open as (
-                 select id, create_time, count(*) over () as jobs from job
+                 select id, number, count(*) over () as jobs from job
                  where state = 'running' and kind = any($1) and not cancel_requested and id <> all($6)),
              c as (
                  select w.job_id, w.ord, open.jobs from open cross join lateral (
                      select job_id, ord from work_item
-                     where job_id = open.id and state = 0 and run_after <= now()
+                     where job_id = open.id and state = 0 and run_after <= (select lease_now())
                      order by ord
                      limit case when $5 then ceil($2 / open.jobs::double precision)::bigint else $2 end
                      for update skip locked) w
-                 order by case when not $5 then open.create_time end, w.ord limit $2)
+                 order by case when not $5 then open.number end, w.ord limit $2)
              update work_item w
-             set state = 1, lease_owner = $3, lease_until = now() + make_interval(secs => $4), epoch = w.epoch + 1,
+             set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4), epoch = w.epoch + 1,
                  attempt = w.attempt + 1
              from c where w.job_id = c.job_id and w.ord = c.ord
              returning w.job_id, w.ord, w.attempt, w.epoch, c.jobs",
@@ -279,12 +279,12 @@ impl Interp<'_> {
         }
         let (jobs, ords, epochs) = columns(items);
         sqlx::query(
-            "update work_item w set lease_until = now() + make_interval(secs => $5)
+            "update work_item w set lease_until = (select lease_now()) + make_interval(secs => $5)
              from (
                  select w.job_id, w.ord from work_item w
                  join unnest($1::text[], $2::int[], $3::int[]) c(job_id, ord, epoch)
                    on w.job_id = c.job_id and w.ord = c.ord and w.epoch = c.epoch
-                 where w.state = 1 and w.lease_owner = $4 and w.lease_until < now() + make_interval(secs => $5 * 0.8)
+                 where w.state = 1 and w.lease_owner = $4 and w.lease_until < (select lease_now()) + make_interval(secs => $5 * 0.8)
                  order by w.job_id, w.ord for update of w) c
              where w.job_id = c.job_id and w.ord = c.ord",
         )

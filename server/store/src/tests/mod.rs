@@ -1,6 +1,7 @@
 //! Tests on a real Postgres. Each has a database of its own; those that kill Postgres have a Postgres of their own.
 
 mod caches;
+mod clock;
 mod completions;
 mod embedded;
 mod events;
