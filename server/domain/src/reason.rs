@@ -152,6 +152,8 @@ reasons! {
     LatentNeverFires = "LATENT_NEVER_FIRES",
     /// No item of a job gave a result.
     NothingSucceeded = "NOTHING_SUCCEEDED",
+    /// Each server that worked on an item alone died meanwhile.
+    ServerDied = "SERVER_DIED",
     /// What was to be scored has no explanation.
     NoExplanation = "NO_EXPLANATION",
     /// No sentence encoder is resident.

@@ -148,7 +148,7 @@ struct Worker {
 impl Worker {
     async fn run(self) -> Result<()> {
         loop {
-            let items = self.store.interp().claim(self.owner, LEASE, BATCH).await?;
+            let items = self.store.interp().claim(self.owner, BATCH).await?;
             if items.is_empty() {
                 let counts = self.store.interp().progress(&self.job).await?.counts;
                 if counts.done == counts.total {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Error, Store,
     caches::{self, CacheTotals},
-    events, interp,
+    events,
     jobs::{Job, JobFailure, Progress, abandon_parts, job_columns, read},
     signals,
 };
@@ -270,6 +270,9 @@ impl Leases<'_> {
     /// a job that was taken again and again without getting further fails. Any process may call it, at any time.
     pub async fn reap(self) -> Result<Reaped, Error> {
         let mut reaped = self.return_items().await?;
+        let lost = self.0.interp().reap().await?;
+        reaped.returned += lost.returned;
+        reaped.dead += lost.dead;
         while self.fail_stalled_job().await? {
             reaped.failed_jobs += 1;
         }
@@ -280,7 +283,10 @@ impl Leases<'_> {
         let mut transaction = self.0.pool().begin().await?;
         let rows = sqlx::query(
             "with expired as (
-                 select job_id, ord from work_item where state = 1 and lease_until <= (select lease_now()) for update skip locked)
+                 select job_id, ord from work_item where state = 1 and lease_until <= (select lease_now())
+                   -- Those of auto-interpretation jobs go by whether their process is alive.
+                   and not exists (select from interp_job i where i.job_id = work_item.job_id)
+                 for update skip locked)
              update work_item w
              set state = case when w.attempt >= $1 then 3 else 0 end, lease_owner = null, lease_until = null,
                  error = case when w.attempt >= $1 then 'its worker was lost at every attempt' end,
@@ -291,17 +297,14 @@ impl Leases<'_> {
         .bind(MAX_ATTEMPTS)
         .fetch_all(&mut *transaction)
         .await?;
-        let mut dead = Vec::new();
+        let mut dead = 0;
         for row in &rows {
-            if row.try_get::<i16, _>("state")? == 3 {
-                dead.push((row.try_get("job_id")?, row.try_get("ord")?));
-            }
+            dead += u64::from(row.try_get::<i16, _>("state")? == 3);
         }
-        interp::given_up(&mut transaction, &dead).await?;
         transaction.commit().await?;
         Ok(Reaped {
-            returned: (rows.len() - dead.len()) as u64,
-            dead: dead.len() as u64,
+            returned: rows.len() as u64 - dead,
+            dead,
             failed_jobs: 0,
         })
     }

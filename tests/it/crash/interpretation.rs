@@ -184,6 +184,40 @@ async fn killed_in_mid_job_no_answer_is_asked_for_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn thirteen_kills_in_a_job_take_nothing_from_it() {
+    let dir = DataDir::new();
+    let oracle = Oracle::start().await;
+    let mut server = ServerProcess::start(dir.path()).await;
+    load(&server.client, &dir).await;
+    let limits = ProviderLimits {
+        max_in_flight: IN_FLIGHT,
+        timeout_seconds: 30,
+        ..ProviderLimits::default()
+    };
+    let provider = CreateProviderRequest::openai("oracle", oracle.endpoint.base_url(), "m")
+        .limits(limits)
+        .skip_probe();
+    server.client.create_provider(provider).await.unwrap();
+    let job = server.client.explain(request()).await.unwrap().name;
+    for kill in 1..=13 {
+        reach(&server.client, &job, kill * 6).await;
+        oracle.fall_silent().await;
+        server.kill();
+        oracle.speak();
+        server = ServerProcess::start(dir.path()).await;
+    }
+    let ended = server.client.wait_job(&job).await.unwrap();
+    assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
+    let progress = &ended.progress;
+    assert_eq!(progress.failed, 0, "{:?}", progress.reasons);
+    assert!(!ended.in_part);
+    assert_eq!(progress.done, progress.total);
+    let (_, twice) = oracle.answered();
+    assert_eq!(twice, Vec::<String>::new(), "answered, and asked again");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_spent_budget_pauses_the_job_and_a_larger_one_lets_it_end() {
     let dir = DataDir::new();
     let url = test_support::database().await.url();

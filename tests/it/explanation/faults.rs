@@ -43,6 +43,7 @@ async fn results_that_are_refused_fail_their_item_alone() {
         ExplainRequest::new(SAE, latents.clone(), Explainer::by("fake")).examples(endpoint::few());
     let job = run(&server, request).await;
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    assert!(job.in_part, "no plain success: {:?}", job.progress);
     let summary = server.client.job_summary(&job.name).await.unwrap();
     assert_eq!(summary.failed, 1);
     assert_eq!(summary.explained, latents.len() as u64 - 1);
@@ -110,7 +111,7 @@ async fn a_full_disk_is_waited_out_and_nothing_is_asked_twice() {
     }
     let ended = server.client.wait_job(&job.name).await.unwrap();
     assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
-    assert_eq!(ended.progress.failed, 0);
+    assert_eq!((ended.progress.failed, ended.in_part), (0, false));
     let sends = sends(&endpoint, &before);
     assert!(sends.values().all(|&sends| sends == 1), "{sends:?}");
     let summary = server.client.job_summary(&job.name).await.unwrap();

@@ -7,6 +7,7 @@ mod explain;
 mod export;
 mod faults;
 mod llamacpp;
+mod outage;
 mod pause;
 mod reasoning;
 mod refused;

@@ -75,6 +75,8 @@ pub struct Job {
     pub pause_reason: String,
     /// `caches/{cache}` that it reads; only of jobs that explain and score.
     pub cache: String,
+    /// It succeeded in part: some of its items failed and have no result. [`Progress::reasons`] says why.
+    pub in_part: bool,
 }
 
 impl Job {
@@ -241,6 +243,7 @@ impl From<proto::Job> for Job {
             cancel_requested: job.cancel_requested,
             pause_reason: job.pause_reason,
             cache: job.cache,
+            in_part: job.in_part,
         }
     }
 }

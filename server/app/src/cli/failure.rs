@@ -17,6 +17,13 @@ pub(super) struct Usage(pub(super) String);
 #[error("{0}")]
 pub(super) struct Stopped(pub(super) String);
 
+/// A job came to its end, and some of its items have no result.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct InPart(pub(super) String);
+
+/// The exit code of a job that succeeded in part.
+const IN_PART: u8 = 3;
 /// The exit code of a program that Ctrl-C stopped, as shells have it.
 const INTERRUPTED: u8 = 130;
 
@@ -34,6 +41,14 @@ pub(super) fn report(out: &Output, error: &anyhow::Error) -> u8 {
     if let Some(stopped) = error.downcast_ref::<Stopped>() {
         out.remark(stopped);
         return INTERRUPTED;
+    }
+    if let Some(in_part) = error.downcast_ref::<InPart>() {
+        if out.json {
+            out.remark(serde_json::json!({ "error": { "message": in_part.0 } }));
+        } else {
+            out.remark(in_part);
+        }
+        return IN_PART;
     }
     let client = error.downcast_ref::<Error>();
     match client {

@@ -137,6 +137,7 @@ pub(super) async fn run(command: JobCommand, session: &Session) -> anyhow::Resul
             if !out.json {
                 out.text(&describe(&job, out, SystemTime::now()))?;
             }
+            progress::in_full(&job)?;
         }
     }
     Ok(())
@@ -158,6 +159,7 @@ pub(super) fn state(state: JobState) -> &'static str {
 fn coloured(job: &Job, style: Style) -> String {
     let text = state(job.state);
     match job.state {
+        JobState::Succeeded if job.in_part => style.bad("succeeded in part"),
         JobState::Succeeded => style.good(text),
         JobState::Failed => style.bad(text),
         JobState::Unknown

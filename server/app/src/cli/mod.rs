@@ -1,7 +1,7 @@
 //! The command line: `serve` and `demo` run a server in this process, the other commands speak gRPC to a running one.
 //!
 //! A command is a file. It gets what was asked and a [`Session`], and returns an error or nothing; only `output` writes to the
-//! terminal. Exit codes: 0 done, 1 failed, 2 not understood, 130 stopped by Ctrl-C.
+//! terminal. Exit codes: 0 done, 1 failed, 2 not understood, 3 a job succeeded in part, 130 stopped by Ctrl-C.
 
 mod cache;
 mod corpus;

@@ -235,6 +235,7 @@ pub(super) fn job(job: Job) -> pb::Job {
             .map_or("", |reason| reason.as_str())
             .to_owned(),
         cache,
+        in_part: job.state == JobState::Succeeded && failed > 0,
     }
 }
 

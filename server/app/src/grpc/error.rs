@@ -125,7 +125,7 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::ProviderTimeout => Code::Unavailable,
         Reason::DeadlineExceeded => Code::DeadlineExceeded,
         Reason::Cancelled => Code::Cancelled,
-        Reason::StorageFailed | Reason::Internal => Code::Internal,
+        Reason::StorageFailed | Reason::ServerDied | Reason::Internal => Code::Internal,
     }
 }
 

@@ -163,7 +163,8 @@ impl Attempt {
             Ok(Ok(outcome)) => {
                 let last = tracker.now();
                 let leases = self.app.store.leases();
-                let _ = leases.set_progress(&self.lease, &last).await;
+                // It says what failed, so it has to be there.
+                let _ = persist(&self.app, || leases.set_progress(&self.lease, &last)).await;
                 self.end(outcome).await;
             }
             Ok(Err(Halt::Stopped(stop))) => self.stopped(stop).await,

@@ -40,7 +40,7 @@ pub(crate) struct Registered {
     /// Its id.
     pub(crate) id: ProviderId,
     /// Answers calls, within the limits: each call waits for its turn.
-    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) provider: Arc<Limited>,
     /// What `provider` is limited by.
     pub(crate) limiter: Arc<Limiter>,
     /// What a call costs.

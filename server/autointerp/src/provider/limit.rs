@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     Again, CallError, Provider,
     bucket::{Bucket, Rate},
+    retry,
 };
 use crate::{
     Call,
@@ -116,11 +117,26 @@ impl Slots {
     }
 }
 
+/// One of the calls that may be under way. It is free again when this is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    slots: Arc<Slots>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.slots.put_back(permit);
+        }
+    }
+}
+
 /// A call that may be made. The slot is free again when this is dropped.
 #[derive(Debug)]
 pub struct Permit<'a> {
     limiter: &'a Limiter,
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Slot,
     estimate: u64,
 }
 
@@ -191,10 +207,13 @@ impl Limiter {
 
     /// Waits until a call may be made that takes about so many tokens. `None` once the limiter is closed.
     pub async fn acquire(&self, tokens_estimate: u64) -> Option<Permit<'_>> {
-        let slot = Arc::clone(&self.slots.free).acquire_owned().await.ok()?;
+        let permit = Arc::clone(&self.slots.free).acquire_owned().await.ok()?;
         let permit = Permit {
             limiter: self,
-            slot: Some(slot),
+            slot: Slot {
+                slots: Arc::clone(&self.slots),
+                permit: Some(permit),
+            },
             estimate: tokens_estimate,
         };
         self.requests.take(1.0).await;
@@ -217,13 +236,10 @@ impl Permit<'_> {
         self.estimate = took;
         self.limiter.tokens.owe(difference);
     }
-}
 
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.limiter.slots.put_back(slot);
-        }
+    /// Keeps the slot and nothing else, until what is returned is dropped.
+    pub fn into_slot(self) -> Slot {
+        self.slot
     }
 }
 
@@ -244,6 +260,87 @@ impl Limited {
     pub fn limiter(&self) -> &Limiter {
         &self.limiter
     }
+
+    /// Makes a call as [`retry::call`] does. The slot of its last try is taken until what is returned beside the answer is dropped:
+    /// who keeps it until the answer is stored has no more answers in hand than calls may be under way.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`retry::call`].
+    pub async fn exchange(
+        &self,
+        call: &Call,
+        key: &str,
+        policy: retry::Policy,
+    ) -> (Result<Exchanged, CallError>, Option<Slot>) {
+        let keeping = Keeping {
+            limited: self,
+            slot: Mutex::new(None),
+        };
+        let result = retry::call(&keeping, call, key, policy).await;
+        let slot = keeping.slot.into_inner();
+        (result, slot.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn once(&self, call: &Call, key: &str) -> (Result<Exchanged, CallError>, Option<Slot>) {
+        let Some(mut permit) = self.limiter.acquire(estimate(call)).await else {
+            let closed = CallError::never(Reason::ShuttingDown, "not sent");
+            return (Err(closed), None);
+        };
+        let result = self.provider.call(call, key).await;
+        match &result {
+            Ok(exchanged) => permit.settle(exchanged.usage),
+            Err(CallError {
+                reason: Reason::ProviderRateLimited,
+                again: Again::After(wait),
+                ..
+            }) => self.limiter.pause(*wait),
+            Err(_) => {}
+        }
+        (result, Some(permit.into_slot()))
+    }
+}
+
+/// The same, and keeps the slot of the last try.
+#[derive(Debug)]
+struct Keeping<'a> {
+    limited: &'a Limited,
+    slot: Mutex<Option<Slot>>,
+}
+
+impl Keeping<'_> {
+    fn set(&self, slot: Option<Slot>) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = slot;
+    }
+}
+
+impl Provider for Keeping<'_> {
+    fn identity(&self) -> &str {
+        self.limited.identity()
+    }
+
+    fn model(&self) -> &str {
+        self.limited.model()
+    }
+
+    fn call<'a>(
+        &'a self,
+        call: &'a Call,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Exchanged, CallError>> {
+        async move {
+            // Before it waits for another: nobody waits for others with a slot in hand.
+            self.set(None);
+            let (result, slot) = self.limited.once(call, key).await;
+            self.set(slot);
+            result
+        }
+        .boxed()
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Capabilities, CallError>> {
+        self.limited.probe()
+    }
 }
 
 impl Provider for Limited {
@@ -260,23 +357,7 @@ impl Provider for Limited {
         call: &'a Call,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Exchanged, CallError>> {
-        async move {
-            let Some(mut permit) = self.limiter.acquire(estimate(call)).await else {
-                return Err(CallError::never(Reason::ShuttingDown, "not sent"));
-            };
-            let result = self.provider.call(call, key).await;
-            match &result {
-                Ok(exchanged) => permit.settle(exchanged.usage),
-                Err(CallError {
-                    reason: Reason::ProviderRateLimited,
-                    again: Again::After(wait),
-                    ..
-                }) => self.limiter.pause(*wait),
-                Err(_) => {}
-            }
-            result
-        }
-        .boxed()
+        async move { self.once(call, key).await.0 }.boxed()
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Capabilities, CallError>> {
@@ -432,5 +513,20 @@ mod tests {
         let (one, other) = tokio::join!(limited.call(&call, "a"), limited.call(&call, "b"));
         assert!(one.is_err() && other.is_ok());
         assert_eq!(began.elapsed().as_secs(), 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_is_taken_until_its_answer_is_stored() {
+        let provider = Scripted::new(|_| Ok(Reply::Chat(Answer::default())));
+        let limited = Limited::new(Arc::new(provider), Arc::new(Limiter::new(limits(1, 0, 0))));
+        let (call, policy) = (chat("hello"), retry::Policy::default());
+        let (first, slot) = limited.exchange(&call, "a", policy).await;
+        assert!(first.is_ok());
+        let second = limited.exchange(&call, "b", policy);
+        tokio::pin!(second);
+        let waits = tokio::time::timeout(Duration::from_mins(1), &mut second).await;
+        assert!(waits.is_err(), "the first answer is still in hand");
+        drop(slot);
+        assert!(second.await.0.is_ok());
     }
 }

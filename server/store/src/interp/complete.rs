@@ -156,6 +156,7 @@ async fn end_items(
              where w.state = 1 order by w.job_id, w.ord for update of w)
          update work_item w
          set state = c.state, lease_owner = null, lease_until = null, reason = c.reason, error = c.error,
+             lost = 0,
              run_after = case when c.state = 0 then (select lease_now()) + make_interval(secs => c.seconds) else w.run_after end
          from c where w.job_id = c.job_id and w.ord = c.ord
          returning w.job_id, w.ord",

@@ -5,13 +5,12 @@
 
 mod complete;
 pub mod counts;
+mod lost;
 mod reasons;
 mod reduced;
 mod side_by_side;
 mod stages;
 mod summary;
-
-use std::time::Duration;
 
 use latentd_domain::{
     IdError, JobId, ProviderId,
@@ -24,7 +23,6 @@ pub use counts::{Counts, Progress, Spent};
 pub use reasons::{ExampleReason, ItemReason};
 pub use reduced::{Reduced, Shown};
 pub use side_by_side::ExplainerSummary;
-pub(crate) use stages::given_up;
 pub use summary::{JobSummary, ScorerSummary};
 
 use crate::{
@@ -190,32 +188,27 @@ impl Interp<'_> {
             .ok_or_else(|| Error::UnknownJob(job.clone()))
     }
 
-    /// Takes up to `limit` items that wait, of all jobs at work, as evenly as there are items.
-    pub async fn claim(
-        self,
-        owner: Owner,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<WorkItem>, Error> {
-        self.claim_except(owner, lease, limit, &[]).await
+    /// Takes up to `limit` items that wait and are no suspects, of all jobs at work, as evenly as there are items. They are `owner`'s
+    /// for as long as it is alive by [`Processes::heartbeat`](crate::processes::Processes::heartbeat).
+    pub async fn claim(self, owner: Owner, limit: u32) -> Result<Vec<WorkItem>, Error> {
+        self.claim_except(owner, limit, &[]).await
     }
 
     /// The same, but no items of the jobs `without`: those that this process cannot work on.
     pub async fn claim_except(
         self,
         owner: Owner,
-        lease: Duration,
         limit: u32,
         without: &[JobId],
     ) -> Result<Vec<WorkItem>, Error> {
         // First each job's share; what that leaves goes to whoever has more.
         let (mut items, jobs) = self
-            .claim_share(owner, lease, limit, (Share::Even, without))
+            .claim_share(owner, limit, (Share::Even, without))
             .await?;
         let taken = items.len() as u32;
         if taken < limit && jobs > 1 {
             let (more, _) = self
-                .claim_share(owner, lease, limit - taken, (Share::Oldest, without))
+                .claim_share(owner, limit - taken, (Share::Oldest, without))
                 .await?;
             items.extend(more);
         }
@@ -227,7 +220,6 @@ impl Interp<'_> {
     async fn claim_share(
         self,
         owner: Owner,
-        lease: Duration,
         limit: u32,
         (share, without): (Share, &[JobId]),
     ) -> Result<(Vec<WorkItem>, i64), Error> {
@@ -235,25 +227,24 @@ impl Interp<'_> {
         let rows = sqlx::query(
             "with open as (
                  select id, number, count(*) over () as jobs from job
-                 where state = 'running' and kind = any($1) and not cancel_requested and id <> all($6)),
+                 where state = 'running' and kind = any($1) and not cancel_requested and id <> all($5)),
              c as (
                  select w.job_id, w.ord, open.jobs from open cross join lateral (
                      select job_id, ord from work_item
-                     where job_id = open.id and state = 0 and run_after <= (select lease_now())
+                     where job_id = open.id and state = 0 and lost < 2
+                       and run_after <= (select lease_now())
                      order by ord
-                     limit case when $5 then ceil($2 / open.jobs::double precision)::bigint else $2 end
+                     limit case when $4 then ceil($2 / open.jobs::double precision)::bigint else $2 end
                      for update skip locked) w
-                 order by case when not $5 then open.number end, w.ord limit $2)
+                 order by case when not $4 then open.number end, w.ord limit $2)
              update work_item w
-             set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4), epoch = w.epoch + 1,
-                 attempt = w.attempt + 1
+             set state = 1, lease_owner = $3, lease_until = 'infinity', epoch = w.epoch + 1, attempt = w.attempt + 1
              from c where w.job_id = c.job_id and w.ord = c.ord
              returning w.job_id, w.ord, w.attempt, w.epoch, c.jobs",
         )
         .bind(KINDS)
         .bind(i64::from(limit))
         .bind(owner.0)
-        .bind(lease.as_secs_f64())
         .bind(share == Share::Even)
         .bind(without)
         .fetch_all(self.0.pool())
@@ -266,25 +257,18 @@ impl Interp<'_> {
         Ok((items, jobs))
     }
 
-    /// Renews the leases of items that `owner` works on: of these and no others, so that an item that nobody holds any more goes to
-    /// somebody else. Items that were claimed a moment ago are left alone, so that short ones are never renewed.
-    pub async fn renew(
-        self,
-        items: &[WorkItem],
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<(), Error> {
-        if items.is_empty() {
-            return Ok(());
-        }
+    /// Gives back what the database takes for `owner`'s work and what is not among `items`: a claim whose answer was lost, or an
+    /// item whose end could not be written. Not to be called while `owner` claims.
+    pub async fn keep(self, items: &[WorkItem], owner: Owner) -> Result<(), Error> {
         let (jobs, ords, epochs) = columns(items);
         sqlx::query(
-            "update work_item w set lease_until = (select lease_now()) + make_interval(secs => $5)
+            "update work_item w
+             set state = 0, lease_owner = null, lease_until = null, epoch = w.epoch + 1, attempt = greatest(w.attempt - 1, 0)
              from (
                  select w.job_id, w.ord from work_item w
-                 join unnest($1::text[], $2::int[], $3::int[]) c(job_id, ord, epoch)
-                   on w.job_id = c.job_id and w.ord = c.ord and w.epoch = c.epoch
-                 where w.state = 1 and w.lease_owner = $4 and w.lease_until < (select lease_now()) + make_interval(secs => $5 * 0.8)
+                 where w.state = 1 and w.lease_owner = $4 and not exists (
+                     select from unnest($1::text[], $2::int[], $3::int[]) c(job_id, ord, epoch)
+                     where w.job_id = c.job_id and w.ord = c.ord and w.epoch = c.epoch)
                  order by w.job_id, w.ord for update of w) c
              where w.job_id = c.job_id and w.ord = c.ord",
         )
@@ -292,7 +276,6 @@ impl Interp<'_> {
         .bind(ords)
         .bind(epochs)
         .bind(owner.0)
-        .bind(lease.as_secs_f64())
         .execute(self.0.pool())
         .await?;
         Ok(())

@@ -161,8 +161,8 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// What follows from items that were given up because their worker was lost at every attempt.
-pub(crate) async fn given_up(
+/// What follows from items that were given up.
+pub(super) async fn given_up(
     connection: &mut PgConnection,
     items: &[(String, i32)],
 ) -> Result<(), Error> {

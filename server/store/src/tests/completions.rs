@@ -197,7 +197,7 @@ async fn completing_and_stopping_at_the_same_time_never_wait_for_each_other() {
             store.jobs().request_pause(&job, reason).await?;
             store.leases().heartbeat(owner, LEASE).await?;
             store.processes().heartbeat(owner, LEASE).await?;
-            store.interp().renew(&held, owner, LEASE * 2).await?;
+            store.interp().keep(&held, owner).await?;
             store.jobs().request_cancel(&job).await.map(|_| ())
         };
         let mut all = tokio::task::JoinSet::new();

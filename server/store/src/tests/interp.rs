@@ -80,7 +80,7 @@ pub(super) async fn running(store: &Store, spec: &AutointerpSpec) -> JobLease {
 }
 
 pub(super) async fn claim(store: &Store, owner: Owner, limit: u32) -> Vec<WorkItem> {
-    store.interp().claim(owner, LEASE, limit).await.unwrap()
+    store.interp().claim(owner, limit).await.unwrap()
 }
 
 pub(super) fn explanation(job: &JobId, latent: u32, text: &str) -> NewExplanation {
@@ -340,12 +340,14 @@ async fn an_item_that_is_tried_too_often_has_failed_and_so_have_lost_workers() {
         ..Counts::default()
     };
     assert_eq!(counts(&store, job).await, expected);
-    for _ in 0..8 {
-        let items = store
-            .interp()
-            .claim(owner, Duration::ZERO, 1)
-            .await
-            .unwrap();
+    for death in 0..7 {
+        // No sign of life was given under this owner: it is dead.
+        let items = if death < 2 {
+            claim(&store, owner, 1).await
+        } else {
+            assert_eq!(claim(&store, owner, 9).await, [], "it is a suspect");
+            store.interp().claim_suspects(owner, &[]).await.unwrap()
+        };
         assert_eq!(ords(&items), [2]);
         store.leases().reap().await.unwrap();
     }

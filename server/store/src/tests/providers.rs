@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
-use latentd_domain::autointerp::{Capabilities, Limits, Prices, ProviderKind, ScorerKind};
+use latentd_domain::{
+    Reason,
+    autointerp::{Capabilities, Limits, Prices, ProviderKind, ScorerKind},
+};
 
 use super::{LEASE, interp};
 use crate::{
-    Error, leases::Owner, page::Page, processes::Alive, providers::NewProvider, test_support,
-    work_items::WorkItem,
+    Error,
+    interp::{Completion, Outcome},
+    leases::{Owner, Reaped},
+    page::Page,
+    processes::Alive,
+    providers::NewProvider,
+    test_support,
 };
 
 pub(super) fn provider(id: &str) -> NewProvider {
@@ -139,37 +147,70 @@ async fn processes_are_counted_while_they_live() {
 }
 
 #[tokio::test]
-async fn items_that_are_held_are_kept_from_the_reaper_and_no_others() {
+async fn items_are_their_process_s_while_it_is_alive_and_holds_them() {
     let store = test_support::database().await.store;
     interp::running(&store, &interp::spec(3, &[])).await;
     let owner = Owner::new();
-    let items = store
-        .interp()
-        .claim(owner, Duration::ZERO, 2)
-        .await
-        .unwrap();
-    let renew = async |items: &[WorkItem], owner| {
-        store.interp().renew(items, owner, LEASE).await.unwrap();
-    };
     store.processes().heartbeat(owner, LEASE).await.unwrap();
-    renew(&items[..1], owner).await;
-    renew(&items[1..], Owner::new()).await;
-    assert_eq!(
-        store.leases().reap().await.unwrap().returned,
-        1,
-        "an item that no task holds goes to others, though its process is alive"
-    );
-    let again = interp::claim(&store, Owner::new(), 9).await;
+    let items = interp::claim(&store, owner, 2).await;
+    assert_eq!(store.leases().reap().await.unwrap(), Reaped::default());
+    // What no task holds goes to others, though its process is alive.
+    store.interp().keep(&items[..1], owner).await.unwrap();
+    let other = Owner::new();
+    store.processes().heartbeat(other, LEASE).await.unwrap();
+    let again = interp::claim(&store, other, 9).await;
     assert_eq!(interp::ords(&again), [1, 2]);
-    renew(&items, owner).await;
-    let mine: i64 = sqlx::query_scalar("select count(*) from work_item where lease_owner = $1")
-        .bind(owner.0)
-        .fetch_one(store.pool())
-        .await
-        .unwrap();
-    assert_eq!(mine, 1, "what was given to another is not taken back");
+    store.interp().keep(&items, owner).await.unwrap();
+    assert_eq!(interp::claim(&store, owner, 9).await, []);
 
     store.leases().release(owner).await.unwrap();
-    let again = interp::claim(&store, Owner::new(), 9).await;
+    let again = interp::claim(&store, other, 9).await;
     assert_eq!(interp::ords(&again), [0]);
+    store.processes().leave(other).await.unwrap();
+    assert_eq!(store.leases().reap().await.unwrap().returned, 3);
+}
+
+#[tokio::test]
+async fn deaths_narrow_down_what_causes_them_and_clear_the_rest() {
+    let store = test_support::database().await.store;
+    interp::running(&store, &interp::spec(40, &[])).await;
+    let (owner, interp) = (Owner::new(), store.interp());
+    for _ in 0..2 {
+        assert_eq!(interp::claim(&store, owner, 30).await.len(), 30);
+        assert_eq!(store.leases().reap().await.unwrap().returned, 30);
+    }
+    let fresh = interp::claim(&store, owner, 99).await;
+    assert_eq!(fresh.len(), 10, "the others were there at two deaths");
+    interp.give_back(&fresh, owner).await.unwrap();
+    assert!(interp.suspects_wait(&[]).await.unwrap());
+    let mut sizes = Vec::new();
+    for _ in 0..40 {
+        let suspects = interp.claim_suspects(owner, &[]).await.unwrap();
+        sizes.push(suspects.len());
+        // Item 5 kills whoever works on it; whatever is not with it comes to an end.
+        if suspects.iter().any(|item| item.ord == 5) {
+            store.leases().reap().await.unwrap();
+        } else {
+            let skipped = suspects.iter().map(|item| Completion {
+                item: item.clone(),
+                outcome: Outcome::Skipped {
+                    dead: true,
+                    reason: Reason::LatentNeverFires,
+                    detail: String::new(),
+                },
+            });
+            let skipped: Vec<Completion> = skipped.collect();
+            interp.complete(&skipped, owner).await.unwrap();
+        }
+        if !interp.suspects_wait(&[]).await.unwrap() {
+            break;
+        }
+    }
+    assert_eq!(sizes[..2], [16, 14]);
+    let failed: Vec<i32> = sqlx::query_scalar("select ord from work_item where state = 3")
+        .fetch_all(store.pool())
+        .await
+        .unwrap();
+    assert_eq!(failed, [5], "nobody else is given up; tried {sizes:?}");
+    assert_eq!(interp::claim(&store, owner, 99).await.len(), 10);
 }

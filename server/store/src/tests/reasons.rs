@@ -1,7 +1,5 @@
 //! Why items failed or were left out, and what was reduced.
 
-use std::time::Duration;
-
 use latentd_domain::{
     Reason,
     autointerp::{Latents, ScorerKind},
@@ -96,14 +94,18 @@ async fn a_worker_that_is_lost_at_every_attempt_is_a_reason_too() {
     let store = test_support::database().await.store;
     let spec = spec(1, &[]);
     let lease = running(&store, &spec).await;
-    for _ in 0..8 {
-        let claimed = store.interp().claim(Owner::new(), Duration::ZERO, 1).await;
+    for death in 0..7 {
+        let (owner, interp) = (Owner::new(), store.interp());
+        let claimed = match death {
+            0 | 1 => interp.claim(owner, 1).await,
+            _ => interp.claim_suspects(owner, &[]).await,
+        };
         assert_eq!(claimed.unwrap().len(), 1);
         store.leases().reap().await.unwrap();
     }
     let reasons = store.interp().reasons(&lease.job.id, &spec).await.unwrap();
-    assert_eq!((reasons.len(), reasons[0].reason), (1, Reason::Internal));
-    assert!(reasons[0].detail.contains("lost"), "{reasons:?}");
+    assert_eq!((reasons.len(), reasons[0].reason), (1, Reason::ServerDied));
+    assert!(reasons[0].detail.contains("died"), "{reasons:?}");
     assert!(
         !store
             .interp()

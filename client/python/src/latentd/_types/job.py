@@ -115,6 +115,8 @@ class Job(Record):
     pause_reason: str
     cache: str = ""
     """`caches/{cache}` that it reads; only of jobs that explain and score."""
+    in_part: bool = False
+    """It succeeded in part: some of its items failed and have no result. `progress.reasons` says why."""
 
     @classmethod
     def _from_pb(cls, pb: job_pb2.Job) -> Job:
@@ -132,6 +134,7 @@ class Job(Record):
             spec=json.loads(pb.spec_json) if pb.spec_json else {},
             pause_reason=pb.pause_reason,
             cache=pb.cache,
+            in_part=pb.in_part,
         )
 
     def __repr__(self) -> str:
@@ -139,14 +142,14 @@ class Job(Record):
 
     def __str__(self) -> str:
         """The name, the state and how far it is, on one line."""
-        paused = f" ({self.pause_reason})" if self.pause_reason else ""
+        paused = f" ({self.pause_reason})" if self.pause_reason else " in part" if self.in_part else ""
         failed = f": {cut(self.error.message, 200)}" if self.error is not None else ""
         result = f", {self.result}" if self.result else ""
         return f"{self.name} {self.kind} {self.state}{paused}: {self.progress}{result}{failed}"
 
     def _repr_html_(self) -> str:
         done = self.progress.done / self.progress.total if self.progress.total else float(self.state == "succeeded")
-        parts = [html.title(self.name, f"{self.kind}, {self.state}"), html.bar(done), html.note(str(self.progress))]
+        parts = [html.title(self.name, f"{self.kind}, {self.state}{' in part' if self.in_part else ''}"), html.bar(done), html.note(str(self.progress))]
         parts += [html.note(f"result: {self.result}")] if self.result else []
         parts += [html.note(str(reason)) for reason in self.progress.reasons]
         parts += [html.note(str(self.error))] if self.error is not None else []

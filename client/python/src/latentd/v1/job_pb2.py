@@ -26,39 +26,39 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14latentd/v1/job.proto\x12\nlatentd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x94\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.latentd.v1.JobState\x12\x0e\n\x06result\x18\x04 \x01(\t\x12&\n\x08progress\x18\x05 \x01(\x0b\x32\x14.latentd.v1.Progress\x12!\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.Status\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\n \x01(\r\x12\x11\n\tspec_json\x18\x0b \x01(\t\x12\x18\n\x10\x63\x61ncel_requested\x18\x0c \x01(\x08\x12\x14\n\x0cpause_reason\x18\r \x01(\t\x12\r\n\x05\x63\x61\x63he\x18\x14 \x01(\t\"\xfa\x01\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x04\x12\r\n\x05total\x18\x04 \x01(\x04\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x18\n\x0b\x65ta_seconds\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x04\x12\x0f\n\x07skipped\x18\x08 \x01(\x04\x12 \n\x05spent\x18\t \x01(\x0b\x32\x11.latentd.v1.Spent\x12\'\n\x07reasons\x18\n \x03(\x0b\x32\x16.latentd.v1.ItemReason\x12\x10\n\x08warnings\x18\x0b \x03(\tB\x0e\n\x0c_eta_seconds\"\\\n\nItemReason\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x08\x12\r\n\x05items\x18\x03 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x0f\n\x07latents\x18\x05 \x03(\r\"i\n\x05Spent\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x04\x12\x0e\n\x06reused\x18\x02 \x01(\x04\x12\x15\n\rprompt_tokens\x18\x03 \x01(\x04\x12\x19\n\x11\x63ompletion_tokens\x18\x04 \x01(\x04\x12\x0f\n\x07\x64ollars\x18\x05 \x01(\x01\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"l\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12$\n\x06states\x18\x03 \x03(\x0e\x32\x14.latentd.v1.JobState\x12\x0c\n\x04kind\x18\x04 \x01(\t\"J\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.latentd.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1f\n\x0fPauseJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"e\n\x10ResumeJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x62udget_calls\x18\x02 \x01(\x04\x12\x15\n\rbudget_tokens\x18\x03 \x01(\x04\x12\x16\n\x0e\x62udget_dollars\x18\x04 \x01(\x01\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x02 \x01(\x04\"d\n\x08JobEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x03job\x18\x03 \x01(\x0b\x32\x0f.latentd.v1.Job*\xb0\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x12\x14\n\x10JOB_STATE_PAUSED\x10\x06\x32\xfc\x02\n\nJobService\x12\x34\n\x06GetJob\x12\x19.latentd.v1.GetJobRequest\x1a\x0f.latentd.v1.Job\x12\x45\n\x08ListJobs\x12\x1b.latentd.v1.ListJobsRequest\x1a\x1c.latentd.v1.ListJobsResponse\x12:\n\tCancelJob\x12\x1c.latentd.v1.CancelJobRequest\x1a\x0f.latentd.v1.Job\x12\x38\n\x08PauseJob\x12\x1b.latentd.v1.PauseJobRequest\x1a\x0f.latentd.v1.Job\x12:\n\tResumeJob\x12\x1c.latentd.v1.ResumeJobRequest\x1a\x0f.latentd.v1.Job\x12?\n\x08WatchJob\x12\x1b.latentd.v1.WatchJobRequest\x1a\x14.latentd.v1.JobEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14latentd/v1/job.proto\x12\nlatentd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xa5\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.latentd.v1.JobState\x12\x0e\n\x06result\x18\x04 \x01(\t\x12&\n\x08progress\x18\x05 \x01(\x0b\x32\x14.latentd.v1.Progress\x12!\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.Status\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\n \x01(\r\x12\x11\n\tspec_json\x18\x0b \x01(\t\x12\x18\n\x10\x63\x61ncel_requested\x18\x0c \x01(\x08\x12\x14\n\x0cpause_reason\x18\r \x01(\t\x12\r\n\x05\x63\x61\x63he\x18\x14 \x01(\t\x12\x0f\n\x07in_part\x18\x15 \x01(\x08\"\xfa\x01\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x04\x12\r\n\x05total\x18\x04 \x01(\x04\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x18\n\x0b\x65ta_seconds\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x04\x12\x0f\n\x07skipped\x18\x08 \x01(\x04\x12 \n\x05spent\x18\t \x01(\x0b\x32\x11.latentd.v1.Spent\x12\'\n\x07reasons\x18\n \x03(\x0b\x32\x16.latentd.v1.ItemReason\x12\x10\n\x08warnings\x18\x0b \x03(\tB\x0e\n\x0c_eta_seconds\"\\\n\nItemReason\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x08\x12\r\n\x05items\x18\x03 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x0f\n\x07latents\x18\x05 \x03(\r\"i\n\x05Spent\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x04\x12\x0e\n\x06reused\x18\x02 \x01(\x04\x12\x15\n\rprompt_tokens\x18\x03 \x01(\x04\x12\x19\n\x11\x63ompletion_tokens\x18\x04 \x01(\x04\x12\x0f\n\x07\x64ollars\x18\x05 \x01(\x01\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"l\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12$\n\x06states\x18\x03 \x03(\x0e\x32\x14.latentd.v1.JobState\x12\x0c\n\x04kind\x18\x04 \x01(\t\"J\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.latentd.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1f\n\x0fPauseJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"e\n\x10ResumeJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x62udget_calls\x18\x02 \x01(\x04\x12\x15\n\rbudget_tokens\x18\x03 \x01(\x04\x12\x16\n\x0e\x62udget_dollars\x18\x04 \x01(\x01\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x02 \x01(\x04\"d\n\x08JobEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x03job\x18\x03 \x01(\x0b\x32\x0f.latentd.v1.Job*\xb0\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x12\x14\n\x10JOB_STATE_PAUSED\x10\x06\x32\xfc\x02\n\nJobService\x12\x34\n\x06GetJob\x12\x19.latentd.v1.GetJobRequest\x1a\x0f.latentd.v1.Job\x12\x45\n\x08ListJobs\x12\x1b.latentd.v1.ListJobsRequest\x1a\x1c.latentd.v1.ListJobsResponse\x12:\n\tCancelJob\x12\x1c.latentd.v1.CancelJobRequest\x1a\x0f.latentd.v1.Job\x12\x38\n\x08PauseJob\x12\x1b.latentd.v1.PauseJobRequest\x1a\x0f.latentd.v1.Job\x12:\n\tResumeJob\x12\x1c.latentd.v1.ResumeJobRequest\x1a\x0f.latentd.v1.Job\x12?\n\x08WatchJob\x12\x1b.latentd.v1.WatchJobRequest\x1a\x14.latentd.v1.JobEvent0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'latentd.v1.job_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=1502
-  _globals['_JOBSTATE']._serialized_end=1678
+  _globals['_JOBSTATE']._serialized_start=1519
+  _globals['_JOBSTATE']._serialized_end=1695
   _globals['_JOB']._serialized_start=95
-  _globals['_JOB']._serialized_end=499
-  _globals['_PROGRESS']._serialized_start=502
-  _globals['_PROGRESS']._serialized_end=752
-  _globals['_ITEMREASON']._serialized_start=754
-  _globals['_ITEMREASON']._serialized_end=846
-  _globals['_SPENT']._serialized_start=848
-  _globals['_SPENT']._serialized_end=953
-  _globals['_GETJOBREQUEST']._serialized_start=955
-  _globals['_GETJOBREQUEST']._serialized_end=984
-  _globals['_LISTJOBSREQUEST']._serialized_start=986
-  _globals['_LISTJOBSREQUEST']._serialized_end=1094
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1096
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1170
-  _globals['_CANCELJOBREQUEST']._serialized_start=1172
-  _globals['_CANCELJOBREQUEST']._serialized_end=1204
-  _globals['_PAUSEJOBREQUEST']._serialized_start=1206
-  _globals['_PAUSEJOBREQUEST']._serialized_end=1237
-  _globals['_RESUMEJOBREQUEST']._serialized_start=1239
-  _globals['_RESUMEJOBREQUEST']._serialized_end=1340
-  _globals['_WATCHJOBREQUEST']._serialized_start=1342
-  _globals['_WATCHJOBREQUEST']._serialized_end=1397
-  _globals['_JOBEVENT']._serialized_start=1399
-  _globals['_JOBEVENT']._serialized_end=1499
-  _globals['_JOBSERVICE']._serialized_start=1681
-  _globals['_JOBSERVICE']._serialized_end=2061
+  _globals['_JOB']._serialized_end=516
+  _globals['_PROGRESS']._serialized_start=519
+  _globals['_PROGRESS']._serialized_end=769
+  _globals['_ITEMREASON']._serialized_start=771
+  _globals['_ITEMREASON']._serialized_end=863
+  _globals['_SPENT']._serialized_start=865
+  _globals['_SPENT']._serialized_end=970
+  _globals['_GETJOBREQUEST']._serialized_start=972
+  _globals['_GETJOBREQUEST']._serialized_end=1001
+  _globals['_LISTJOBSREQUEST']._serialized_start=1003
+  _globals['_LISTJOBSREQUEST']._serialized_end=1111
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1113
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1187
+  _globals['_CANCELJOBREQUEST']._serialized_start=1189
+  _globals['_CANCELJOBREQUEST']._serialized_end=1221
+  _globals['_PAUSEJOBREQUEST']._serialized_start=1223
+  _globals['_PAUSEJOBREQUEST']._serialized_end=1254
+  _globals['_RESUMEJOBREQUEST']._serialized_start=1256
+  _globals['_RESUMEJOBREQUEST']._serialized_end=1357
+  _globals['_WATCHJOBREQUEST']._serialized_start=1359
+  _globals['_WATCHJOBREQUEST']._serialized_end=1414
+  _globals['_JOBEVENT']._serialized_start=1416
+  _globals['_JOBEVENT']._serialized_end=1516
+  _globals['_JOBSERVICE']._serialized_start=1698
+  _globals['_JOBSERVICE']._serialized_end=2078
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ JOB_STATE_CANCELLED: JobState
 JOB_STATE_PAUSED: JobState
 
 class Job(_message.Message):
-    __slots__ = ("name", "kind", "state", "result", "progress", "error", "create_time", "start_time", "end_time", "attempts", "spec_json", "cancel_requested", "pause_reason", "cache")
+    __slots__ = ("name", "kind", "state", "result", "progress", "error", "create_time", "start_time", "end_time", "attempts", "spec_json", "cancel_requested", "pause_reason", "cache", "in_part")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class Job(_message.Message):
     CANCEL_REQUESTED_FIELD_NUMBER: _ClassVar[int]
     PAUSE_REASON_FIELD_NUMBER: _ClassVar[int]
     CACHE_FIELD_NUMBER: _ClassVar[int]
+    IN_PART_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     state: JobState
@@ -55,7 +56,8 @@ class Job(_message.Message):
     cancel_requested: bool
     pause_reason: str
     cache: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., result: _Optional[str] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., spec_json: _Optional[str] = ..., cancel_requested: bool = ..., pause_reason: _Optional[str] = ..., cache: _Optional[str] = ...) -> None: ...
+    in_part: bool
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., result: _Optional[str] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., spec_json: _Optional[str] = ..., cancel_requested: bool = ..., pause_reason: _Optional[str] = ..., cache: _Optional[str] = ..., in_part: bool = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("phase", "unit", "done", "total", "rate", "eta_seconds", "failed", "skipped", "spent", "reasons", "warnings")

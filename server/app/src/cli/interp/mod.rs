@@ -43,9 +43,9 @@ pub(super) async fn follow(
     }
     let summary = client.job_summary(&job.name).await?;
     out.show(&summary, |summary| summary::describe(summary, out))?;
-    followed?;
+    let job = followed?;
     if out.json {
-        return Ok(());
+        return progress::in_full(&job);
     }
     let filter = ExplanationFilter::new().job(&job.name);
     let explanations: Vec<Explanation> = client
@@ -64,5 +64,5 @@ pub(super) async fn follow(
         );
         out.line(out.style.dim(&more))?;
     }
-    Ok(())
+    progress::in_full(&job)
 }

@@ -11,7 +11,11 @@ use latentd_client::{Client, Job, JobState};
 
 pub(super) use numbers::{cost, of};
 
-use super::{failure::Stopped, format::short, output::Output};
+use super::{
+    failure::{InPart, Stopped},
+    format::short,
+    output::Output,
+};
 use eta::Eta;
 use numbers::{amount, numbers, pace};
 
@@ -85,6 +89,20 @@ pub(super) async fn watch(client: &Client, name: &str, out: &Output) -> anyhow::
         (_, Some(error)) => Err(error.clone().into()),
         (_, None) => anyhow::bail!("{} failed", short(&job.name)),
     }
+}
+
+/// Fails for a job that succeeded in part: to be called once its results were shown.
+pub(super) fn in_full(job: &Job) -> anyhow::Result<()> {
+    if !job.in_part {
+        return Ok(());
+    }
+    let message = format!(
+        "{} succeeded in part: {} of {} items failed",
+        short(&job.name),
+        job.progress.failed,
+        job.progress.total
+    );
+    Err(InPart(message).into())
 }
 
 /// Why a job does not go on by itself, and what to do about it.

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use latentd_autointerp::{
     Call, Failure, Reply,
     call::Exchanged,
-    provider::{Again, CallError, retry},
+    provider::{Again, CallError, Provider as _, retry},
 };
 use latentd_domain::{JobId, Reason, autointerp::Usage};
 use latentd_store::{
@@ -247,7 +247,10 @@ impl Exchanges {
             patience: self.app.config.interp.retry(),
             ..retry::Policy::default()
         };
-        match retry::call(provider.provider.as_ref(), call, hash, policy).await {
+        // The slot stays taken until the database knows what came of the call: no more answers are in hand than calls may be under
+        // way, also while it is away.
+        let (result, slot) = provider.provider.exchange(call, hash, policy).await;
+        match result {
             Ok(Exchanged { reply, usage }) => {
                 let micros = provider.prices.micros(usage);
                 let answered = Answered {
@@ -257,11 +260,15 @@ impl Exchanges {
                     usage,
                     micros,
                 };
-                self.writer.answered(answered, under_way).await?;
+                self.writer.answered(answered, under_way, slot).await?;
                 self.ledger.spent(usage, micros);
                 Ok(reply)
             }
-            Err(error) => Err(self.failed(provider, hash, error, under_way).await?),
+            Err(error) => {
+                let trouble = self.failed(provider, hash, error, under_way).await;
+                drop(slot);
+                Err(trouble?)
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{slice, sync::Arc};
 
-use latentd_autointerp::{Call, Explainer, Failure, Reply, Subject};
+use latentd_autointerp::{Call, Explainer, Failure, Reply, Subject, provider::Provider as _};
 use latentd_domain::{Reason, autointerp::ExplainerKind};
 use latentd_store::{
     explanations::{NewExplanation, Provenance},

@@ -56,7 +56,14 @@ impl Leader {
             let found = persist(&self.app, || interp.progress(&self.job)).await?;
             self.tracker.set(found.counts.done);
             let over = found.counts.done >= found.counts.total;
-            self.look_up(&mut reasons, found.counts, over).await?;
+            let summary = if over {
+                let summary = persist(&self.app, || interp.summary(&self.job)).await?;
+                reasons.found.clone_from(&summary.reasons);
+                Some(summary)
+            } else {
+                self.look_up(&mut reasons, found.counts).await?;
+                None
+            };
             self.tracker.tell(Progress {
                 failed: found.counts.failed,
                 skipped: found.counts.skipped,
@@ -64,8 +71,8 @@ impl Leader {
                 reasons: reasons.found.clone(),
                 ..Progress::default()
             });
-            if over {
-                return self.outcome(&reasons.found).await;
+            if let Some(summary) = summary {
+                return Ok(outcome(&summary));
             }
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
@@ -74,32 +81,16 @@ impl Leader {
         }
     }
 
-    /// Finds out why items failed or were left out, when there are more of them, now and then; and at the end.
-    async fn look_up(&self, reasons: &mut Reasons, counts: Counts, over: bool) -> Result<(), Halt> {
+    /// Finds out why items failed or were left out, when there are more of them, now and then.
+    async fn look_up(&self, reasons: &mut Reasons, counts: Counts) -> Result<(), Halt> {
         let ended = counts.failed + counts.skipped;
         let fresh = reasons.when.is_some_and(|when| when.elapsed() < LOOK);
-        if ended > reasons.ended && (over || !fresh) {
+        if ended > reasons.ended && !fresh {
             let interp = self.app.store.interp();
             reasons.found = persist(&self.app, || interp.reasons(&self.job, &self.spec)).await?;
             (reasons.ended, reasons.when) = (ended, Some(Instant::now()));
         }
         Ok(())
-    }
-
-    /// How a job whose items are all over ends: as failed, if it has nothing to show for it and something failed.
-    async fn outcome(&self, reasons: &[ItemReason]) -> Result<Outcome, Halt> {
-        let interp = self.app.store.interp();
-        let summary = persist(&self.app, || interp.summary(&self.job)).await?;
-        for reason in reasons {
-            let (what, items) = (
-                if reason.failed { "failed" } else { "left out" },
-                reason.items,
-            );
-            let latents: Vec<String> = reason.latents.iter().map(u32::to_string).collect();
-            let (latents, detail) = (latents.join(" "), &reason.detail);
-            tracing::warn!(reason = %reason.reason, items, latents, detail, "items {what}");
-        }
-        Ok(nothing_succeeded(&summary).map_or(Outcome::Succeeded, Outcome::Failed))
     }
 
     /// Fails if nobody can work on the job: this process lacks the SAE or the cache, and there is no other. A leader that lacks
@@ -117,6 +108,31 @@ impl Leader {
         }
         Err(error.into())
     }
+}
+
+/// How a job whose items are all over ends: as failed, if it has nothing to show for it and something failed.
+fn outcome(summary: &JobSummary) -> Outcome {
+    for reason in &summary.reasons {
+        let (what, items) = (
+            if reason.failed { "failed" } else { "left out" },
+            reason.items,
+        );
+        let latents: Vec<String> = reason.latents.iter().map(u32::to_string).collect();
+        let (latents, detail) = (latents.join(" "), &reason.detail);
+        tracing::warn!(reason = %reason.reason, items, latents, detail, "items {what}");
+    }
+    let failed = summary.counts.failed;
+    if let Some(failure) = nothing_succeeded(summary) {
+        return Outcome::Failed(failure);
+    }
+    if failed > 0 {
+        tracing::warn!(
+            failed,
+            items = summary.counts.total,
+            "the job succeeded in part"
+        );
+    }
+    Outcome::Succeeded
 }
 
 /// Why items failed or were left out, as it was looked up last.

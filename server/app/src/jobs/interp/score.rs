@@ -1,7 +1,9 @@
 //! A later stage of a latent: one scorer grades its explanations, or the latent itself.
 
 use futures::{FutureExt, StreamExt, stream};
-use latentd_autointerp::{Call, Failure, Plan, Reply, Row, Scorer, Subject, is_cut_off};
+use latentd_autointerp::{
+    Call, Failure, Plan, Reply, Row, Scorer, Subject, is_cut_off, provider::Provider as _,
+};
 use latentd_domain::{
     Reason,
     autointerp::{ScorerKind, ScorerSpec},

@@ -37,7 +37,7 @@ use crate::{
     jobs::{Stop, runner::persist},
 };
 
-/// Length of the leases on items and exchanges, and of the sign of life. What a killed process had goes on this much later.
+/// How long a process gives no sign of life before it counts as dead. What a killed process had goes on this much later.
 const LEASE: Duration = Duration::from_secs(15);
 /// Time between two signs of life.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -45,6 +45,10 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Items that are claimed at once.
 const CLAIM: usize = 128;
+/// Longest time that items that may have killed servers wait while others are at work.
+const SUSPECTS_WAIT: Duration = Duration::from_mins(1);
+/// How long an item waits when the server itself or its database is the trouble.
+const OWN_TROUBLE: Duration = Duration::from_secs(5);
 /// How long a job is let alone that this process lacks something for.
 const UNABLE: Duration = Duration::from_secs(30);
 /// Longest time that an item waits in the queue after trouble.
@@ -60,8 +64,10 @@ pub(crate) struct Workers {
     /// Jobs that this process lacks something for, and when it found out.
     unable: Arc<Mutex<HashMap<JobId, Instant>>>,
     room: Arc<Semaphore>,
-    /// Items that are at work: the leases that are renewed.
+    /// Items that are at work.
     held: Held,
+    /// Held while items are claimed, so that none is given back that is just arriving; and since when suspects had no turn.
+    claiming: Arc<tokio::sync::Mutex<Instant>>,
     /// An item ended: others may wait for it, or for its room.
     ended: Arc<Notify>,
 }
@@ -77,6 +83,7 @@ impl Workers {
             unable: Arc::default(),
             room: Arc::new(Semaphore::new(app.config.interp.max_items)),
             held: Held::default(),
+            claiming: Arc::new(tokio::sync::Mutex::new(Instant::now())),
             ended: Arc::default(),
             app,
         };
@@ -115,21 +122,44 @@ impl Workers {
 
     /// Claims as many items as there is room for. Returns how many.
     async fn claim(&self) -> Result<usize, latentd_store::Error> {
+        let mut last_turn = self.claiming.lock().await;
         let most = self.room.available_permits().min(CLAIM);
-        if most == 0 {
+        if most == 0 || self.held.has_suspects() {
             return Ok(0);
         }
         let interp = self.app.store.interp();
         let unable = self.unable();
-        let items = interp
-            .claim_except(self.owner, LEASE, most as u32, &unable)
-            .await?;
+        let overdue = last_turn.elapsed() > SUSPECTS_WAIT && interp.suspects_wait(&unable).await?;
+        if !overdue {
+            let items = interp
+                .claim_except(self.owner, most as u32, &unable)
+                .await?;
+            if !items.is_empty() {
+                return Ok(self.begin(items, false).await);
+            }
+        }
+        // Items that may have killed servers, with nothing else at work: should the server die again, they are known.
+        if !self.held.is_empty() {
+            return Ok(0);
+        }
+        *last_turn = Instant::now();
+        let items = interp.claim_suspects(self.owner, &unable).await?;
+        if !items.is_empty() {
+            let (count, first) = (items.len(), items.first().map(|item| item.ord));
+            tracing::warn!(
+                items = count,
+                first,
+                "servers died while they worked on these items: nothing else is at work"
+            );
+        }
+        Ok(self.begin(items, true).await)
+    }
+
+    /// Begins to work on items that were claimed. Returns how many.
+    async fn begin(&self, items: Vec<WorkItem>, suspects: bool) -> usize {
         let count = items.len();
-        let held: Vec<Holding> = items
-            .iter()
-            .cloned()
-            .map(|item| self.held.hold(item))
-            .collect();
+        let hold = |item: &WorkItem| self.held.hold(item.clone(), suspects);
+        let held: Vec<Holding> = items.iter().map(hold).collect();
         for (item, holding) in items.into_iter().zip(held) {
             // Only this task takes permits, so there is one for each item.
             let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
@@ -140,20 +170,19 @@ impl Workers {
             let span = tracing::info_span!("item", job = %item.job, ord = item.ord);
             self.app.life.spawn(
                 async move {
-                    this.work(item, permit).await;
-                    drop(holding);
+                    this.work(item, permit, holding).await;
                 }
                 .instrument(span),
             );
         }
-        Ok(count)
+        count
     }
 
-    async fn work(&self, claimed: WorkItem, permit: OwnedSemaphorePermit) {
+    async fn work(&self, claimed: WorkItem, permit: OwnedSemaphorePermit, holding: Holding) {
         if let Err(trouble) = survive(self.see_through(&claimed)).await {
             self.put_back(&claimed, trouble).await;
         }
-        drop(permit);
+        drop((holding, permit));
         self.ended.notify_one();
     }
 
@@ -195,6 +224,14 @@ impl Workers {
                 self.give_back(claimed).await;
             }
             Trouble::Failed(failure) => self.end(claimed, item::failed(failure)).await,
+            Trouble::Later(error) if is_own(error.reason) => {
+                tracing::debug!(reason = %error.reason, detail = error.detail, "an item waits for the server");
+                tokio::select! {
+                    () = tokio::time::sleep(OWN_TROUBLE) => {}
+                    () = self.app.life.draining() => {}
+                }
+                self.give_back(claimed).await;
+            }
             Trouble::Later(error) => {
                 let after = wait(claimed.attempt, error.again);
                 tracing::debug!(reason = %error.reason, detail = error.detail, after_seconds = after.as_secs_f64(), "an item waits");
@@ -309,12 +346,15 @@ impl Workers {
         Ok(())
     }
 
-    /// Renews the sign of life, and the leases of the items at work.
+    /// Renews the sign of life, and gives back what the database takes for this process's work and nobody works on.
     async fn stay_alive(&self) -> Result<Alive, latentd_store::Error> {
         let alive = self.app.store.processes().heartbeat(self.owner, LEASE);
         let alive = alive.await?;
-        let (interp, held) = (self.app.store.interp(), self.held.items());
-        interp.renew(&held, self.owner, LEASE).await?;
+        // Not while a claim is on its way: its items are not held yet. The next time will do.
+        if let Ok(_claiming) = self.claiming.try_lock() {
+            let held = self.held.items();
+            self.app.store.interp().keep(&held, self.owner).await?;
+        }
         Ok(alive)
     }
 
@@ -365,6 +405,14 @@ async fn survive(work: impl Future<Output = Result<(), Trouble>>) -> Result<(), 
             let detail = "the work on it panicked; the server's log says more";
             Err(Trouble::Failed(Failure::new(Reason::Internal, detail)))
         })
+}
+
+/// Whether the trouble is the server's or its database's: it says nothing about the item, so the attempt does not count.
+fn is_own(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::DatabaseUnavailable | Reason::DiskFull | Reason::QueueFull | Reason::ShuttingDown
+    )
 }
 
 /// How long an item waits before its next attempt: twice as long each time, or as long as was asked for.

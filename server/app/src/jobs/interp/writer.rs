@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use latentd_autointerp::Failure;
+use latentd_autointerp::{Failure, provider::limit::Slot};
 use latentd_domain::JobId;
 use latentd_store::{
     exchanges::Answered,
@@ -61,6 +61,8 @@ struct InHand {
     under_way: UnderWay,
     written: Written<()>,
     _room: Option<OwnedSemaphorePermit>,
+    /// Its provider's: nothing is asked in its place before it is stored.
+    _slot: Option<Slot>,
 }
 
 impl Writer {
@@ -106,12 +108,14 @@ impl Writer {
         &self,
         answer: Answered,
         under_way: UnderWay,
+        slot: Option<Slot>,
     ) -> Result<(), Trouble> {
         let (written, done) = oneshot::channel();
         let in_hand = InHand {
             under_way,
             written,
             _room: Arc::clone(&self.room).try_acquire_owned().ok(),
+            _slot: slot,
         };
         // An error means that the server ends.
         let sent = self.answers.send((answer, in_hand)).is_ok();
@@ -161,56 +165,102 @@ async fn flush(app: &App, process: Owner, notes: &Mutex<Notes>) {
     }
 }
 
+/// What a kind of writes does with a batch.
+trait Sink {
+    /// One write, and who waits for it.
+    type Write: Send;
+
+    /// Stores a batch and tells who waits. Gives it back if it is refused for good.
+    fn store(
+        &self,
+        batch: Vec<Self::Write>,
+    ) -> impl Future<Output = Result<(), Refused<Self::Write>>> + Send;
+
+    /// Settles a write that is refused by itself.
+    fn fail(&self, write: Self::Write, error: Error) -> impl Future<Output = ()> + Send;
+}
+
+/// A batch that the database will not take.
+struct Refused<T> {
+    batch: Vec<T>,
+    error: Error,
+}
+
+/// Stores a batch, in parts where it is refused: what is refused in the end stands alone.
+async fn store_in_parts<S: Sink>(sink: &S, batch: Vec<S::Write>) {
+    let mut parts = vec![batch];
+    while let Some(part) = parts.pop() {
+        let Err(Refused { mut batch, error }) = sink.store(part).await else {
+            continue;
+        };
+        if batch.len() > 1 {
+            // The later half first: parts are taken from the end.
+            let rest = batch.split_off(batch.len() / 2);
+            parts.extend([rest, batch]);
+        } else if let Some(write) = batch.pop() {
+            sink.fail(write, error).await;
+        }
+    }
+}
+
 async fn write_answers(
     app: Shared,
     process: Owner,
     mut next: mpsc::UnboundedReceiver<(Answered, InHand)>,
 ) {
-    let exchanges = app.store.exchanges();
+    let sink = Answers { app, process };
     let mut batch = Vec::with_capacity(BATCH);
     while next.recv_many(&mut batch, BATCH).await > 0 {
-        let mut parts = vec![std::mem::take(&mut batch)];
-        while let Some(part) = parts.pop() {
-            let (answers, waiting): (Vec<_>, Vec<_>) = part.into_iter().unzip();
-            match persist(&app, || exchanges.answer(&answers, process)).await {
-                Ok(()) => {
-                    for in_hand in waiting {
-                        in_hand.under_way.settle();
-                        let _ = in_hand.written.send(Ok(()));
-                    }
-                }
-                Err(Halt::Stopped(stop)) => {
-                    for in_hand in waiting {
-                        let _ = in_hand.written.send(Err(Trouble::Stopped(stop)));
-                    }
-                }
-                Err(Halt::Failed(_)) if answers.len() > 1 => {
-                    parts.extend(halves(answers.into_iter().zip(waiting).collect()));
-                }
-                Err(Halt::Failed(error)) => {
-                    for (answer, in_hand) in answers.into_iter().zip(waiting) {
-                        lose(&app, process, &answer, in_hand, &error).await;
-                    }
-                }
-            }
-        }
+        store_in_parts(&sink, std::mem::take(&mut batch)).await;
     }
 }
 
-/// Settles a call whose answer the database will not take: it has failed.
-async fn lose(app: &App, process: Owner, answer: &Answered, in_hand: InHand, error: &Error) {
-    tracing::error!(job = %answer.job, %error, "an answer cannot be stored");
-    let detail = format!("the answer could not be stored: {error}");
-    let why = (error.reason(), detail.as_str());
-    let exchanges = app.store.exchanges();
-    let failed = persist(app, || {
-        exchanges.fail(&answer.hash, &answer.job, process, why)
-    });
-    if failed.await.is_ok() {
-        in_hand.under_way.settle();
+struct Answers {
+    app: Shared,
+    process: Owner,
+}
+
+impl Sink for Answers {
+    type Write = (Answered, InHand);
+
+    async fn store(&self, batch: Vec<Self::Write>) -> Result<(), Refused<Self::Write>> {
+        let (answers, waiting): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let exchanges = self.app.store.exchanges();
+        match persist(&self.app, || exchanges.answer(&answers, self.process)).await {
+            Ok(()) => {
+                for in_hand in waiting {
+                    in_hand.under_way.settle();
+                    let _ = in_hand.written.send(Ok(()));
+                }
+            }
+            Err(Halt::Stopped(stop)) => {
+                for in_hand in waiting {
+                    let _ = in_hand.written.send(Err(Trouble::Stopped(stop)));
+                }
+            }
+            Err(Halt::Failed(error)) => {
+                let batch = answers.into_iter().zip(waiting).collect();
+                return Err(Refused { batch, error });
+            }
+        }
+        Ok(())
     }
-    let failure = Failure::new(error.reason(), detail);
-    let _ = in_hand.written.send(Err(Trouble::Failed(failure)));
+
+    /// Settles a call whose answer the database will not take: it has failed.
+    async fn fail(&self, (answer, in_hand): Self::Write, error: Error) {
+        tracing::error!(job = %answer.job, %error, "an answer cannot be stored");
+        let detail = format!("the answer could not be stored: {error}");
+        let why = (error.reason(), detail.as_str());
+        let exchanges = self.app.store.exchanges();
+        let failed = persist(&self.app, || {
+            exchanges.fail(&answer.hash, &answer.job, self.process, why)
+        });
+        if failed.await.is_ok() {
+            in_hand.under_way.settle();
+        }
+        let failure = Failure::new(error.reason(), detail);
+        let _ = in_hand.written.send(Err(Trouble::Failed(failure)));
+    }
 }
 
 async fn write_items(
@@ -219,79 +269,100 @@ async fn write_items(
     mut next: mpsc::Receiver<(Completion, Written<bool>)>,
     notes: Arc<Mutex<Notes>>,
 ) {
-    let interp = app.store.interp();
+    let sink = Items { app, process };
     let mut batch = Vec::with_capacity(BATCH);
     while next.recv_many(&mut batch, BATCH).await > 0 {
         // First, so that they are there when the last item ends the job.
-        flush(&app, process, &notes).await;
-        let mut parts = vec![std::mem::take(&mut batch)];
-        while let Some(part) = parts.pop() {
-            let (items, waiting): (Vec<_>, Vec<_>) = part.into_iter().unzip();
-            match persist(&app, || interp.complete(&items, process)).await {
-                Ok(accepted) => {
-                    for (written, accepted) in waiting.into_iter().zip(accepted) {
-                        let _ = written.send(Ok(accepted));
-                    }
-                }
-                Err(Halt::Stopped(stop)) => {
-                    for written in waiting {
-                        let _ = written.send(Err(Trouble::Stopped(stop)));
-                    }
-                }
-                Err(Halt::Failed(_)) if items.len() > 1 => {
-                    parts.extend(halves(items.into_iter().zip(waiting).collect()));
-                }
-                Err(Halt::Failed(error)) => {
-                    for (item, written) in items.into_iter().zip(waiting) {
-                        let _ = written.send(fail(&app, process, item, &error).await);
-                    }
-                }
-            }
-        }
+        flush(&sink.app, process, &notes).await;
+        store_in_parts(&sink, std::mem::take(&mut batch)).await;
     }
 }
 
-/// Ends an item whose results the database will not take: it has failed.
-async fn fail(app: &App, process: Owner, item: Completion, error: &Error) -> Result<bool, Trouble> {
-    tracing::error!(job = %item.item.job, ord = item.item.ord, %error, "results cannot be stored");
-    let failed = Completion {
-        outcome: Outcome::Failed {
-            reason: error.reason(),
-            detail: format!("the results could not be stored: {error}"),
-        },
-        ..item
-    };
-    let failed = [failed];
-    let interp = app.store.interp();
-    let accepted = persist(app, || interp.complete(&failed, process)).await?;
-    Ok(accepted.first().copied().unwrap_or_default())
+struct Items {
+    app: Shared,
+    process: Owner,
 }
 
-/// The two halves of a batch that was refused, the later one first: they are taken from the end.
-fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
-    let rest = batch.split_off(batch.len() / 2);
-    [rest, batch]
+impl Sink for Items {
+    type Write = (Completion, Written<bool>);
+
+    async fn store(&self, batch: Vec<Self::Write>) -> Result<(), Refused<Self::Write>> {
+        let (items, waiting): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let interp = self.app.store.interp();
+        match persist(&self.app, || interp.complete(&items, self.process)).await {
+            Ok(accepted) => {
+                for (written, accepted) in waiting.into_iter().zip(accepted) {
+                    let _ = written.send(Ok(accepted));
+                }
+            }
+            Err(Halt::Stopped(stop)) => {
+                for written in waiting {
+                    let _ = written.send(Err(Trouble::Stopped(stop)));
+                }
+            }
+            Err(Halt::Failed(error)) => {
+                let batch = items.into_iter().zip(waiting).collect();
+                return Err(Refused { batch, error });
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an item whose results the database will not take: it has failed.
+    async fn fail(&self, (item, written): Self::Write, error: Error) {
+        tracing::error!(job = %item.item.job, ord = item.item.ord, %error, "results cannot be stored");
+        let failed = [Completion {
+            outcome: Outcome::Failed {
+                reason: error.reason(),
+                detail: format!("the results could not be stored: {error}"),
+            },
+            ..item
+        }];
+        let interp = self.app.store.interp();
+        let accepted = persist(&self.app, || interp.complete(&failed, self.process)).await;
+        let accepted = accepted.map(|accepted| accepted.first().copied().unwrap_or_default());
+        let _ = written.send(accepted.map_err(Trouble::from));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_refused_batch_is_split_down_to_what_is_refused() {
-        let refused = 37;
-        let (mut alone, mut stored) = (Vec::new(), Vec::new());
-        let mut parts = vec![(0..100).collect::<Vec<_>>()];
-        while let Some(part) = parts.pop() {
-            if !part.contains(&refused) {
-                stored.extend(part);
-            } else if part.len() > 1 {
-                parts.extend(halves(part));
-            } else {
-                alone.extend(part);
+    /// Takes every batch that does not hold one number.
+    struct Picky {
+        refused: u32,
+        stored: Mutex<Vec<u32>>,
+        failed: Mutex<Vec<u32>>,
+    }
+
+    impl Sink for Picky {
+        type Write = u32;
+
+        async fn store(&self, batch: Vec<u32>) -> Result<(), Refused<u32>> {
+            if batch.contains(&self.refused) {
+                let error = Error::internal("refused");
+                return Err(Refused { batch, error });
             }
+            self.stored.lock().unwrap().extend(batch);
+            Ok(())
         }
-        assert_eq!(alone, [refused]);
+
+        async fn fail(&self, write: u32, _: Error) {
+            self.failed.lock().unwrap().push(write);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_batch_is_split_down_to_what_is_refused() {
+        let sink = Picky {
+            refused: 37,
+            stored: Mutex::default(),
+            failed: Mutex::default(),
+        };
+        store_in_parts(&sink, (0..100).collect()).await;
+        assert_eq!(sink.failed.into_inner().unwrap(), [37]);
+        let stored = sink.stored.into_inner().unwrap();
         assert_eq!(stored.len(), 99);
         assert!(stored.is_sorted(), "in their order");
     }
