@@ -6,8 +6,8 @@ use latentd_engine::Handle;
 use latentd_store::Store;
 
 use crate::{
-    caches::OpenCaches, config::Config, corpora::Corpora, health::Health, jobs::RunningJobs,
-    lifecycle::Lifecycle, providers::Registry,
+    buffers::Buffers, caches::OpenCaches, config::Config, corpora::Corpora, health::Health,
+    jobs::RunningJobs, lifecycle::Lifecycle, providers::Registry,
 };
 
 /// The parts of a running server, shared by everything that works for it.
@@ -31,6 +31,8 @@ pub(crate) struct App {
     pub(crate) jobs: RunningJobs,
     /// State of the parts.
     pub(crate) health: Health,
+    /// Memory for what is received, sent and read ahead.
+    pub(crate) buffers: Buffers,
     /// How the server ends.
     pub(crate) life: Lifecycle,
     /// When the server started.

@@ -5,6 +5,7 @@
 
 mod app;
 mod bench;
+mod buffers;
 mod caches;
 pub mod cli;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod grpc;
 mod health;
 mod jobs;
 pub mod lifecycle;
+mod listener;
 pub mod observability;
 mod providers;
 mod residency;

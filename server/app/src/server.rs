@@ -17,18 +17,22 @@ use latentd_store::{
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::server::TcpIncoming;
 
 use crate::{
     app::{App, Shared},
+    buffers::Buffers,
     caches::OpenCaches,
     config::Config,
     corpora::{self, Corpora},
     data_folder,
-    grpc::{self, layers::EdgeLayer},
+    grpc::{
+        self,
+        layers::{EdgeLayer, MessageLimits},
+    },
     health::{self, Health},
     jobs::{self, RunningJobs},
     lifecycle::{Lifecycle, Signals},
+    listener,
     providers::Registry,
     residency,
 };
@@ -38,12 +42,12 @@ const LAST_ORDERS: Duration = Duration::from_secs(5);
 /// Calls that one connection may have under way.
 const STREAMS: u32 = 1024;
 /// Bytes of one call's messages that a client may send before the server has read them.
-const STREAM_WINDOW: u32 = 256 << 10;
-/// The same for all calls of a connection together. It also decides how many small messages may wait to be read: h2 takes a
-/// connection for an attack, and ends it, when the frames that nobody has read yet would waste more than half of this, counting
-/// 256 bytes for each that is smaller. [`STREAM_WINDOW`] full of messages of 25 bytes wastes 2.4 MB, so that a dozen calls of a
-/// connection may write as far ahead as their windows allow, whatever the size of their messages.
-const CONNECTION_WINDOW: u32 = 64 << 20;
+const STREAM_WINDOW: u32 = 64 << 10;
+/// The same for all calls of a connection together; in truth their windows bound them, at 64 MB. It is this large because it
+/// also decides how many small messages may wait to be read: h2 takes a connection for an attack, and ends it, when the frames
+/// that nobody has read yet would waste more than half of this, counting 256 bytes for each that is smaller. [`STREAM_WINDOW`]
+/// full of messages of 25 bytes wastes 0.6 MB, so that all [`STREAMS`] calls may write as far ahead as their windows allow.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// Time between two pings of an idle connection: a client that is gone is noticed, and its work dropped.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -120,6 +124,7 @@ impl Server {
             providers: Registry::new(store.clone(), handle.clone(), config.keys.clone()),
             jobs: RunningJobs::default(),
             health: Health::new(handle.health()),
+            buffers: Buffers::new(config.limits.buffer_bytes),
             engine: handle,
             store,
             life: life.clone(),
@@ -299,7 +304,8 @@ fn serve(
 ) -> Result<tonic_health::server::HealthReporter, StartError> {
     let (reporter, service) = tonic_health::server::health_reporter();
     let routes = grpc::routes(app, service).map_err(StartError::Reflection)?;
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let limits = app.config.limits;
+    let incoming = listener::incoming(listener, limits, listener::room_for_connections());
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(STREAMS)
@@ -307,6 +313,12 @@ fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .layer(EdgeLayer {
             life: app.life.clone(),
+            buffers: app.buffers.clone(),
+            messages: MessageLimits {
+                share: app.buffers.requests.clone(),
+                max_bytes: limits.max_message_bytes,
+                seconds: limits.message_seconds,
+            },
         })
         .add_routes(routes);
     app.life.spawn_essential("grpc", async move {

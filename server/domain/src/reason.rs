@@ -168,6 +168,12 @@ reasons! {
     DatabaseUnavailable = "DATABASE_UNAVAILABLE",
     /// Too many requests wait for the device.
     QueueFull = "QUEUE_FULL",
+    /// The messages of all clients together take all the memory that there is for them.
+    BuffersFull = "BUFFERS_FULL",
+    /// A message was begun and its rest did not come.
+    MessageUnfinished = "MESSAGE_UNFINISHED",
+    /// The server has as many files and connections open as the system lets it.
+    TooManyOpenFiles = "TOO_MANY_OPEN_FILES",
     /// The deadline passed before the answer was ready.
     DeadlineExceeded = "DEADLINE_EXCEEDED",
     /// The caller or an operator cancelled the work.

@@ -168,6 +168,14 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// Bytes of one corpus that is uploaded.
     pub max_corpus_bytes: u64,
+    /// Bytes that all messages and streams together may hold.
+    pub buffer_bytes: u64,
+    /// Seconds that a message may take.
+    pub message_seconds: u64,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Seconds until a connection has to have begun HTTP/2.
+    pub handshake_seconds: u64,
 }
 
 /// Corpora that are uploaded.

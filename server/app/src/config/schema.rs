@@ -178,6 +178,34 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Bytes of one corpus that is uploaded.",
     },
     Setting {
+        key: "limits.buffer_bytes",
+        kind: int(1 << 20, 1 << 34),
+        default: Some("1073741824"),
+        doc: "Bytes of memory for the messages of all clients together: half for large requests that are being received, a quarter \
+              for large replies that clients have not taken yet, a quarter for examples that are read ahead. What finds no room \
+              waits, and after a while is refused with reason BUFFERS_FULL.",
+    },
+    Setting {
+        key: "limits.message_seconds",
+        kind: int(1, 86400),
+        default: Some("60"),
+        doc: "Seconds that a client may be silent in the midst of a message, and that the whole message may take, with one more \
+              for each 64 KiB of it. Then the call ends with reason MESSAGE_UNFINISHED.",
+    },
+    Setting {
+        key: "limits.max_connections",
+        kind: int(1, 1 << 20),
+        default: Some("1024"),
+        doc: "Connections at once; further ones are closed. Connections never take more than half of the files that the \
+              process may have open (ulimit -n).",
+    },
+    Setting {
+        key: "limits.handshake_seconds",
+        kind: int(1, 3600),
+        default: Some("10"),
+        doc: "Seconds that a new connection has to begin HTTP/2; then it is closed.",
+    },
+    Setting {
         key: "corpora.max_bytes",
         kind: int(1, 1 << 50),
         default: Some("68719476736"),

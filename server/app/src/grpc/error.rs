@@ -10,6 +10,7 @@ use std::{
 use latentd_domain::{HasReason, Reason};
 use latentd_store::jobs::JobFailure;
 use prost::Message;
+use rustix::io::Errno;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -115,6 +116,8 @@ pub const fn code(reason: Reason) -> Code {
         Reason::CacheCorrupt => Code::DataLoss,
         Reason::DiskFull
         | Reason::QueueFull
+        | Reason::BuffersFull
+        | Reason::TooManyOpenFiles
         | Reason::OutOfDeviceMemory
         | Reason::ProviderRateLimited => Code::ResourceExhausted,
         Reason::DatabaseUnavailable
@@ -123,7 +126,7 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::ProviderUnreachable
         | Reason::ProviderFailed
         | Reason::ProviderTimeout => Code::Unavailable,
-        Reason::DeadlineExceeded => Code::DeadlineExceeded,
+        Reason::DeadlineExceeded | Reason::MessageUnfinished => Code::DeadlineExceeded,
         Reason::Cancelled => Code::Cancelled,
         Reason::StorageFailed | Reason::ServerDied | Reason::Internal => Code::Internal,
     }
@@ -147,7 +150,9 @@ const fn withheld(reason: Reason) -> Option<&'static str> {
 const fn retry_after(reason: Reason) -> Option<Duration> {
     match reason {
         Reason::QueueFull => Some(Duration::from_millis(250)),
-        Reason::DatabaseUnavailable => Some(Duration::from_secs(1)),
+        Reason::DatabaseUnavailable | Reason::BuffersFull | Reason::TooManyOpenFiles => {
+            Some(Duration::from_secs(1))
+        }
         _ => None,
     }
 }
@@ -170,6 +175,10 @@ impl Error {
 
     /// Any error of the other crates, with its sources.
     pub fn from_reason(error: &dyn HasReason) -> Self {
+        if lacks_descriptors(error) {
+            let message = format!("the server has too many files open: {}", chain(error));
+            return Self::new(Reason::TooManyOpenFiles, message);
+        }
         Self::new(error.reason(), chain(error))
     }
 
@@ -249,6 +258,15 @@ impl Error {
             violations,
         }
     }
+}
+
+/// Whether the system refused to open one more file, whatever the work made of it.
+fn lacks_descriptors(error: &dyn std::error::Error) -> bool {
+    let (process, system) = (Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error());
+    std::iter::successors(error.source(), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .filter_map(std::io::Error::raw_os_error)
+        .any(|code| code == process || code == system)
 }
 
 /// A failure without what is withheld from clients.

@@ -65,7 +65,7 @@ class ActivationServiceServicer(object):
 
     def EncodeStream(self, request_iterator, context):
         """Encodes many batches on one call. Replies come in the order of the requests, and the server stops reading requests while
-        the client does not take replies: a client may write as far ahead as HTTP/2 lets it (256 KB a call). A batch that fails is
+        the client does not take replies: a client may write as far ahead as HTTP/2 lets it (64 KB a call). A batch that fails is
         answered with its error, and the stream continues.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -85,21 +85,53 @@ fn mode(violations: &mut Violations, value: i32) -> ExampleMode {
     }
 }
 
-/// Cuts latents into chunks: small ones first.
-pub(super) fn chunks(latents: Latents) -> impl Iterator<Item = Vec<u32>> + Send {
-    chunk_bounds(latents.len())
-        .map(move |range| range.filter_map(|index| latents.get(index)).collect())
+/// Latents cut into chunks: small ones first.
+pub(super) struct Chunks {
+    latents: Latents,
+    next: usize,
+    size: usize,
+    largest: usize,
 }
 
-fn chunk_bounds(count: usize) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
-    let mut size = FIRST_CHUNK;
-    std::iter::from_fn(move || {
-        let range = start..count.min(start + size);
-        start = range.end;
-        size = CHUNK.min(size * 2);
-        (!range.is_empty()).then_some(range)
-    })
+impl Chunks {
+    /// `largest` bounds a chunk further.
+    pub(super) fn of(latents: Latents, largest: usize) -> Self {
+        let largest = largest.clamp(1, CHUNK);
+        Self {
+            latents,
+            next: 0,
+            size: FIRST_CHUNK,
+            largest,
+        }
+    }
+
+    /// Latents of the next chunk; 0 at the end.
+    pub(super) fn len(&self) -> usize {
+        self.size.min(self.latents.len() - self.next)
+    }
+
+    /// Takes the next chunk.
+    pub(super) fn take(&mut self) -> Vec<u32> {
+        let range = self.range(self.len());
+        self.size = self.largest.min(self.size * 2);
+        self.get(range)
+    }
+
+    /// Takes a chunk of one latent.
+    pub(super) fn take_one(&mut self) -> Vec<u32> {
+        let range = self.range(self.len().min(1));
+        self.get(range)
+    }
+
+    fn range(&mut self, len: usize) -> Range<usize> {
+        let start = self.next;
+        self.next += len;
+        start..self.next
+    }
+
+    fn get(&self, range: Range<usize>) -> Vec<u32> {
+        range.filter_map(|index| self.latents.get(index)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -115,16 +147,25 @@ mod tests {
 
     #[test]
     fn chunks_begin_small_and_miss_nothing() {
+        let all = |latents, largest| {
+            let mut chunks = Chunks::of(latents, largest);
+            std::iter::from_fn(move || Some(chunks.take()).filter(|chunk| !chunk.is_empty()))
+        };
         for count in [0, 1, 2, 7, 100, 1000] {
-            let all: Vec<usize> = chunk_bounds(count).flatten().collect();
-            assert_eq!(all, (0..count).collect::<Vec<_>>());
+            let latents: Vec<u32> = all(Latents::Range(0, count), 32).flatten().collect();
+            assert_eq!(latents, (0..count).collect::<Vec<_>>());
         }
-        let sizes: Vec<usize> = chunk_bounds(100).map(|range| range.len()).collect();
-        assert_eq!(sizes, [1, 2, 4, 8, 16, 32, 32, 5]);
-        let all: Vec<u32> = chunks(Latents::Range(5, 9)).flatten().collect();
-        assert_eq!(all, [5, 6, 7, 8]);
-        let all: Vec<u32> = chunks(Latents::List(vec![9, 2, 5])).flatten().collect();
-        assert_eq!(all, [9, 2, 5]);
+        let sizes = |largest| -> Vec<usize> {
+            all(Latents::Range(0, 100), largest)
+                .map(|chunk| chunk.len())
+                .collect()
+        };
+        assert_eq!(sizes(1000), [1, 2, 4, 8, 16, 32, 32, 5]);
+        assert_eq!(sizes(3)[..4], [1, 2, 3, 3]);
+        let listed: Vec<u32> = all(Latents::List(vec![9, 2, 5]), 32).flatten().collect();
+        assert_eq!(listed, [9, 2, 5]);
+        let mut chunks = Chunks::of(Latents::Range(5, 9), 32);
+        assert_eq!((chunks.take_one(), chunks.take_one()), (vec![5], vec![6]));
     }
 
     #[test]

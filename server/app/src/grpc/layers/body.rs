@@ -14,7 +14,8 @@ use tokio::time::Sleep;
 use tonic::{Code, Status, body::Body};
 use tracing::Span;
 
-use super::{access_log::AccessLog, complete, expired, panicked};
+use super::{access_log::AccessLog, complete, expired, panicked, reply_room::ReplyRoom};
+use crate::buffers::Share;
 
 /// A reply's body under guard.
 #[derive(Debug)]
@@ -23,11 +24,18 @@ pub(super) struct GuardedBody {
     deadline: Option<Pin<Box<Sleep>>>,
     log: AccessLog,
     span: Span,
+    room: ReplyRoom,
     ended: bool,
 }
 
 impl GuardedBody {
-    pub(super) fn new(inner: Body, deadline: Option<Instant>, log: AccessLog, span: Span) -> Self {
+    pub(super) fn new(
+        inner: Body,
+        deadline: Option<Instant>,
+        log: AccessLog,
+        span: Span,
+        replies: Share,
+    ) -> Self {
         // A body that has ended already (an error in the headers) needs no timer.
         let timer = deadline.filter(|_| !inner.is_end_stream());
         let deadline = timer.map(|at| Box::pin(tokio::time::sleep_until(at.into())));
@@ -36,6 +44,7 @@ impl GuardedBody {
             deadline,
             log,
             span,
+            room: ReplyRoom::of(replies),
             ended: false,
         }
     }
@@ -66,11 +75,19 @@ impl HttpBody for GuardedBody {
         }
         let span = this.span.clone();
         let _entered = span.enter();
-        let inner = Pin::new(&mut this.inner);
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll_frame(cx)));
-        let mut polled = match polled {
+        let polled = if this.room.is_waiting() {
+            Poll::Pending
+        } else {
+            let inner = Pin::new(&mut this.inner);
+            let polled = std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll_frame(cx)));
+            match polled {
+                Ok(polled) => polled,
+                Err(panic) => return this.cut(&panicked(panic.as_ref())),
+            }
+        };
+        let mut polled = match this.room.pass(polled, cx) {
             Ok(polled) => polled,
-            Err(panic) => return this.cut(&panicked(panic.as_ref())),
+            Err(error) => return this.cut(&error.into()),
         };
         match &mut polled {
             Poll::Pending => {
@@ -97,7 +114,7 @@ impl HttpBody for GuardedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended || self.inner.is_end_stream()
+        self.ended || (!self.room.is_waiting() && self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -6,12 +6,15 @@
 mod access_log;
 mod body;
 mod context;
+mod reply_room;
+mod request_body;
 
 use std::{
     any::Any,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::Arc,
     task::{Context as TaskContext, Poll},
     time::{Duration, Instant},
 };
@@ -26,16 +29,29 @@ use tracing::Instrument;
 #[cfg(test)]
 pub(crate) use access_log::name;
 pub(crate) use context::Context;
+pub(crate) use request_body::MessageLimits;
 
-use self::{access_log::AccessLog, body::GuardedBody, context::REQUEST_ID};
+use self::{
+    access_log::AccessLog,
+    body::GuardedBody,
+    context::REQUEST_ID,
+    request_body::{Held, RequestBody},
+};
 use super::error::Error;
-use crate::lifecycle::Lifecycle;
+use crate::{
+    buffers::{Buffers, Share},
+    lifecycle::Lifecycle,
+};
 
 /// Wraps the whole router in [`Edge`].
 #[derive(Clone, Debug)]
 pub(crate) struct EdgeLayer {
     /// Life of the server: calls that come after its end was asked for are refused.
     pub(crate) life: Lifecycle,
+    /// Memory for messages.
+    pub(crate) buffers: Buffers,
+    /// What a message of a request may take.
+    pub(crate) messages: MessageLimits,
 }
 
 impl<S> Layer<S> for EdgeLayer {
@@ -45,6 +61,8 @@ impl<S> Layer<S> for EdgeLayer {
         Edge {
             inner,
             life: self.life.clone(),
+            replies: self.buffers.replies.clone(),
+            messages: self.messages.clone(),
         }
     }
 }
@@ -54,6 +72,8 @@ impl<S> Layer<S> for EdgeLayer {
 pub(crate) struct Edge<S> {
     inner: S,
     life: Lifecycle,
+    replies: Share,
+    messages: MessageLimits,
 }
 
 impl<S> Service<Request<Body>> for Edge<S>
@@ -75,9 +95,13 @@ where
         let log = AccessLog::start(request.uri().path(), &context);
         let span = log.span();
         request.extensions_mut().insert(context.clone());
+        let held = Held::default();
+        let replies = self.replies.clone();
         let call = if self.life.is_draining() && !is_health(request.uri().path()) {
             None
         } else {
+            let (messages, held) = (self.messages.clone(), Arc::clone(&held));
+            let request = request.map(|body| Body::new(RequestBody::new(body, messages, held)));
             Some(self.inner.call(request))
         };
         let outer = span.clone();
@@ -92,7 +116,9 @@ where
                     }
                 }
             };
-            Ok(finish(response, &context, log, outer))
+            // A request that was received as a whole is of no more use.
+            drop(held);
+            Ok(finish(response, &context, log, outer, replies))
         };
         Box::pin(answer.instrument(span))
     }
@@ -138,6 +164,7 @@ fn finish(
     context: &Context,
     mut log: AccessLog,
     span: tracing::Span,
+    replies: Share,
 ) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     if let Ok(id) = HeaderValue::from_str(&context.id) {
@@ -147,7 +174,7 @@ fn finish(
     if let Some(status) = Status::from_header_map(&head.headers) {
         log.end(status.code());
     }
-    let body = GuardedBody::new(body, context.deadline, log, span);
+    let body = GuardedBody::new(body, context.deadline, log, span, replies);
     Response::from_parts(head, Body::new(body))
 }
 
@@ -160,7 +187,10 @@ fn complete(headers: &mut http::HeaderMap) {
         return;
     }
     let error = match status.code() {
-        tonic::Code::OutOfRange => Error::new(Reason::BatchTooLarge, status.message()),
+        // ResourceExhausted: it was too large once it was decompressed.
+        tonic::Code::OutOfRange | tonic::Code::ResourceExhausted => {
+            Error::new(Reason::BatchTooLarge, status.message())
+        }
         tonic::Code::Internal => Error::new(Reason::InvalidRequest, status.message()),
         _ => return,
     };
@@ -200,11 +230,18 @@ mod tests {
             .header("x-request-id", "r-1")
             .body(Body::empty())
             .unwrap();
-        let response = EdgeLayer { life }
-            .layer(inner)
-            .oneshot(request)
-            .await
-            .unwrap();
+        let buffers = Buffers::new(1 << 20);
+        let messages = MessageLimits {
+            share: buffers.requests.clone(),
+            max_bytes: 1 << 20,
+            seconds: 5,
+        };
+        let layer = EdgeLayer {
+            life,
+            buffers,
+            messages,
+        };
+        let response = layer.layer(inner).oneshot(request).await.unwrap();
         let headers = response.headers().clone();
         (Status::from_header_map(&headers), headers)
     }
@@ -253,12 +290,17 @@ mod tests {
 
     #[tokio::test]
     async fn failures_of_the_transport_get_a_reason() {
-        let answer = async { Ok(Status::out_of_range("message length too large").into_http()) };
-        let (status, _) = call(Lifecycle::default(), None, answer).await;
-        assert_eq!(
-            reason(status),
-            (tonic::Code::InvalidArgument, "BATCH_TOO_LARGE".to_owned())
-        );
+        for found in [
+            Status::out_of_range("message length too large"),
+            Status::resource_exhausted("size limit exceeded while decompressing message"),
+        ] {
+            let answer = async { Ok(found.into_http()) };
+            let (status, _) = call(Lifecycle::default(), None, answer).await;
+            assert_eq!(
+                reason(status),
+                (tonic::Code::InvalidArgument, "BATCH_TOO_LARGE".to_owned())
+            );
+        }
     }
 
     #[tokio::test]

@@ -51,6 +51,10 @@ fn limits(app: &App) -> pb::Limits {
         max_page_size,
         max_message_bytes,
         max_corpus_bytes,
+        buffer_bytes: _,
+        message_seconds: _,
+        max_connections: _,
+        handshake_seconds: _,
     } = app.config.limits;
     pb::Limits {
         max_prompts: max_prompts as u32,

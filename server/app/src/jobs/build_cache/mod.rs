@@ -10,13 +10,13 @@ mod shards;
 mod stats;
 mod tokenize;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use latentd_cache::{
     BuildRecord, BuiltSae, Manifest, ModelRecord, SHARD_TOKENS, Settings, ShardSummary, TokenTable,
     shard_tokens,
 };
-use latentd_domain::{BuildCacheSpec, SaeName, SpecialTokens};
+use latentd_domain::{BuildCacheSpec, Reason, SaeName, SpecialTokens};
 use latentd_engine::{SaeEntry, Tokenizer};
 use latentd_store::{
     caches::{CacheTotals, CachedSae},
@@ -35,6 +35,9 @@ use crate::{
     residency::{self, Residents},
 };
 
+/// Pause of a build that cannot open files.
+const DESCRIPTORS_PAUSE: Duration = Duration::from_secs(1);
+
 /// One attempt at a build.
 #[derive(Clone)]
 pub(super) struct Build {
@@ -47,8 +50,30 @@ pub(super) struct Build {
 }
 
 impl Build {
-    /// Builds what is not built yet.
+    /// Builds what is not built yet. While the system opens no more files it waits, and then goes on from what is committed.
     pub(super) async fn run(self) -> Result<Outcome, Halt> {
+        let mut said = false;
+        loop {
+            match self.attempt().await {
+                Err(Halt::Failed(error)) if error.reason() == Reason::TooManyOpenFiles => {
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::warn!(%error, "the build waits until files can be opened");
+                        self.tracker.warn(
+                            "the build waited: the server has too many files and connections open (ulimit -n)"
+                                .to_owned(),
+                        );
+                    }
+                    tokio::select! {
+                        stop = self.stopper.stopped() => return Err(Halt::Stopped(stop)),
+                        () = tokio::time::sleep(DESCRIPTORS_PAUSE) => {}
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<Outcome, Halt> {
         // What an earlier attempt warned of holds.
         for warning in &self.lease.job.progress.warnings {
             self.tracker.warn(warning.clone());
@@ -57,17 +82,17 @@ impl Build {
         let residents = Arc::new(residency::residents(&self.app, &self.spec.saes)?);
         let settled = self.settle(&residents).await?;
         let dir = self.dir();
-        let table = tokenize::run(&self, &residents, dir.clone()).await?;
+        let table = tokenize::run(self, &residents, dir.clone()).await?;
         let shard_tokens = if settled.finer_shards {
             shard_tokens(table.tokens())
         } else {
             SHARD_TOKENS
         };
-        shards::run(&self, &residents, Arc::clone(&table), shard_tokens).await?;
+        shards::run(self, &residents, Arc::clone(&table), shard_tokens).await?;
         let manifest = self
             .finish(&residents, dir.clone(), &table, shard_tokens)
             .await?;
-        stats::store(&self, dir, &manifest).await?;
+        stats::store(self, dir, &manifest).await?;
         let totals = CacheTotals {
             place: self.place(),
             ..totals(&self.spec, manifest)
