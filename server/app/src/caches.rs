@@ -101,7 +101,8 @@ impl OpenCaches {
         let mut open = self.lock();
         let at = open.iter().position(|(open, _)| open == id)?;
         let entry = open.remove(at);
-        if entry.1.manifest().digest != digest {
+        // One whose files were cut short is opened anew, which fails unless somebody put them right.
+        if entry.1.manifest().digest != digest || !entry.1.is_intact() {
             return None;
         }
         let cache = Arc::clone(&entry.1);

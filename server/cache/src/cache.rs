@@ -94,6 +94,7 @@ impl Cache {
         let stats = cached
             .stats
             .get(latent, self.manifest.tokens.encoded_tokens);
+        cached.stats.intact()?;
         stats.ok_or_else(|| cached.unknown(sae, latent))
     }
 
@@ -120,16 +121,45 @@ impl Cache {
         query: &ExampleQuery,
         exclude: &[ExampleId],
     ) -> Result<LatentExamples, Error> {
-        let (firing_tokens, mut source) = self.source(sae, latent)?;
-        source.excluded = self.tokens_of(exclude);
-        let examples = examples::read(&source, query)?;
-        Ok(LatentExamples {
-            latent,
-            firing_tokens,
-            density: density(firing_tokens, self.manifest.tokens.encoded_tokens),
-            max_activation: source.max_activation,
-            examples,
+        self.guarded(Some(sae), || {
+            let (firing_tokens, mut source) = self.source(sae, latent)?;
+            source.excluded = self.tokens_of(exclude);
+            let examples = examples::read(&source, query)?;
+            Ok(LatentExamples {
+                latent,
+                firing_tokens,
+                density: density(firing_tokens, self.manifest.tokens.encoded_tokens),
+                max_activation: source.max_activation,
+                examples,
+            })
         })
+    }
+
+    /// What `read` gives, unless a file that it may have read was cut short: then nothing of it is believed, its error included.
+    pub(crate) fn guarded<T>(
+        &self,
+        sae: Option<&SaeName>,
+        read: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let result = read();
+        self.intact(sae)?;
+        result
+    }
+
+    /// Fails with `CacheCorrupt` if the rows of tokens or the files of the SAE were cut short since the cache was opened.
+    fn intact(&self, sae: Option<&SaeName>) -> Result<(), Error> {
+        self.tokens.intact()?;
+        let Some(cached) = sae.and_then(|sae| self.saes.get(sae)) else {
+            return Ok(());
+        };
+        cached.stats.intact()?;
+        cached.shards.iter().try_for_each(Shard::intact)
+    }
+
+    /// Whether no file was cut short since the cache was opened. One of which this is not so can only be opened anew.
+    pub fn is_intact(&self) -> bool {
+        let mut saes = self.saes.keys();
+        self.tokens.intact().is_ok() && saes.all(|sae| self.intact(Some(sae)).is_ok())
     }
 
     /// On how many tokens a latent fires, and what its examples are read from.

@@ -17,15 +17,19 @@ impl Cache {
         latent: u32,
         ids: &[ExampleId],
     ) -> Result<Vec<Example>, Error> {
-        let (_, source) = self.source(sae, latent)?;
-        Ok(examples::given(&source, &self.placed(ids)?))
+        self.guarded(Some(sae), || {
+            let (_, source) = self.source(sae, latent)?;
+            Ok(examples::given(&source, &self.placed(ids)?))
+        })
     }
 
     /// The windows `ids`, in their order, with activations of 0.
     ///
     /// Fails with `UnknownWindow` if the cache has no such window.
     pub fn texts(&self, ids: &[ExampleId]) -> Result<Vec<Example>, Error> {
-        Ok(examples::given(&self.silent_source(), &self.placed(ids)?))
+        self.guarded(None, || {
+            Ok(examples::given(&self.silent_source(), &self.placed(ids)?))
+        })
     }
 
     /// Whether `latent` fires in each of the windows `ids`.
@@ -37,23 +41,27 @@ impl Cache {
         latent: u32,
         ids: &[ExampleId],
     ) -> Result<Vec<bool>, Error> {
-        let (_, source) = self.source(sae, latent)?;
-        Ok(examples::fires(&source, &self.placed(ids)?))
+        self.guarded(Some(sae), || {
+            let (_, source) = self.source(sae, latent)?;
+            Ok(examples::fires(&source, &self.placed(ids)?))
+        })
     }
 
     /// Windows at random places of the whole cache, whichever latents fire in them: `count` of them, placed and seeded as
     /// `query` says, none with a token of `exclude`. No two overlap or have the same text; activations are 0. They are what
     /// texts of all latents can be compared with, and so embedded once.
     pub fn pool(&self, query: &ExampleQuery, exclude: &[ExampleId]) -> Result<Vec<Example>, Error> {
-        let source = Source {
-            excluded: self.tokens_of(exclude),
-            ..self.silent_source()
-        };
         let query = ExampleQuery {
             mode: ExampleMode::NonActivating,
             ..*query
         };
-        examples::read(&source, &query)
+        self.guarded(None, || {
+            let source = Source {
+                excluded: self.tokens_of(exclude),
+                ..self.silent_source()
+            };
+            examples::read(&source, &query)
+        })
     }
 
     /// A latent without shards fires nowhere, so every window is one of those in which it is silent.

@@ -23,6 +23,7 @@ mod error;
 mod examples;
 mod files;
 mod given;
+mod guard;
 mod layout;
 mod manifest;
 mod mapped;

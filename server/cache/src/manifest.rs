@@ -268,6 +268,7 @@ pub fn finish(dir: &Path, record: BuildRecord) -> Result<Manifest, Error> {
         settings,
     };
     manifest.digest = manifest.own_digest()?;
+    table.intact()?;
     let mut file = AtomicFile::create(&manifest_path(dir))?;
     file.write(&manifest.to_json()?)?;
     file.commit()?;
@@ -314,6 +315,7 @@ fn finish_sae(
             )));
         }
         totals.add(&shard);
+        shard.intact()?;
         clipped.add(shard.clipped());
         records.push(ShardRecord {
             rows: (rows.start, rows.end),

@@ -1,4 +1,4 @@
-//! Reads safetensors files in place, by mmap. The only module with unsafe code.
+//! Reads safetensors files in place, by mmap.
 //!
 //! A file may be truncated or changed by anything that can write to the disk, so the header is checked before a column
 //! is handed out: every column is one that its reader asked for by name, type and shape, and lies inside the file.
@@ -10,10 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memmap2::Mmap;
 use serde::Deserialize;
 
-use crate::{Error, scalar::Scalar};
+use crate::{Error, guard::Guarded, scalar::Scalar};
 
 /// Longest header of a cache file; ours have a few hundred bytes.
 const MAX_HEADER: u64 = 1 << 20;
@@ -22,7 +21,7 @@ const MAX_HEADER: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Mapped {
     path: PathBuf,
-    map: Mmap,
+    map: Guarded,
     header: Header,
     /// Where the tensors begin.
     data: usize,
@@ -67,8 +66,12 @@ impl Mapped {
         let header = map.get(8..data).filter(|_| length <= MAX_HEADER);
         let header =
             header.ok_or_else(|| corrupt("the header is longer than the file".to_owned()))?;
-        let header: Header = serde_json::from_slice(header)
-            .map_err(|error| corrupt(format!("the header is not JSON: {error}")))?;
+        let header: Header = serde_json::from_slice(header).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            corrupt(format!(
+                "the header is not that of a cache file: line {line}, column {column}"
+            ))
+        })?;
         let end = header
             .tensors
             .values()
@@ -158,28 +161,28 @@ impl Mapped {
         bytemuck::try_cast_slice(bytes).unwrap_or_default()
     }
 
+    /// Fails with `CacheCorrupt` if the file was cut short since it was opened: what was read of it may be zeros. Whoever reads
+    /// values asks this afterwards.
+    pub(crate) fn intact(&self) -> Result<(), Error> {
+        if self.map.is_intact() {
+            Ok(())
+        } else {
+            Err(self.corrupt("the file was cut short while it was open"))
+        }
+    }
+
     /// This file is corrupt.
     pub(crate) fn corrupt(&self, detail: impl Into<String>) -> Error {
         Error::corrupt(&self.path, detail)
     }
 }
 
-fn map(path: &Path) -> Result<Mmap, Error> {
+fn map(path: &Path) -> Result<Guarded, Error> {
     let file = latentd_files::open(path).map_err(|error| Error::of_file(path, error))?;
-    let length = file
-        .metadata()
-        .map_err(|source| Error::storage(path, source))?
-        .len();
+    let failed = |source| Error::storage(path, source);
+    let length = file.metadata().map_err(failed)?.len();
     if length < 8 {
         return Err(Error::corrupt(path, format!("the file has {length} bytes")));
     }
-    #[expect(
-        unsafe_code,
-        reason = "mapping a file is unsafe because somebody could change it under the map"
-    )]
-    // SAFETY: the server writes cache files once, beside their place, and renames them: it never changes or truncates
-    // one that has a name. Deleting one leaves the map valid. All types read through it accept any bytes. Somebody else who
-    // truncates one while it is open ends the process by SIGBUS, which the page of CACHE_CORRUPT says.
-    let map = unsafe { Mmap::map(file.file()) };
-    map.map_err(|source| Error::storage(path, source))
+    Guarded::new(file.file()).map_err(failed)
 }

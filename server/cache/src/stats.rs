@@ -158,6 +158,11 @@ impl StatsTable {
         })
     }
 
+    /// Fails with `CacheCorrupt` if the file was cut short since it was opened.
+    pub(crate) fn intact(&self) -> Result<(), Error> {
+        self.file.intact()
+    }
+
     /// Length of the file, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.file.bytes()

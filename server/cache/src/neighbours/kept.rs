@@ -63,7 +63,9 @@ impl Block {
         let latents = file.values(&latents).get(list.clone())?;
         let similarities = file.values(&similarities).get(list)?;
         let list = latents.iter().copied().zip(similarities.iter().copied());
-        Some(list.take_while(|&(latent, _)| latent != NONE).collect())
+        let list = list.take_while(|&(latent, _)| latent != NONE).collect();
+        file.intact().ok()?;
+        Some(list)
     }
 
     /// Keeps the neighbours of all latents of the block.

@@ -39,15 +39,17 @@ impl Cache {
         latents: &[u32],
         count: usize,
     ) -> Result<Vec<Vec<(u32, f32)>>, Error> {
-        for &latent in latents {
-            self.source(sae, latent)?;
-        }
-        let parts = self.parts(sae)?;
-        let mut out = Vec::with_capacity(latents.len());
-        for block in latents.chunks(block_len(parts.d_sae)) {
-            out.extend(self.block(&parts, block, count)?);
-        }
-        Ok(out)
+        self.guarded(Some(sae), || {
+            for &latent in latents {
+                self.source(sae, latent)?;
+            }
+            let parts = self.parts(sae)?;
+            let mut out = Vec::with_capacity(latents.len());
+            for block in latents.chunks(block_len(parts.d_sae)) {
+                out.extend(self.block(&parts, block, count)?);
+            }
+            Ok(out)
+        })
     }
 
     /// The `count` latents, at most [`MAX_NEIGHBOURS`], that fire on the same tokens as `latent` most often, as
@@ -62,7 +64,7 @@ impl Cache {
         latent: u32,
         count: usize,
     ) -> Result<Vec<(u32, f32)>, Error> {
-        self.source(sae, latent)?;
+        self.guarded(Some(sae), || self.source(sae, latent))?;
         let parts = self.parts(sae)?;
         let digest = self.stats_digest(sae);
         let block = kept::Block::of(latent, parts.d_sae);
@@ -78,7 +80,8 @@ impl Cache {
             return Ok(first(found, count));
         }
         let latents: Vec<u32> = block.latents().collect();
-        let mut lists = self.block(&parts, &latents, MAX_NEIGHBOURS)?;
+        // What is kept for good is made of whole files.
+        let mut lists = self.guarded(Some(sae), || self.block(&parts, &latents, MAX_NEIGHBOURS))?;
         block.write(parts.dir, digest, &lists)?;
         let found = lists.get_mut((latent - block.first()) as usize);
         Ok(first(found.map(std::mem::take).unwrap_or_default(), count))

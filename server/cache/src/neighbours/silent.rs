@@ -73,29 +73,31 @@ impl Cache {
         neighbours: &[(u32, f32)],
         query: &NeighbourQuery<'_>,
     ) -> Result<Vec<NeighbourExample>, Error> {
-        let (_, mut own) = self.source(sae, latent)?;
-        own.excluded = self.tokens_of(query.exclude);
-        let placement = query.placement();
-        let mut kept = Spread::new(&own, placement);
-        let mut out = Vec::new();
-        for &(neighbour, similarity) in neighbours {
-            let wanted = query.per_neighbour.min(query.count - out.len());
-            if wanted == 0 {
-                break;
+        self.guarded(Some(sae), || {
+            let (_, mut own) = self.source(sae, latent)?;
+            own.excluded = self.tokens_of(query.exclude);
+            let placement = query.placement();
+            let mut kept = Spread::new(&own, placement);
+            let mut out = Vec::new();
+            for &(neighbour, similarity) in neighbours {
+                let wanted = query.per_neighbour.min(query.count - out.len());
+                if wanted == 0 {
+                    break;
+                }
+                if neighbour == latent {
+                    continue;
+                }
+                let (_, source) = self.source(sae, neighbour)?;
+                let windows = silent(&own, &source, placement, (wanted, &mut kept))?;
+                let drawn = windows.into_iter().map(Drawn::from).collect();
+                out.extend(
+                    examples::filled(&source, drawn)?
+                        .into_iter()
+                        .map(|example| NeighbourExample::new(example, neighbour, similarity)),
+                );
             }
-            if neighbour == latent {
-                continue;
-            }
-            let (_, source) = self.source(sae, neighbour)?;
-            let windows = silent(&own, &source, placement, (wanted, &mut kept))?;
-            let drawn = windows.into_iter().map(Drawn::from).collect();
-            out.extend(
-                examples::filled(&source, drawn)?
-                    .into_iter()
-                    .map(|example| NeighbourExample::new(example, neighbour, similarity)),
-            );
-        }
-        Ok(out)
+            Ok(out)
+        })
     }
 }
 

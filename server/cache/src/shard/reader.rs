@@ -106,6 +106,11 @@ impl Shard {
         Clipped::of_metadata(&self.file)
     }
 
+    /// Fails with `CacheCorrupt` if the file was cut short since it was opened.
+    pub(crate) fn intact(&self) -> Result<(), Error> {
+        self.file.intact()
+    }
+
     /// Length of the file, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.file.bytes()

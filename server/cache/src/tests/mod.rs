@@ -2,6 +2,7 @@
 
 mod build;
 mod corpora;
+mod cut;
 mod damage;
 mod dense;
 mod examples;

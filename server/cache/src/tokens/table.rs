@@ -166,6 +166,12 @@ impl TokenTable {
             .count() as u64
     }
 
+    /// Fails with `CacheCorrupt` if the file was cut short since it was opened. Whoever reads rows asks this afterwards, before
+    /// anything is made of them.
+    pub fn intact(&self) -> Result<(), Error> {
+        self.file.intact()
+    }
+
     /// Length of the file, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.file.bytes()

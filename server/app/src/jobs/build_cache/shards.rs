@@ -288,8 +288,10 @@ impl Gatherer {
             build,
             builders,
             ord,
-            ..
+            table,
         } = self;
+        // What was encoded are the rows, not the zeros behind the end of a file that was cut short.
+        table.intact()?;
         let dir = build.dir();
         let write = |(builder, sae): (ShardBuilder, &latentd_domain::SaeName)| {
             let summary = builder.write(&shard_path(&dir, sae, ord as usize))?;
