@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use latentd_domain::Reason;
 use reqwest::{
-    Response, StatusCode,
+    Response, StatusCode, Url,
     header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
 };
 use serde::Deserialize;
@@ -42,11 +42,11 @@ fn refuse(
     if !status.is_success() {
         let said = match &error {
             Some(error) => message(error),
-            None => excerpt(body),
+            None => withheld(body).to_owned(),
         };
         let to = match headers.get(LOCATION) {
             Some(location) if status.is_redirection() => {
-                format!("; it points to {}", excerpt(location.as_bytes()))
+                format!("; it points to {}", origin(location.as_bytes()))
             }
             _ => String::new(),
         };
@@ -111,28 +111,56 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(wait.min(LONGEST))
 }
 
-/// What an error says.
+/// What an error says, if it is of OpenAI's form: an object with a message, or a text. Whoever registers a provider chooses its
+/// address, which may be that of a service inside: what such a service sends is not for them to read.
 fn message(error: &Value) -> String {
     let message = error.get("message").unwrap_or(error);
     match message.as_str() {
         Some(text) => excerpt(text.as_bytes()),
-        None => excerpt(message.to_string().as_bytes()),
+        None => "an error without a message".to_owned(),
     }
+}
+
+/// What is said of a reply in place of what it holds.
+fn withheld(body: &[u8]) -> &'static str {
+    let begin = body.trim_ascii_start();
+    if begin.is_empty() {
+        "the reply is empty"
+    } else if begin.starts_with(b"<") {
+        "the reply is HTML or XML; is the base URL right?"
+    } else {
+        "the reply is not of OpenAI's API"
+    }
+}
+
+/// Where a redirect leads, without the path and what may be in it.
+fn origin(location: &[u8]) -> String {
+    let url = str::from_utf8(location)
+        .ok()
+        .and_then(|text| text.parse::<Url>().ok());
+    url.map_or_else(
+        || "another path".to_owned(),
+        |url| url.origin().ascii_serialization(),
+    )
 }
 
 /// A reply that is not of the API.
 pub(super) fn malformed(body: &[u8], error: &serde_json::Error) -> CallError {
-    let begin = body.trim_ascii_start();
-    let what = if begin.is_empty() {
-        "the reply is empty".to_owned()
-    } else if begin.starts_with(b"<") {
-        "the reply is HTML or XML; is the base URL right?".to_owned()
-    } else {
-        format!("the reply is not of OpenAI's API ({error})")
-    };
+    let what = withheld(body);
+    let (line, column) = (error.line(), error.column());
+    // The parser's own words quote values.
+    let missing = error.to_string();
+    let missing = missing
+        .split_once(" at line ")
+        .map_or("", |(what, _)| what)
+        .strip_prefix("missing field")
+        .map(|field| format!("; it lacks the field{field}"));
     CallError::soon(
         Reason::ProviderMalformedReply,
-        format!("{what}: {}", excerpt(body)),
+        format!(
+            "{what} (line {line}, column {column}{})",
+            missing.unwrap_or_default()
+        ),
     )
 }
 
@@ -149,7 +177,7 @@ pub(super) fn excerpt(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::wire::ChatReply, *};
     use crate::provider::Again;
 
     fn refused(status: u16, headers: &[(HeaderName, &str)], body: &str) -> CallError {
@@ -180,7 +208,8 @@ mod tests {
                 (reason, Again::Never),
                 "{status}"
             );
-            assert_eq!(error.detail, format!("HTTP {status}: no"));
+            let said = "the reply is not of OpenAI's API";
+            assert_eq!(error.detail, format!("HTTP {status}: {said}"));
         }
         let soon = [
             (408, Reason::ProviderTimeout),
@@ -250,7 +279,41 @@ mod tests {
 
     #[test]
     fn details_are_one_short_line() {
-        let error = refused(500, &[], &"<p>\n\u{7}é</p>\n".repeat(1000));
+        let message = "<p>\n\u{7}é</p>\n".repeat(1000);
+        let body = serde_json::json!({"error": {"message": message}}).to_string();
+        let error = refused(500, &[], &body);
         assert!(error.detail.len() < 2 * EXCERPT && !error.detail.contains(char::is_control));
+    }
+
+    #[test]
+    fn what_a_service_inside_sends_is_not_repeated() {
+        let bodies = [
+            "s3cret",
+            r#"{"AccessKeyId":"s3cret"}"#,
+            r#""s3cret""#,
+            r#"{"error":{"token":"s3cret"}}"#,
+            r#"{"error":["s3cret"]}"#,
+            "<html>s3cret",
+            r#"{"choices":"s3cret"}"#,
+        ];
+        for body in bodies {
+            let error = refused(500, &[], body);
+            assert!(!error.detail.contains("s3cret"), "{}", error.detail);
+            let place = "https://inside.example:8443/s3cret?token=s3cret";
+            let error = refused(307, &[(LOCATION, place)], body);
+            assert!(!error.detail.contains("s3cret"), "{}", error.detail);
+            assert!(error.detail.contains("https://inside.example:8443"));
+            if let Err(unread) = serde_json::from_str::<ChatReply>(body) {
+                let error = malformed(body.as_bytes(), &unread);
+                assert!(!error.detail.contains("s3cret"), "{}", error.detail);
+            }
+        }
+        let unread = serde_json::from_str::<Envelope>("{}").unwrap_err();
+        let error = malformed(b"{}", &unread);
+        assert!(
+            error.detail.contains("lacks the field `error`"),
+            "{}",
+            error.detail
+        );
     }
 }
