@@ -135,7 +135,7 @@ impl Catalog {
 
     /// Bytes that all of them take on the device.
     pub fn resident_bytes(&self) -> u64 {
-        let models = self.models.values().map(|entry| entry.info.resident_bytes);
+        let models = self.models.values().map(|entry| entry.resident.bytes());
         let saes = self.saes.values().map(|entry| entry.info.resident_bytes);
         models.chain(saes).sum()
     }

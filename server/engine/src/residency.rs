@@ -36,7 +36,7 @@ pub(crate) struct Removed {
 impl Removed {
     /// Bytes that they take on the device.
     pub(crate) fn bytes(&self) -> u64 {
-        let models = self.models.iter().map(|entry| entry.info.resident_bytes);
+        let models = self.models.iter().map(|entry| entry.resident.bytes());
         models
             .chain(self.saes.iter().map(|entry| entry.info.resident_bytes))
             .sum()

@@ -67,6 +67,9 @@ mod chosen {
 
 pub use chosen::{Backend, BackendDevice};
 
+/// The same, recording how to differentiate what it computes.
+pub type Differentiable = burn_autodiff::Autodiff<Backend>;
+
 /// A backend that runs on this build's device: the build's own, or that with something around it.
 pub trait DeviceBackend: burn::tensor::backend::Backend<Device = BackendDevice> {}
 

@@ -24,7 +24,7 @@ pub mod weights;
 
 pub use device::{Device, Tensor};
 pub use error::{ComputeError, LoadError};
-pub use model::{Model, ModelOn};
+pub use model::{Logit, Model, ModelOn};
 pub use packed::PackedTokens;
 pub use past::{Extension, ExtensionOn, Past, PastOn};
 pub use sentence::{SentenceEncoder, SentenceEncoderOn};

@@ -66,6 +66,15 @@ impl Resident {
         }
     }
 
+    /// Bytes that it takes on the device now.
+    pub(crate) fn bytes(&self) -> u64 {
+        let traced = match self {
+            Self::Language(model) => model.traced_bytes(),
+            Self::Sentences(_) => 0,
+        };
+        self.info().resident_bytes + traced
+    }
+
     /// Its tokenizer, usable on any thread.
     pub(crate) fn tokenizer(&self) -> &Arc<Tokenizer> {
         match self {
@@ -115,6 +124,11 @@ pub(crate) trait ResidentModel: Send + Sync {
 
     /// An empty past with room for `capacity` tokens of a sequence.
     fn past(&self, capacity: usize) -> Past;
+
+    /// Bytes on the device of the copy that gradients go through; stand-ins have none.
+    fn traced_bytes(&self) -> u64 {
+        0
+    }
 
     /// Adds new tokens to sequences and answers what is asked behind them. Changes no past if it fails.
     fn extend(&self, extensions: &mut [Extension<'_>]) -> Result<Vec<Answers>, ComputeError>;

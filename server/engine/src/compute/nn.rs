@@ -145,6 +145,10 @@ impl ResidentModel for NnModel {
         hook_points.iter().map(one).collect()
     }
 
+    fn traced_bytes(&self) -> u64 {
+        self.model.traced_bytes()
+    }
+
     fn past(&self, capacity: usize) -> Past {
         self.model.past(capacity)
     }

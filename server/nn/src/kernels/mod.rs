@@ -8,6 +8,7 @@
     all(feature = "cuda", not(test)),
     expect(
         dead_code,
+        unreachable_pub,
         reason = "layers run on the GPU there; products on the host stay"
     )
 )]
@@ -42,6 +43,9 @@ pub type Chosen = Portable<crate::device::Backend>;
 /// Layers are written once, for every implementation. Each has concrete code of its own below, so that being generic costs
 /// neither time nor much code.
 pub trait Kernels: Clone + Debug + Default + Send + Sync + 'static {
+    /// Whether the memory of a pass serves the next one. Where it is the device's business, nothing is kept.
+    const REUSES_MEMORY: bool;
+
     /// The backend whose tensors go in and come out.
     type Backend: DeviceBackend;
     /// Rows of one width, `[rows, width]`: the intermediate results of a pass.

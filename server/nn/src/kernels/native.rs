@@ -16,6 +16,8 @@ use crate::{
 pub struct Native;
 
 impl Kernels for Native {
+    const REUSES_MEMORY: bool = true;
+
     type Backend = Backend;
     type Dense = ops::Dense;
     type Matrix = ops::Matrix;

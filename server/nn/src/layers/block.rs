@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use latentd_domain::Site;
+use latentd_domain::{HookPoint, Site};
 
 use super::{
     attention::{Attention, AttentionBuffers, Sequences},
+    hooks::Hooks,
     mlp::Mlp,
     norm::Norm,
-    taps::Recorder,
 };
 use crate::kernels::{Kernels, Then};
 
@@ -47,7 +47,7 @@ impl<K: Kernels> Block<K> {
         layer: usize,
         sequences: &mut Sequences<'_, K>,
         buffers: &mut Buffers<K>,
-        recorder: &mut Recorder<'_, K>,
+        hooks: &mut dyn Hooks<K>,
     ) -> ControlFlow<()> {
         let Buffers {
             residual,
@@ -57,31 +57,29 @@ impl<K: Kernels> Block<K> {
             output,
             ..
         } = buffers;
-        recorder.visit(layer, Site::ResidPre, residual)?;
+        hooks.visit(HookPoint::new(layer, Site::ResidPre), residual)?;
 
         self.attention_norm.apply(residual, normed);
         self.attention.heads(layer, normed, sequences, attention);
-        recorder.visit(layer, Site::AttnZ, &attention.z)?;
+        hooks.visit(HookPoint::new(layer, Site::AttnZ), &mut attention.z)?;
         let mut sublayer = Sublayer {
-            layer,
-            site: Site::AttnOut,
+            point: HookPoint::new(layer, Site::AttnOut),
             residual: &mut *residual,
             output: &mut *output,
         };
-        sublayer.finish(&self.attention.out, &attention.z, recorder)?;
-        recorder.visit(layer, Site::ResidMid, residual)?;
+        sublayer.finish(&self.attention.out, &attention.z, hooks)?;
+        hooks.visit(HookPoint::new(layer, Site::ResidMid), residual)?;
 
         self.mlp_norm.apply(residual, normed);
         self.mlp.hidden(normed, hidden);
-        recorder.visit(layer, Site::MlpPost, hidden)?;
+        hooks.visit(HookPoint::new(layer, Site::MlpPost), hidden)?;
         let mut sublayer = Sublayer {
-            layer,
-            site: Site::MlpOut,
+            point: HookPoint::new(layer, Site::MlpOut),
             residual: &mut *residual,
             output,
         };
-        sublayer.finish(self.mlp.down(), hidden, recorder)?;
-        recorder.visit(layer, Site::ResidPost, residual)
+        sublayer.finish(self.mlp.down(), hidden, hooks)?;
+        hooks.visit(HookPoint::new(layer, Site::ResidPost), residual)
     }
 
     /// Bytes on the device.
@@ -95,8 +93,7 @@ impl<K: Kernels> Block<K> {
 
 /// The end of a sublayer.
 struct Sublayer<'a, K: Kernels> {
-    layer: usize,
-    site: Site,
+    point: HookPoint,
     residual: &'a mut K::Dense,
     output: &'a mut K::Dense,
 }
@@ -107,14 +104,14 @@ impl<K: Kernels> Sublayer<'_, K> {
         &mut self,
         projection: &K::Matrix,
         x: &K::Dense,
-        recorder: &mut Recorder<'_, K>,
+        hooks: &mut dyn Hooks<K>,
     ) -> ControlFlow<()> {
-        if !recorder.wants(self.layer, self.site) {
+        if !hooks.wants(self.point) {
             K::product(x, projection, Then::Add, self.residual);
             return ControlFlow::Continue(());
         }
         K::product(x, projection, Then::Store, self.output);
-        recorder.visit(self.layer, self.site, self.output)?;
+        hooks.visit(self.point, self.output)?;
         K::add(self.output, self.residual);
         ControlFlow::Continue(())
     }

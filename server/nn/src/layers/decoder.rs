@@ -6,11 +6,12 @@ use std::{
 };
 
 use burn::tensor::Tensor;
-use latentd_domain::Site;
+use latentd_domain::{HookPoint, Site};
 
 use super::{
     attention::{Pasts, Sequences},
     block::{Block, Buffers},
+    hooks::Hooks,
     norm::Norm,
     rope::Rope,
     taps::Recorder,
@@ -97,14 +98,23 @@ impl<K: Kernels> Decoder<K> {
         &self,
         tokens: &PackedTokens,
     ) -> Result<Tensor<K::Backend, 2>, ComputeError> {
+        let taps = Taps::default();
+        self.logits_with(tokens, &mut Recorder::to_the_end(&taps, &self.device))
+    }
+
+    /// The same of a pass that shows `hooks` every hook point and goes on to the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::run`].
+    pub(crate) fn logits_with(
+        &self,
+        tokens: &PackedTokens,
+        hooks: &mut dyn Hooks<K>,
+    ) -> Result<Tensor<K::Backend, 2>, ComputeError> {
         self.check(tokens)?;
         Ok(self.with_buffers(|buffers| {
-            let taps = Taps::default();
-            let _runs_through = self.forward(
-                (tokens, Pasts::None),
-                buffers,
-                &mut Recorder::to_the_end(&taps, &self.device),
-            );
+            let _runs_through = self.forward((tokens, Pasts::None), buffers, hooks);
             self.parts
                 .final_norm
                 .apply(&buffers.residual, &mut buffers.normed);
@@ -116,6 +126,11 @@ impl<K: Kernels> Decoder<K> {
     pub(crate) fn unembed(&self, x: &Tensor<K::Backend, 2>) -> Tensor<K::Backend, 2> {
         self.device
             .install(|| K::unembed(&K::dense(x), self.unembedding(), &self.device))
+    }
+
+    /// Where it is.
+    pub(crate) const fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Bytes on the device.
@@ -144,11 +159,11 @@ impl<K: Kernels> Decoder<K> {
         &self,
         (tokens, pasts): (&PackedTokens, Pasts<'_, K>),
         buffers: &mut Buffers<K>,
-        recorder: &mut Recorder<'_, K>,
+        hooks: &mut dyn Hooks<K>,
     ) -> ControlFlow<()> {
         let before = pasts.lengths(tokens.sequences());
         K::lookup(&self.parts.embedding, tokens.ids(), &mut buffers.residual);
-        recorder.visit(0, Site::Embed, &buffers.residual)?;
+        hooks.visit(HookPoint::new(0, Site::Embed), &mut buffers.residual)?;
         if let Some(positions) = &self.parts.positions {
             let numbers: Vec<u32> = tokens
                 .ranges()
@@ -171,7 +186,7 @@ impl<K: Kernels> Decoder<K> {
         };
         for (layer, block) in self.parts.blocks.iter().enumerate() {
             pause::point();
-            block.forward(layer, &mut sequences, buffers, recorder)?;
+            block.forward(layer, &mut sequences, buffers, hooks)?;
         }
         ControlFlow::Continue(())
     }
@@ -183,7 +198,9 @@ impl<K: Kernels> Decoder<K> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffers = idle().pop().unwrap_or_default();
         let result = self.device.install(|| work(&mut buffers));
-        idle().push(buffers);
+        if K::REUSES_MEMORY {
+            idle().push(buffers);
+        }
         result
     }
 

@@ -4,6 +4,7 @@ mod attention;
 mod block;
 mod decoder;
 mod extend;
+mod hooks;
 mod mlp;
 mod norm;
 mod rope;
@@ -13,6 +14,7 @@ pub(crate) use self::{
     attention::Attention,
     block::Block,
     decoder::{Decoder, Parts},
+    hooks::Hooks,
     mlp::Mlp,
     norm::Norm,
     rope::Rope,

@@ -2,15 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use latentd_domain::{HookPoint, Site};
+use latentd_domain::HookPoint;
 
+use super::hooks::Hooks;
 use crate::{
     device::Device,
     kernels::Kernels,
     taps::{Captured, Taps},
 };
 
-/// What records a pass. Layers show it every hook point they come upon; it says when nothing more is wanted.
+/// What records a pass.
 pub(super) struct Recorder<'a, K: Kernels> {
     taps: &'a Taps,
     device: &'a Device,
@@ -38,14 +39,17 @@ impl<'a, K: Kernels> Recorder<'a, K> {
         }
     }
 
-    /// Whether the values at this point must exist by themselves, not only added to the residual stream.
-    pub(super) fn wants(&self, layer: usize, site: Site) -> bool {
-        self.taps.wants(HookPoint::new(layer, site))
+    pub(super) fn finish(self) -> Captured<K::Backend> {
+        self.captured
+    }
+}
+
+impl<K: Kernels> Hooks<K> for Recorder<'_, K> {
+    fn wants(&self, point: HookPoint) -> bool {
+        self.taps.wants(point)
     }
 
-    /// The pass has come upon a point whose values are `values`: records them, and breaks if nothing lies beyond.
-    pub(super) fn visit(&mut self, layer: usize, site: Site, values: &K::Dense) -> ControlFlow<()> {
-        let point = HookPoint::new(layer, site);
+    fn visit(&mut self, point: HookPoint, values: &mut K::Dense) -> ControlFlow<()> {
         if self.taps.wants(point) {
             self.captured.insert(point, K::tensor(values, self.device));
         }
@@ -54,9 +58,5 @@ impl<'a, K: Kernels> Recorder<'a, K> {
         } else {
             ControlFlow::Continue(())
         }
-    }
-
-    pub(super) fn finish(self) -> Captured<K::Backend> {
-        self.captured
     }
 }

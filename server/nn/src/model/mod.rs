@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod generation_tests;
 mod gpt2;
+mod gradients;
 mod llama;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,8 @@ mod tests;
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::Tensor;
+pub use gradients::Logit;
+use gradients::TracedCopy;
 use latentd_domain::{Dtype, ModelInfo, ModelKind, Site};
 use latentd_files::Interrupt;
 
@@ -34,6 +37,7 @@ pub struct ModelOn<K: Kernels> {
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
     decoder: Decoder<K>,
+    traced: TracedCopy,
 }
 
 impl<K: Kernels> ModelOn<K> {
@@ -106,6 +110,7 @@ impl<K: Kernels> ModelOn<K> {
             info,
             tokenizer: Arc::new(tokenizer),
             decoder,
+            traced: TracedCopy::default(),
         })
     }
 

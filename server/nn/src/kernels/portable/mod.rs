@@ -19,6 +19,8 @@ use crate::{
 pub struct Portable<B>(PhantomData<B>);
 
 impl<B: DeviceBackend> Kernels for Portable<B> {
+    const REUSES_MEMORY: bool = false;
+
     type Backend = B;
     type Dense = ops::Dense<B>;
     type Matrix = ops::Matrix<B>;

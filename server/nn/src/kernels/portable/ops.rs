@@ -34,12 +34,14 @@ impl<B: DeviceBackend> Dense<B> {
         out.set(tensor.select(0, rows));
     }
 
+    /// The values.
     #[expect(clippy::expect_used, reason = "layers read what they have written")]
-    pub(super) fn tensor(&self) -> Tensor<B, 2> {
+    pub(crate) fn tensor(&self) -> Tensor<B, 2> {
         self.0.clone().expect("a value")
     }
 
-    pub(super) fn set(&mut self, tensor: Tensor<B, 2>) {
+    /// Puts `tensor` in its place.
+    pub(crate) fn set(&mut self, tensor: Tensor<B, 2>) {
         self.0 = Some(tensor);
     }
 
