@@ -48,6 +48,12 @@ pub enum Error {
         /// Most bytes of one document.
         limit: usize,
     },
+    /// Nobody waits for the documents any more.
+    #[error("{}: interrupted before it was read", path.display())]
+    Interrupted {
+        /// The file.
+        path: PathBuf,
+    },
     /// A corpus that is uploaded is over a limit.
     #[error("{detail}")]
     UploadTooLarge {
@@ -173,6 +179,7 @@ impl HasReason for Error {
         match self {
             Self::PathNotReadable { .. } => Reason::PathNotReadable,
             Self::MalformedCorpus { .. } | Self::DocumentTooLarge { .. } => Reason::MalformedCorpus,
+            Self::Interrupted { .. } => Reason::Cancelled,
             Self::CorpusNotUtf8 { .. } => Reason::CorpusNotUtf8,
             Self::UploadTooLarge { .. } => Reason::BatchTooLarge,
             Self::EmptyCorpus { .. } => Reason::EmptyCorpus,

@@ -1,6 +1,10 @@
 //! Corpora that cannot be read: the job fails with the reason and the place.
 
-use std::path::PathBuf;
+use std::{
+    io::Write,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use latentd_client::{BuildCacheRequest, Corpus, CorpusFormat, Error, JobState};
 use latentd_domain::Reason;
@@ -74,5 +78,25 @@ async fn unreadable_corpora_fail_with_the_place() {
         error.message.contains("second.jsonl") && error.message.contains('2'),
         "file and line: {error}"
     );
+    lives_on(&server).await;
+}
+
+/// A file of blank lines holds no document at which a build could see that it was cancelled; this one has 13 GB of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_is_cancelled_while_it_reads() {
+    let server = small().await;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(&vec![b'\n'; 64 << 20]).unwrap();
+    let path = server.path().join("blank.jsonl.gz");
+    fs_err::write(&path, packer.finish().unwrap().repeat(200)).unwrap();
+    let corpus = Corpus::new([path.display().to_string()]);
+    let request = BuildCacheRequest::new(SAE, corpus).context_length(32);
+    let job = server.client.build_cache(request).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = Instant::now();
+    server.client.cancel_job(&job.name).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(5), server.client.wait_job(&job.name));
+    let ended = ended.await.expect("the build ends soon").unwrap();
+    assert_eq!(ended.state, JobState::Cancelled, "{:?}", begun.elapsed());
     lives_on(&server).await;
 }

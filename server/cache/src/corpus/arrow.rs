@@ -14,6 +14,7 @@ use std::{
 use arrow_array::{Array, ArrayRef, cast::AsArray};
 use arrow_ipc::reader::StreamReader;
 use arrow_schema::{ArrowError, DataType, Fields, Schema};
+use latentd_files::Interrupt;
 
 use super::{
     Texts, source,
@@ -29,8 +30,13 @@ const END: &[u8; 6] = b"ARROW1";
 const MAX_BATCH: u64 = 1 << 30;
 
 /// Column `column` of the file, values of at most `limit` bytes. A null is an empty text.
-pub(super) fn each(path: &Path, column: &str, limit: usize) -> Result<Texts, Error> {
-    let rows = Rows::open(path, column, limit)?;
+pub(super) fn each(
+    path: &Path,
+    column: &str,
+    limit: usize,
+    interrupt: &Interrupt,
+) -> Result<Texts, Error> {
+    let rows = Rows::open(path, column, limit, interrupt)?;
     Ok(Box::new(rows))
 }
 
@@ -38,10 +44,12 @@ pub(super) fn each(path: &Path, column: &str, limit: usize) -> Result<Texts, Err
 struct Metered {
     file: BufReader<File>,
     left: Arc<AtomicU64>,
+    interrupt: Interrupt,
 }
 
 impl Read for Metered {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.interrupt.check().map_err(io::Error::other)?;
         let left = self.left.load(Ordering::Relaxed);
         if left == 0 {
             return Err(io::Error::other(format!(
@@ -61,6 +69,7 @@ impl Read for Metered {
 struct Rows {
     path: PathBuf,
     limit: usize,
+    interrupt: Interrupt,
     left: Arc<AtomicU64>,
     batches: StreamReader<Metered>,
     /// Names of the fields that lead from the decoded column to the strings.
@@ -80,8 +89,14 @@ struct Batch {
 }
 
 impl Rows {
-    fn open(path: &Path, column: &str, limit: usize) -> Result<Self, Error> {
-        let wrong = |detail| malformed(path, None, detail);
+    fn open(path: &Path, column: &str, limit: usize, interrupt: &Interrupt) -> Result<Self, Error> {
+        let wrong = |detail| {
+            if interrupt.is_raised() {
+                let path = path.to_owned();
+                return Error::Interrupted { path };
+            }
+            malformed(path, None, detail)
+        };
         let mut file = source::open(path)?;
         let start = start(&mut file).map_err(|error| wrong(error.to_string()))?;
         let left = Arc::new(AtomicU64::new(MAX_BATCH));
@@ -91,14 +106,19 @@ impl Rows {
                 Ok(file)
             });
             let file = BufReader::with_capacity(1 << 16, file.map_err(|e| e.to_string())?);
-            let left = Arc::clone(&left);
-            contain(|| StreamReader::try_new(Metered { file, left }, columns))
+            let metered = Metered {
+                file,
+                left: Arc::clone(&left),
+                interrupt: interrupt.clone(),
+            };
+            contain(|| StreamReader::try_new(metered, columns))
         };
         let schema = open(None).map_err(wrong)?.schema();
         let (at, within) = find(&schema, column).map_err(wrong)?;
         Ok(Self {
             path: path.to_owned(),
             limit,
+            interrupt: interrupt.clone(),
             batches: open(Some(vec![at])).map_err(wrong)?,
             left,
             within,
@@ -116,8 +136,13 @@ impl Rows {
                     let next = batches.next().transpose()?;
                     Ok::<_, ArrowError>(next.map(|next| Batch::new(next.columns(), within)))
                 });
-                self.batch =
-                    next.map_err(|detail| malformed(&self.path, Some(self.row + 1), detail))?;
+                self.batch = next.map_err(|detail| {
+                    if self.interrupt.is_raised() {
+                        let path = self.path.clone();
+                        return Error::Interrupted { path };
+                    }
+                    malformed(&self.path, Some(self.row + 1), detail)
+                })?;
                 if self.batch.is_none() {
                     return Ok(None);
                 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use latentd_domain::{Corpus, CorpusFormat};
-use latentd_files::Kind;
+use latentd_files::{Interrupt, Kind};
 use serde::Deserialize;
 
 use super::{
@@ -54,12 +54,12 @@ pub(super) struct Found {
 
 /// The files of `corpus`. In folders, hidden files are left out, what `datasets` writes beside its tables, and with format
 /// auto those with an ending that tells nothing.
-pub(super) fn find(corpus: &Corpus) -> Result<Found, Error> {
+pub(super) fn find(corpus: &Corpus, interrupt: &Interrupt) -> Result<Found, Error> {
     let mut found = Found::default();
     for path in corpus.paths.iter().map(PathBuf::from) {
         let kind = latentd_files::kind(&path).map_err(|source| unreadable(&path, source))?;
         if kind == Kind::Folder {
-            walk(&path, corpus.format, 0, &mut found)?;
+            walk(&path, (corpus.format, interrupt), 0, &mut found)?;
             continue;
         }
         let (format, packing) =
@@ -79,7 +79,15 @@ pub(super) fn find(corpus: &Corpus) -> Result<Found, Error> {
     Ok(found)
 }
 
-fn walk(dir: &Path, format: CorpusFormat, depth: usize, found: &mut Found) -> Result<(), Error> {
+fn walk(
+    dir: &Path,
+    (format, interrupt): (CorpusFormat, &Interrupt),
+    depth: usize,
+    found: &mut Found,
+) -> Result<(), Error> {
+    interrupt.check().map_err(|_| Error::Interrupted {
+        path: dir.to_owned(),
+    })?;
     let failed = |source| unreadable(dir, source);
     if depth > MAX_DEPTH {
         return Err(failed(io::Error::other("too many folders within folders")));
@@ -96,7 +104,7 @@ fn walk(dir: &Path, format: CorpusFormat, depth: usize, found: &mut Found) -> Re
             found.skipped.add(&path, why);
         // Not the entry's own type: links are followed.
         } else if latentd_files::kind(&path).map_err(failed)? == Kind::Folder {
-            walk(&path, format, depth + 1, found)?;
+            walk(&path, (format, interrupt), depth + 1, found)?;
         } else {
             match format_of(&path, format) {
                 Ok((format, packing)) => found.files.push(SourceFile {

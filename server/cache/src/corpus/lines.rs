@@ -130,7 +130,8 @@ mod tests {
     fn a_document_at_the_limit_is_read_and_one_beyond_it_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        let source = || Source::open(&path, Packing::Plain).unwrap();
+        let source =
+            || Source::open(&path, Packing::Plain, &latentd_files::Interrupt::new()).unwrap();
         for (content, fits) in [("12345", true), ("123456", false)] {
             for ending in ["", "\n", "\r\n"] {
                 fs_err::write(&path, format!("{content}{ending}next{ending}")).unwrap();

@@ -8,6 +8,7 @@ mod arrow;
 mod files;
 mod json;
 mod lines;
+mod pages;
 mod parquet;
 mod shuffle;
 mod skipped;
@@ -18,6 +19,7 @@ mod table;
 use std::{io::Read, path::Path};
 
 use latentd_domain::{Corpus, CorpusFormat};
+use latentd_files::Interrupt;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -70,13 +72,21 @@ impl Documents {
     /// and `EmptyCorpus` if there are no files. Reading fails with these and `CorpusNotUtf8`, and at the end with
     /// `EmptyCorpus` if every document was blank.
     pub fn open(corpus: &Corpus, seed: u64) -> Result<Self, Error> {
-        let files::Found { mut files, skipped } = files::find(corpus)?;
+        Self::open_until(corpus, seed, &Interrupt::new())
+    }
+
+    /// [`Documents::open`]; looking for files and reading them ends with `Interrupted` when `interrupt` is raised.
+    pub fn open_until(corpus: &Corpus, seed: u64, interrupt: &Interrupt) -> Result<Self, Error> {
+        let files::Found { mut files, skipped } = files::find(corpus, interrupt)?;
         if files.is_empty() {
             return Err(Error::empty_corpus(&skipped));
         }
         let field = corpus.text_field.clone();
-        let texts =
-            |files: Vec<SourceFile>| files.into_iter().flat_map(move |file| texts(&file, &field));
+        let interrupt = interrupt.clone();
+        let texts = |files: Vec<SourceFile>| {
+            let each = move |file| texts(&file, &field, &interrupt);
+            files.into_iter().flat_map(each)
+        };
         let texts: Texts = if seed == 0 {
             Box::new(texts(files))
         } else {
@@ -150,21 +160,21 @@ impl Iterator for Documents {
     }
 }
 
-fn texts(file: &SourceFile, field: &str) -> Texts {
+fn texts(file: &SourceFile, field: &str, interrupt: &Interrupt) -> Texts {
     let SourceFile {
         path,
         format,
         packing,
     } = file;
     let limit = MAX_DOCUMENT_BYTES;
-    let source = || Source::open(path, *packing);
+    let source = || Source::open(path, *packing, interrupt);
     let opened = match format {
         Format::Text => source().map(|source| lines::whole(source, limit)),
         Format::Lines => source().map(|source| lines::each(source, limit)),
         Format::Jsonl => source().map(|source| json::each(source, field, limit)),
         Format::Json => source().map(|source| json::values(source, field, limit)),
-        Format::Parquet => parquet::each(path, field, limit),
-        Format::Arrow => arrow::each(path, field, limit),
+        Format::Parquet => parquet::each(path, field, limit, interrupt),
+        Format::Arrow => arrow::each(path, field, limit, interrupt),
     };
     opened.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
 }

@@ -14,18 +14,29 @@ use parquet::{
     schema::types::{SchemaDescriptor, Type as Node},
 };
 
+use latentd_files::Interrupt;
+
 use super::{
-    Texts, source,
+    Texts,
+    files::unreadable,
+    pages::{self, Refused},
+    source,
     table::{contain, malformed, no_column, no_strings},
 };
 use crate::Error;
 
-/// Rows that are decoded together.
-const BATCH: usize = 64;
+/// Rows that are decoded together. In one encoding a row repeats the front of the row before it, so that each may be as long as
+/// a page.
+const BATCH: usize = 1;
 
 /// Column `column` of the file, values of at most `limit` bytes. A null is an empty text.
-pub(super) fn each(path: &Path, column: &str, limit: usize) -> Result<Texts, Error> {
-    let rows = Rows::open(path, column, limit)?;
+pub(super) fn each(
+    path: &Path,
+    column: &str,
+    limit: usize,
+    interrupt: &Interrupt,
+) -> Result<Texts, Error> {
+    let rows = Rows::open(path, column, limit, interrupt)?;
     Ok(Box::new(rows))
 }
 
@@ -33,6 +44,8 @@ pub(super) fn each(path: &Path, column: &str, limit: usize) -> Result<Texts, Err
 struct Rows {
     path: PathBuf,
     limit: usize,
+    interrupt: Interrupt,
+    bytes: std::fs::File,
     file: SerializedFileReader<std::fs::File>,
     column: usize,
     /// Level of a value that is there; 0 if the column cannot hold nulls.
@@ -45,8 +58,10 @@ struct Rows {
 }
 
 impl Rows {
-    fn open(path: &Path, column: &str, limit: usize) -> Result<Self, Error> {
+    fn open(path: &Path, column: &str, limit: usize, interrupt: &Interrupt) -> Result<Self, Error> {
         let file = source::open(path)?;
+        let bytes = file.try_clone();
+        let bytes = bytes.map_err(|source| unreadable(path, source))?;
         let file = contain(|| SerializedFileReader::new(file))
             .map_err(|detail| malformed(path, None, detail))?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
@@ -55,6 +70,8 @@ impl Rows {
         Ok(Self {
             path: path.to_owned(),
             limit,
+            interrupt: interrupt.clone(),
+            bytes,
             file,
             column: at,
             defined,
@@ -66,27 +83,29 @@ impl Rows {
     }
 
     /// Decodes more rows; `false` if there are none.
-    fn decode(&mut self) -> Result<bool, ParquetError> {
+    fn decode(&mut self) -> Result<bool, Refused> {
         loop {
             let Some(reader) = &mut self.reader else {
                 if self.row_group >= self.file.num_row_groups() {
                     return Ok(false);
                 }
-                let group = self.file.get_row_group(self.row_group)?;
+                let group = self.file.get_row_group(self.row_group).map_err(told)?;
                 self.row_group += 1;
-                self.reader = match group.get_column_reader(self.column)? {
+                let chunk = group.metadata().columns().get(self.column);
+                let chunk = chunk.ok_or_else(|| "a row group lacks the column".to_owned())?;
+                let (start, length) = chunk.byte_range();
+                let place = start..start.saturating_add(length);
+                pages::check(&self.bytes, place, chunk.compression(), &self.interrupt)?;
+                self.reader = match group.get_column_reader(self.column).map_err(told)? {
                     ColumnReader::ByteArrayColumnReader(reader) => Some(reader),
-                    _ => {
-                        return Err(ParquetError::General(
-                            "the column changes its type".to_owned(),
-                        ));
-                    }
+                    _ => return Err("the column changes its type".to_owned().into()),
                 };
                 continue;
             };
             let (mut levels, mut values) = (Vec::new(), Vec::new());
             let wanted = (self.defined > 0).then_some(&mut levels);
-            let (rows, ..) = reader.read_records(BATCH, wanted, None, &mut values)?;
+            let read = reader.read_records(BATCH, wanted, None, &mut values);
+            let (rows, ..) = read.map_err(told)?;
             if rows == 0 {
                 self.reader = None;
                 continue;
@@ -108,11 +127,20 @@ impl Rows {
     fn read(&mut self) -> Result<Option<String>, Error> {
         loop {
             let Some(value) = self.decoded.pop_front() else {
-                let more = contain(|| self.decode());
-                if more.map_err(|detail| malformed(&self.path, Some(self.row + 1), detail))? {
-                    continue;
+                let more = contain(|| match self.decode() {
+                    Err(Refused::Malformed(detail)) => Err(detail),
+                    Err(Refused::Interrupted) => Ok(None),
+                    Ok(more) => Ok(Some(more)),
+                });
+                let more = more.map_err(|detail| malformed(&self.path, Some(self.row + 1), detail));
+                match more? {
+                    Some(true) => continue,
+                    Some(false) => return Ok(None),
+                    None => {
+                        let path = self.path.clone();
+                        return Err(Error::Interrupted { path });
+                    }
                 }
-                return Ok(None);
             };
             self.row += 1;
             let Some(value) = value else {
@@ -143,6 +171,10 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
     }
+}
+
+fn told(error: ParquetError) -> Refused {
+    Refused::Malformed(error.to_string())
 }
 
 /// The leaf that is the column, and the level of a value that is there.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
+use latentd_files::Interrupt;
 
 use super::files::unreadable;
 use crate::Error;
@@ -55,6 +56,7 @@ pub(super) struct Source {
     path: PathBuf,
     packing: Packing,
     bytes: Box<dyn Read + Send>,
+    interrupt: Interrupt,
 }
 
 impl fmt::Debug for Source {
@@ -73,8 +75,12 @@ pub(super) fn open(path: &Path) -> Result<std::fs::File, Error> {
 }
 
 impl Source {
-    /// Opens a file of text that is packed in this way.
-    pub(super) fn open(path: &Path, packing: Packing) -> Result<Self, Error> {
+    /// Opens a file of text that is packed in this way. Reading ends when `interrupt` is raised.
+    pub(super) fn open(
+        path: &Path,
+        packing: Packing,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Error> {
         let failed = |source| unreadable(path, source);
         let mut file = open(path)?;
         let mut start = Vec::new();
@@ -97,6 +103,7 @@ impl Source {
             path: path.to_owned(),
             packing,
             bytes,
+            interrupt: interrupt.clone(),
         })
     }
 
@@ -106,6 +113,7 @@ impl Source {
             path: name.to_owned(),
             packing: Packing::Plain,
             bytes,
+            interrupt: Interrupt::new(),
         }
     }
 
@@ -115,6 +123,10 @@ impl Source {
 
     /// Why it cannot be read on.
     pub(super) fn failed(&self, source: io::Error) -> Error {
+        if self.interrupt.is_raised() {
+            let path = self.path.clone();
+            return Error::Interrupted { path };
+        }
         // The system's own errors have a number; the others come from unpacking.
         if self.packing == Packing::Plain || source.raw_os_error().is_some() {
             return unreadable(&self.path, source);
@@ -129,6 +141,7 @@ impl Source {
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.interrupt.check().map_err(io::Error::other)?;
         self.bytes.read(buffer)
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use latentd_domain::{Corpus, CorpusFormat, HasReason, Reason};
+use latentd_files::Interrupt;
 
 use crate::{Documents, Error};
 
@@ -267,4 +268,32 @@ fn json_that_is_no_list_of_objects_is_refused_with_its_line() {
     )
     .unwrap();
     assert_eq!(read(&path, "text").unwrap(), ["}{[\"", "b"]);
+}
+
+#[test]
+fn reading_ends_when_nobody_waits_for_it() {
+    let names = [
+        "lines.json",
+        "members.jsonl.gz",
+        "frames.jsonl.zst",
+        "saved",
+    ];
+    let tables = ["table.arrow", "stream.arrow", "table.parquet"];
+    for name in names.iter().chain(&tables) {
+        let column = if tables.contains(name) {
+            "string"
+        } else {
+            "text"
+        };
+        let corpus = corpus(&golden(name), CorpusFormat::Auto, column);
+        let raised = Interrupt::new();
+        let mut documents = Documents::open_until(&corpus, 0, &raised).unwrap();
+        raised.raise();
+        let next = documents.next().unwrap();
+        assert!(
+            matches!(next, Err(Error::Interrupted { .. })),
+            "{name}: {next:?}"
+        );
+        assert!(Documents::open_until(&corpus, 0, &raised).is_err() || !golden(name).is_dir());
+    }
 }

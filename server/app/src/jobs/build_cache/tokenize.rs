@@ -46,7 +46,8 @@ fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<
     };
     let mut writer = TokenWriter::create(dir, rows)?;
     let corpus = build.app.corpora.resolve(&spec.corpus)?;
-    let mut documents = Documents::open(&corpus, spec.seed)?;
+    let mut documents = Documents::open_until(&corpus, spec.seed, build.stopper.interrupt())
+        .map_err(|error| unless_stopped(build, error))?;
     let skipped = documents.skipped();
     if !skipped.is_empty() {
         build.tracker.warn(format!(
@@ -57,7 +58,7 @@ fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<
     let mut digest = latentd_cache::CorpusDigest::new();
     for document in &mut documents {
         build.stopper.check()?;
-        let document = document?;
+        let document = document.map_err(|error| unless_stopped(build, error))?;
         digest.add(&document.text);
         let ids = if document.is_blank() {
             Vec::new()
@@ -80,4 +81,12 @@ fn write(build: &Build, tokenizer: &Tokenizer, dir: &std::path::Path) -> Result<
     }
     writer.finish(&digest.finish())?;
     Ok(())
+}
+
+/// Why the corpus cannot be read: the job itself, if it was stopped meanwhile.
+fn unless_stopped(build: &Build, error: latentd_cache::Error) -> Halt {
+    match error {
+        latentd_cache::Error::Interrupted { .. } => build.stopper.halt(),
+        error => error.into(),
+    }
 }
