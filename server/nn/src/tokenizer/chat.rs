@@ -4,21 +4,25 @@
 //! strings and lists, `raise_exception`, `strftime_now`. The clock of the latter stands still, so that a conversation has the
 //! same tokens whenever it is held.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use minijinja::{Environment, ErrorKind, Value, context, syntax::SyntaxConfig};
+use minijinja::{
+    AutoEscape, Environment, ErrorKind, Value, context,
+    machinery::{self, CompiledTemplate, TemplateConfig},
+    syntax::SyntaxConfig,
+};
 use serde::{Deserialize, Serialize as _};
 use serde_json::Value as Json;
 
-use super::definition::MAX_BYTES;
+use super::{
+    definition::MAX_BYTES,
+    meter::{self, Allowance},
+};
 
 /// Longest template that is read. Those with tools have some 10 KB.
 const MAX_TEMPLATE: u64 = 1 << 20;
 
-/// Instructions that a template may take: it comes with a model and may do anything.
-const FUEL: u64 = 10_000_000;
-
-/// Name of the only template of an environment.
+/// Name of a template in messages.
 const NAME: &str = "chat";
 
 /// A message of a conversation.
@@ -44,36 +48,32 @@ pub enum ChatError {
     },
 }
 
-/// A parsed template.
+/// A template that was parsed once and is sound.
 #[derive(Debug)]
 pub(super) struct ChatTemplate {
-    environment: Environment<'static>,
+    source: String,
+    bos: String,
+    eos: String,
 }
 
 impl ChatTemplate {
     /// Parses a template; `special` are the texts of beginning and end of sequence.
     pub(super) fn parse(source: String, special: [Option<String>; 2]) -> Result<Self, ChatError> {
+        compile(&source)?;
+        let [bos, eos] = special.map(Option::unwrap_or_default);
+        Ok(Self { source, bos, eos })
+    }
+
+    fn environment(&self, allowance: &Allowance) -> Environment<'static> {
         let mut environment = Environment::new();
-        environment.set_syntax(
-            SyntaxConfig::builder()
-                .trim_blocks(true)
-                .lstrip_blocks(true)
-                .build()
-                .map_err(failed)?,
-        );
-        environment.set_fuel(Some(FUEL));
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", refused);
         environment.add_function("strftime_now", date);
-        environment.add_filter("tojson", to_json);
-        let [bos, eos] = special.map(Option::unwrap_or_default);
-        environment.add_global("bos_token", bos);
-        environment.add_global("eos_token", eos);
+        let paid = allowance.clone();
+        environment.add_filter("tojson", move |value: Value| to_json(&value, &paid));
+        environment.add_global("bos_token", self.bos.as_str());
+        environment.add_global("eos_token", self.eos.as_str());
+        meter::install(&mut environment, allowance);
         environment
-            .add_template_owned(NAME, source)
-            .map_err(failed)?;
-        Ok(Self { environment })
     }
 
     /// The prompt; with `add_generation_prompt` it ends where the answer begins.
@@ -82,7 +82,11 @@ impl ChatTemplate {
         messages: &[ChatMessage],
         add_generation_prompt: bool,
     ) -> Result<String, ChatError> {
-        let template = self.environment.get_template(NAME).map_err(failed)?;
+        let allowance = Allowance::new();
+        let mut template = compile(&self.source)?;
+        let mut environment = self.environment(&allowance);
+        environment.set_fuel(Some(meter::fuel(&template)));
+        meter::meter(&mut template);
         let message = |message: &ChatMessage| {
             Value::from_pairs([
                 ("role", message.role.as_str()),
@@ -91,8 +95,36 @@ impl ChatTemplate {
         };
         let messages: Value = messages.iter().map(message).collect();
         let given = context! { messages, add_generation_prompt };
-        template.render(given).map_err(failed)
+        let mut prompt = String::new();
+        let done = machinery::eval(
+            &environment,
+            &template.instructions,
+            given,
+            &template.blocks,
+            &mut machinery::make_string_output(&mut prompt),
+            AutoEscape::None,
+        );
+        match done {
+            Ok(_) => {}
+            Err(_) if allowance.is_spent() => return Err(failed(meter::spent())),
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(prompt)
     }
+}
+
+/// Reads a template as transformers does.
+fn compile(source: &str) -> Result<CompiledTemplate<'_>, ChatError> {
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()
+        .map_err(failed)?;
+    let config = TemplateConfig {
+        syntax_config: syntax,
+        default_auto_escape: Arc::new(|_| AutoEscape::None),
+    };
+    CompiledTemplate::new(NAME, source, &config).map_err(failed)
 }
 
 fn failed(error: minijinja::Error) -> ChatError {
@@ -109,12 +141,12 @@ fn refused(message: String) -> Result<Value, minijinja::Error> {
 }
 
 /// JSON as Python's `json.dumps` writes it, without escapes for HTML.
-fn to_json(value: Value) -> Result<Value, minijinja::Error> {
+fn to_json(value: &Value, allowance: &Allowance) -> Result<Value, minijinja::Error> {
     let unfit = |error: serde_json::Error| {
         minijinja::Error::new(ErrorKind::BadSerialization, error.to_string())
     };
     let mut out = Vec::new();
-    let mut writer = serde_json::Serializer::with_formatter(&mut out, Spaced);
+    let mut writer = serde_json::Serializer::with_formatter(allowance.writer(&mut out), Spaced);
     value.serialize(&mut writer).map_err(unfit)?;
     Ok(String::from_utf8_lossy(&out).into_owned().into())
 }
@@ -307,6 +339,66 @@ mod tests {
         assert_eq!(refused, ChatError::Template { detail });
         assert!(render("{% for %}", &[]).is_err());
         assert!(render("{{ messages[0].nothing.more }}", &[message("user", "x")]).is_err());
+    }
+
+    /// Each of these made gigabytes in few steps.
+    #[test]
+    fn a_template_that_makes_too_much_is_stopped() {
+        let double = "{% for i in range(40) %}{% set ns.x = STEP %}{% endfor %}{{ ns.x }}";
+        let steps = [
+            "ns.x ~ ns.x",
+            "ns.x + ns.x",
+            "ns.x * 9000",
+            "[ns.x, ns.x] | join",
+            "''.join([ns.x, ns.x])",
+            "ns.x | replace('a', 'aa')",
+            "ns.x.replace('a', 'aaa')",
+            "'{}{}'.format(ns.x, ns.x)",
+            "ns.x | replace('', 'bb')",
+            "[ns.x, ns.x] | tojson",
+            "[ns.x, ns.x] | string",
+        ];
+        for step in steps {
+            let template = format!("{{% set ns = namespace(x='a' * 100) %}}{double}");
+            stopped(&template.replace("STEP", step));
+        }
+        stopped("{% set x = 'a' * 1000000 %}{% for i in range(9000) %}{{ x }}{% endfor %}");
+        stopped(
+            "{% set ns = namespace(x=['a' * 1000000]) %}{% for i in range(9000) %}\
+             {% set ns.x = ns.x + [(ns.x | first)[1:]] %}{% endfor %}",
+        );
+        let raw = "raw".repeat(1 << 17);
+        stopped(&format!(
+            "{{% for i in range(9000) %}}{{% for j in range(9000) %}}{raw}{{% endfor %}}{{% endfor %}}"
+        ));
+        stopped("{{ '%999999999d' | format(1) }}");
+    }
+
+    #[track_caller]
+    fn stopped(template: &str) {
+        let refused = render(template, &[]).map(|prompt| prompt.len());
+        let shown = template.get(..200).unwrap_or(template);
+        assert!(
+            matches!(refused, Err(ChatError::Template { .. })),
+            "{shown}: {refused:?}"
+        );
+    }
+
+    #[test]
+    fn operators_are_those_of_jinja() {
+        let cases = [
+            ("{{ 1 + 2 * 3 }}", "7"),
+            ("{{ 'a' ~ 1 ~ 'b' }}", "a1b"),
+            ("{{ ('ab' * 3)[1:4] }}{{ 'abc'[::-1] }}", "babcba"),
+            ("{{ ([1, 2] + [3])[1:] | join('-') }}", "2-3"),
+            ("{{ 'a-b'.split('-') | list | length }}", "2"),
+            ("{{ ['x', 'y'] | map('upper') | join }}", "XY"),
+            ("{{ 'a\nb' | indent(2) }}", "a\n  b"),
+            ("{{ '%s and %d' | format('x', 3) }}", "x and 3"),
+        ];
+        for (template, text) in cases {
+            assert_eq!(render(template, &[]).unwrap(), text, "{template}");
+        }
     }
 
     #[test]

@@ -7,13 +7,18 @@
 mod chat;
 mod definition;
 mod gguf;
+mod meter;
 mod pieces;
 #[cfg(test)]
 mod tests;
 mod text;
 mod whole;
 
-use std::{path::Path, sync::OnceLock};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::OnceLock,
+};
 
 use chat::ChatTemplate;
 pub use chat::{ChatError, ChatMessage};
@@ -192,7 +197,7 @@ impl Tokenizer {
                 break;
             }
             may_go_on(piece, interrupt)?;
-            let encoding = self.inner.encode(piece, false).map_err(not_tokenizable)?;
+            let encoding = contain(|| self.inner.encode(piece, false))?;
             let mut push = |id, start, end| {
                 sequence.ids.push(id);
                 sequence.byte_starts.push(start as u32);
@@ -231,8 +236,7 @@ impl Tokenizer {
         let mut ids = Vec::new();
         for (offset, piece) in self.pieces(text) {
             may_go_on(piece, interrupt)?;
-            let encoding = self.inner.encode_fast(piece, false);
-            let encoding = encoding.map_err(not_tokenizable)?;
+            let encoding = contain(|| self.inner.encode_fast(piece, false))?;
             let first = (offset == 0).then(|| self.missing_bos(encoding.get_ids(), prepend_bos));
             ids.extend(first.flatten());
             ids.extend_from_slice(encoding.get_ids());
@@ -348,6 +352,15 @@ fn may_go_on(piece: &str, interrupt: &Interrupt) -> Result<(), ComputeError> {
         });
     }
     interrupt.check().map_err(|_| ComputeError::Interrupted)
+}
+
+/// Runs the tokenizer. A pattern of its file that takes too many steps on a text makes the library panic.
+fn contain<T>(encode: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, ComputeError> {
+    let done = catch_unwind(AssertUnwindSafe(encode));
+    let done = done.map_err(|_| ComputeError::NotTokenizable {
+        detail: "a pattern of the tokenizer takes too many steps on this text".to_owned(),
+    })?;
+    done.map_err(not_tokenizable)
 }
 
 fn not_tokenizable(error: tokenizers::Error) -> ComputeError {
