@@ -369,15 +369,23 @@ impl Caches<'_> {
 
     /// Forgets a cache whose files are deleted: the one that `job` built, and no later one of the same id.
     pub async fn finish_delete(self, id: &CacheId, job: &JobId) -> Result<(), Error> {
-        let deleted =
-            sqlx::query("delete from cache where id = $1 and job_id = $2 and state = 'deleting'")
-                .bind(id.id())
-                .bind(job.id())
-                .execute(self.0.pool())
-                .await?;
-        if deleted.rows_affected() > 0 {
-            self.delete_stats(id).await?;
+        let hidden: bool = sqlx::query_scalar(
+            "select exists (select from cache where id = $1 and job_id = $2 and state = 'deleting')",
+        )
+        .bind(id.id())
+        .bind(job.id())
+        .fetch_one(self.0.pool())
+        .await?;
+        if !hidden {
+            return Ok(());
         }
+        // First, a part at a time: with the row of the cache they would go all at once.
+        self.delete_stats(id).await?;
+        sqlx::query("delete from cache where id = $1 and job_id = $2 and state = 'deleting'")
+            .bind(id.id())
+            .bind(job.id())
+            .execute(self.0.pool())
+            .await?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Statistics of the latents of a cache, for SQL: what ListLatentStats says, as rows.
 
-use latentd_domain::{CacheId, LatentStats, SaeName};
+use latentd_domain::{CacheId, JobId, LatentStats, SaeName};
 
 use crate::{Error, caches::Caches};
 
@@ -10,17 +10,27 @@ const CHUNK: usize = 50_000;
 const DELETED: i64 = 200_000;
 
 impl Caches<'_> {
-    /// Stores statistics of latents of a cache that is being built, as far as they are not there yet.
+    /// Stores statistics of latents of the cache that `job` builds, as far as they are not there yet.
     ///
     /// # Errors
-    /// [`Error::UnknownCache`].
+    /// [`Error::UnknownCache`], also if another job builds the cache of this id by now.
     pub async fn put_stats(
         self,
-        cache: &CacheId,
+        (cache, job): (&CacheId, &JobId),
         sae: &SaeName,
         stats: &[LatentStats],
     ) -> Result<(), Error> {
         for stats in stats.chunks(CHUNK) {
+            let builds: bool = sqlx::query_scalar(
+                "select exists (select from cache where id = $1 and job_id = $2)",
+            )
+            .bind(cache.id())
+            .bind(job.id())
+            .fetch_one(self.0.pool())
+            .await?;
+            if !builds {
+                return Err(Error::UnknownCache(cache.clone()));
+            }
             let column = |value: fn(&LatentStats) -> Option<f64>| {
                 stats.iter().map(value).collect::<Vec<_>>()
             };
@@ -32,6 +42,7 @@ impl Caches<'_> {
                      mean_square)
                  select $1, $2, c.* from unnest($3::int[], $4::bigint[], $5::double precision[], $6::real[],
                      $7::double precision[], $8::double precision[]) c
+                 where exists (select from cache where id = $1 and job_id = $9)
                  on conflict (cache_id, sae, latent) do nothing",
             )
             .bind(cache.id())
@@ -42,6 +53,7 @@ impl Caches<'_> {
             .bind(max)
             .bind(column(|latent| latent.mean))
             .bind(column(|latent| latent.mean_square))
+            .bind(job.id())
             .execute(self.0.pool())
             .await
             .map_err(|error| {

@@ -1,6 +1,6 @@
 //! The database as people see it with psql: comments, views, statistics.
 
-use latentd_domain::{CacheId, LatentStats, autointerp::ScorerKind};
+use latentd_domain::{CacheId, JobId, LatentStats, autointerp::ScorerKind};
 
 use super::{
     caches::there_is,
@@ -52,11 +52,22 @@ async fn statistics_come_with_a_cache_and_go_with_it() {
     let store = test_support::database().await.store;
     let (cache, sae): (CacheId, _) = ("brown".parse().unwrap(), "gpt2/l0".parse().unwrap());
     let all = [stats(0, 7), stats(1, 0)];
-    let missing = store.caches().put_stats(&cache, &sae, &all).await;
+    let late: JobId = "00000000-0000-4000-8000-000000000000".parse().unwrap();
+    let put = |job: JobId| {
+        let (store, cache, sae, all) = (&store, &cache, &sae, &all);
+        async move { store.caches().put_stats((cache, &job), sae, all).await }
+    };
+    let missing = put(late.clone()).await;
     assert!(matches!(missing, Err(crate::Error::UnknownCache(_))));
     there_is(&store, "brown").await;
+    let job = store.caches().get(&cache).await.unwrap().job;
+    // A builder of an earlier cache of the same name, which comes late.
+    assert!(matches!(
+        put(late).await,
+        Err(crate::Error::UnknownCache(_))
+    ));
     for _ in 0..2 {
-        store.caches().put_stats(&cache, &sae, &all).await.unwrap();
+        put(job.clone()).await.unwrap();
     }
     let density: Vec<f64> = sqlx::query_scalar(
         "select density from latent_stat where cache_id = 'brown' order by latent",
@@ -89,9 +100,10 @@ async fn views_say_in_words_what_tables_say_in_numbers() {
     let (job, owner) = (&lease.job.id, Owner::new());
     let sae = "gpt2/l0".parse().unwrap();
     let all = [stats(0, 7), stats(1, 0)];
+    let built = store.caches().get(&spec.cache).await.unwrap().job;
     store
         .caches()
-        .put_stats(&spec.cache, &sae, &all)
+        .put_stats((&spec.cache, &built), &sae, &all)
         .await
         .unwrap();
     let items = claim(&store, owner, 9).await;

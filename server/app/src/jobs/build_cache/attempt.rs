@@ -185,7 +185,11 @@ mod tests {
         );
         // The earlier attempt comes back and replaces its file: a new file under the name in its own folder.
         write(&root.join("j.1/x.tmp"), "changed");
-        fs_err::rename(root.join("j.1/x.tmp"), root.join("j.1/tokens.safetensors")).unwrap();
+        latentd_files::rename(
+            &root.join("j.1/x.tmp"),
+            &root.join("j.1/tokens.safetensors"),
+        )
+        .unwrap();
         assert_eq!(read("tokens.safetensors"), "tokens");
         remove_others(&root, &job, "j.3").unwrap();
         assert!(!root.join("j.1").exists() && root.join("other.1").exists());

@@ -29,7 +29,11 @@ pub(super) async fn store(build: &Build, dir: PathBuf, manifest: &Manifest) -> R
             };
             let stats: Vec<_> = blocking(read).await?;
             persist(&build.app, || {
-                caches.put_stats(&build.spec.cache, &record.name, &stats)
+                caches.put_stats(
+                    (&build.spec.cache, &build.lease.job.id),
+                    &record.name,
+                    &stats,
+                )
             })
             .await?;
         }
