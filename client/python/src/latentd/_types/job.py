@@ -149,7 +149,9 @@ class Job(Record):
 
     def _repr_html_(self) -> str:
         done = self.progress.done / self.progress.total if self.progress.total else float(self.state == "succeeded")
-        parts = [html.title(self.name, f"{self.kind}, {self.state}{' in part' if self.in_part else ''}"), html.bar(done), html.note(str(self.progress))]
+        state = f"{self.state} in part" if self.in_part else self.state
+        title = html.title(self.name, f"{self.kind}, {state}")
+        parts = [title, html.bar(done), html.note(str(self.progress))]
         parts += [html.note(f"result: {self.result}")] if self.result else []
         parts += [html.note(str(reason)) for reason in self.progress.reasons]
         parts += [html.note(str(self.error))] if self.error is not None else []
