@@ -22,12 +22,16 @@ use crate::{
 /// few tokens more, or a few blocks more for them, cost little beside a pass of their own.
 const MIXED_DEPTH_TOKENS: usize = 64;
 
-/// On a CPU, tokens of an interactive batch that others can join, and of what goes first at a pause. A token costs the CPU
-/// nearly the same in a batch of 128 as in one of 4096, and who comes next waits for one batch.
+/// On a CPU, tokens of what goes first at a pause: who comes next waits for one such batch.
 const LIGHT_TOKENS: usize = 128;
 
-/// On a CPU, tokens of a pass of a longer batch.
-const CPU_PASS_TOKENS: usize = 256;
+/// On a CPU, tokens of an interactive batch that others can join. A token costs the CPU nearly the same in a batch of 1024 as in one
+/// of 4096.
+const CPU_BATCH_TOKENS: usize = 1024;
+
+/// On a CPU, tokens of a pass of a longer batch. It pauses between blocks, so that this bounds what is computed in one piece
+/// behind the last block: the SAEs.
+const CPU_PASS_TOKENS: usize = 1024;
 
 /// Interactive batches in a row while bulk work waits.
 const INTERACTIVE_RUN: u32 = 8;
@@ -135,7 +139,7 @@ impl Engine {
             }
         };
         let budget = Budget {
-            tokens: at_most(LIGHT_TOKENS),
+            tokens: at_most(CPU_BATCH_TOKENS),
             light_tokens: LIGHT_TOKENS,
             mixed_depth_tokens: MIXED_DEPTH_TOKENS,
             interactive_run: INTERACTIVE_RUN,

@@ -94,7 +94,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "engine.batch_tokens",
         kind: int(1, 1 << 20),
         default: Some("4096"),
-        doc: "Most tokens that one forward pass computes. A larger value takes more memory and gives more throughput.",
+        doc: "Most tokens that one forward pass computes. A larger value takes more memory and gives more throughput. A CPU takes at \
+              most 1024.",
     },
     Setting {
         key: "engine.max_queued",
