@@ -7,7 +7,7 @@ use futures::StreamExt;
 use latentd_client::{BuildCacheRequest, Client, Corpus, JobState, LoadSaeRequest};
 use latentd_store::test_support::DataDir;
 
-use crate::harness::{corpus, golden, process::ServerProcess, sae, server::SAE};
+use crate::harness::{corpus, golden, process::ServerProcess, sae, server::SAE, wait::until};
 
 /// Enough rows for four shards of 65 536 tokens.
 const DOCUMENTS: usize = 150;
@@ -56,7 +56,13 @@ pub(super) async fn reach(client: &Client, job: &str, tokens: u64) {
 async fn finish(client: &Client, dir: &Path, job: &str) -> BTreeMap<String, String> {
     let ended = client.wait_job(job).await.unwrap();
     assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
-    digests(&dir.join("caches/built"))
+    let folder = dir.join("caches/built");
+    // What earlier attempts left goes a moment after the end of the job.
+    until("the folder of one attempt is left", async || {
+        fs_err::read_dir(&folder).unwrap().count() == 1
+    })
+    .await;
+    digests(&folder)
 }
 
 pub(super) fn digests(folder: &Path) -> BTreeMap<String, String> {
