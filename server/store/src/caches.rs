@@ -265,16 +265,18 @@ impl Caches<'_> {
         Ok(page.cut(LIST, caches, |cache| cache.id.id().to_owned()))
     }
 
-    /// Ready caches that hold an SAE, the newest first, at most `most` of them; one that is pinned comes before all others.
+    /// Ready caches of this server's data folder that hold an SAE, the newest first, at most `most` of them; one that is pinned comes before all others.
     pub async fn holding(self, sae: &SaeName, most: u32) -> Result<Vec<Cache>, Error> {
         let rows = sqlx::query(concat!(
             "select ",
             cache_columns!(),
             " from cache where state = 'ready' and spec->'saes' ? $1
+                and (data_folder is null or $3::text is null or data_folder = $3)
               order by pinned desc, (select number from job where job.id = job_id) desc, id limit $2"
         ))
         .bind(sae.to_string())
         .bind(i64::from(most))
+        .bind(self.0.data_folder())
         .fetch_all(self.0.pool())
         .await?;
         rows.iter().map(read).collect()

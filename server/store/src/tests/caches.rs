@@ -352,6 +352,13 @@ async fn builds_and_caches_belong_to_the_data_folder_that_they_began_in() {
         Some("here")
     );
     assert_eq!(here.is_elsewhere(standing.data_folder.as_deref()), None);
+    let sae = "gpt2/l0".parse().unwrap();
+    let held = |store: &Store| {
+        let store = store.clone();
+        let sae = &sae;
+        async move { store.caches().holding(sae, 9).await.unwrap().len() }
+    };
+    assert_eq!((held(&here).await, held(&there).await), (1, 0));
     assert!(matches!(
         there.caches().start_delete(&id).await,
         Err(Error::CacheElsewhere { .. })
