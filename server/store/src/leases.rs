@@ -17,7 +17,7 @@ use crate::{
     signals,
 };
 
-/// Leases of a job in a row without progress, after which it ends as failed: it seems to kill whoever takes it.
+/// Leases of a build in a row without progress, after which it ends as failed: it seems to kill whoever takes it.
 const MAX_STALLS: i32 = 8;
 /// Attempts at one work item, after which it is dead.
 pub(crate) const MAX_ATTEMPTS: i16 = 8;
@@ -110,7 +110,9 @@ impl Leases<'_> {
     ) -> Result<Option<JobLease>, Error> {
         let mut transaction = self.0.pool().begin().await?;
         let row = sqlx::query(concat!(
-            "update job set state = 'running', attempts = attempts + 1, stalls = stalls + 1, epoch = epoch + 1,
+            "update job set state = 'running', attempts = attempts + 1, epoch = epoch + 1,
+                 -- The leader of an auto-interpretation job only counts; what kills servers are its items (interp/lost.rs).
+                 stalls = stalls + case when exists (select from interp_job i where i.job_id = job.id) then 0 else 1 end,
                  lease_owner = $2, lease_until = lease_now() + make_interval(secs => $3),
                  start_time = coalesce(start_time, now())
              where id = (

@@ -56,8 +56,7 @@ impl Oracle {
     /// From now on nobody is answered. Returns once all answers that were given have arrived.
     async fn fall_silent(&self) {
         self.silent.store(true, Ordering::SeqCst);
-        // What was answered is committed by then, also where the disk is busy.
-        tokio::time::sleep(THINKING * 20 + Duration::from_millis(1500)).await;
+        tokio::time::sleep(THINKING * 20).await;
     }
 
     fn speak(&self) {

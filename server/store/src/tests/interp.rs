@@ -365,3 +365,15 @@ async fn an_item_that_is_tried_too_often_has_failed_and_so_have_lost_workers() {
     );
     assert_eq!(claim(&store, owner, 9).await, []);
 }
+
+#[tokio::test]
+async fn leaders_that_die_at_once_do_not_end_a_job() {
+    let store = test_support::database().await.store;
+    let lease = running(&store, &spec(2, &[])).await;
+    for _ in 0..20 {
+        store.leases().expire_others(Owner::new()).await.unwrap();
+        assert_eq!(store.leases().reap().await.unwrap().failed_jobs, 0);
+        let again = store.leases().claim_job(&KINDS, Owner::new(), LEASE).await;
+        assert_eq!(again.unwrap().unwrap().job.id, lease.job.id);
+    }
+}
