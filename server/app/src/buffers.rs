@@ -1,15 +1,21 @@
 //! How many bytes all calls together may hold: requests that are being received, replies that are not taken yet, and what
 //! streams read ahead. Each has a share of its own, so that none waits for another.
 
-use std::sync::Arc;
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{error::Elapsed, timeout},
+};
 
 /// Messages up to this size are not counted: HTTP/2's windows bound them.
 pub(crate) const SMALL: usize = 64 << 10;
 
 /// Room that is taken; dropping it gives it back.
 pub(crate) type Room = OwnedSemaphorePermit;
+
+/// A wait for room; `None` is for a share that is closed, which none is.
+pub(crate) type Waiting = Pin<Box<dyn Future<Output = Result<Option<Room>, Elapsed>> + Send>>;
 
 /// Bytes that are left of one share.
 #[derive(Clone, Debug)]
@@ -28,9 +34,14 @@ impl Share {
     }
 
     /// Waits for `bytes`. What is larger than the share takes the whole of it.
-    pub(crate) async fn take(self, bytes: usize) -> Option<Room> {
+    async fn take(self, bytes: usize) -> Option<Room> {
         let count = self.count(bytes);
         self.left.acquire_many_owned(count).await.ok()
+    }
+
+    /// [`Share::take`], given up after `patience`.
+    pub(crate) fn take_within(&self, bytes: usize, patience: Duration) -> Waiting {
+        Box::pin(timeout(patience, self.clone().take(bytes)))
     }
 
     /// Takes `bytes` if they are there now.

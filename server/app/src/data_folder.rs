@@ -19,16 +19,7 @@ pub(crate) fn id(folder: &Path) -> io::Result<String> {
         return Ok(id);
     }
     latentd_files::create_folder(folder)?;
-    let fresh = Uuid::new_v4();
-    // Written aside and linked into its place: of two servers that start at the same time one comes first, and both read its id.
-    let aside = folder.join(format!("{NAME}.{fresh}"));
-    latentd_files::write(&aside, fresh.to_string().as_bytes())?;
-    let linked = fs_err::hard_link(&aside, &path);
-    fs_err::remove_file(&aside)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => latentd_files::sync_folder(folder)?,
-    }
+    latentd_files::write_new(&path, Uuid::new_v4().to_string().as_bytes())?;
     read(&path)?.ok_or_else(|| io::Error::other(format!("{} is not an id", path.display())))
 }
 

@@ -15,10 +15,14 @@ pub fn manifest_path(dir: &Path) -> PathBuf {
     dir.join("manifest.json")
 }
 
+/// The folder of all SAEs of the cache in `dir`.
+pub fn saes_dir(dir: &Path) -> PathBuf {
+    dir.join("saes")
+}
+
 /// The folder of one SAE. SAEs of one cache share their model, so the dot leaves no two with the same folder.
 pub fn sae_dir(dir: &Path, sae: &SaeName) -> PathBuf {
-    dir.join("saes")
-        .join(format!("{}.{}", sae.model().id(), sae.id()))
+    saes_dir(dir).join(format!("{}.{}", sae.model().id(), sae.id()))
 }
 
 /// Shard number `shard` of one SAE.

@@ -45,7 +45,7 @@ pub use corpus::{
 };
 pub use error::Error;
 pub use examples::{MAX_CANDIDATES, MAX_ENTRIES_READ};
-pub use layout::{manifest_path, sae_dir, shard_path, stats_path, tokens_path};
+pub use layout::{manifest_path, sae_dir, saes_dir, shard_path, stats_path, tokens_path};
 pub use manifest::{
     BuildRecord, BuiltSae, Manifest, ModelRecord, SaeRecord, Settings, ShardRecord, TokensRecord,
     finish,

@@ -18,4 +18,6 @@ pub use interrupt::{Interrupt, InterruptOnDrop, Interrupted};
 pub use kind::{Kind, kind};
 pub use private::keep_private;
 pub use read::{open, read, read_if_present, read_text, read_text_if_present};
-pub use whole::{SCRATCH, WholeFile, create_folder, rename, rename_folder, sync_folder, write};
+pub use whole::{
+    SCRATCH, WholeFile, create_folder, rename, rename_folder, sync_folder, write, write_new,
+};

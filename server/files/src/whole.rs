@@ -67,6 +67,17 @@ pub fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
+/// Writes the file at `target` if there is none: of several that do so at once one is the first, and what it wrote stays.
+pub fn write_new(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = WholeFile::create(target)?;
+    file.write_all(bytes)?;
+    file.file.sync_all()?;
+    match fs_err::hard_link(&file.scratch, target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked.and_then(|()| sync_folder(parent(target))),
+    }
+}
+
 /// Renames a file whose content is synced, so that its new name outlives a power cut.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs_err::rename(from, to)?;
@@ -164,6 +175,17 @@ mod tests {
         assert_eq!(fs_err::read(&path).unwrap(), b"other");
         assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
         assert!(write(&dir.path().join("absent/file"), b"x").is_err());
+    }
+
+    #[test]
+    fn the_first_to_write_a_file_anew_is_the_one_whose_bytes_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write_new(&path, b"first").unwrap();
+        write_new(&path, b"second").unwrap();
+        assert_eq!(fs_err::read(&path).unwrap(), b"first");
+        assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(write_new(&dir.path().join("absent/file"), b"x").is_err());
     }
 
     #[test]

@@ -265,7 +265,8 @@ impl Caches<'_> {
         Ok(page.cut(LIST, caches, |cache| cache.id.id().to_owned()))
     }
 
-    /// Ready caches of this server's data folder that hold an SAE, the newest first, at most `most` of them; one that is pinned comes before all others.
+    /// Ready caches of this server's data folder that hold an SAE, the newest first, at most `most` of them; one that is pinned comes
+    /// before all others.
     pub async fn holding(self, sae: &SaeName, most: u32) -> Result<Vec<Cache>, Error> {
         let rows = sqlx::query(concat!(
             "select ",

@@ -21,29 +21,21 @@ impl Caches<'_> {
         stats: &[LatentStats],
     ) -> Result<(), Error> {
         for stats in stats.chunks(CHUNK) {
-            let builds: bool = sqlx::query_scalar(
-                "select exists (select from cache where id = $1 and job_id = $2)",
-            )
-            .bind(cache.id())
-            .bind(job.id())
-            .fetch_one(self.0.pool())
-            .await?;
-            if !builds {
-                return Err(Error::UnknownCache(cache.clone()));
-            }
             let column = |value: fn(&LatentStats) -> Option<f64>| {
                 stats.iter().map(value).collect::<Vec<_>>()
             };
             let latents: Vec<i32> = stats.iter().map(|latent| latent.latent as i32).collect();
             let firing: Vec<i64> = stats.iter().map(|latent| latent.count as i64).collect();
             let max: Vec<Option<f32>> = stats.iter().map(|latent| latent.max).collect();
-            sqlx::query(
-                "insert into latent_stat (cache_id, sae, latent, firing_tokens, density, max_activation, mean_activation,
-                     mean_square)
-                 select $1, $2, c.* from unnest($3::int[], $4::bigint[], $5::double precision[], $6::real[],
-                     $7::double precision[], $8::double precision[]) c
-                 where exists (select from cache where id = $1 and job_id = $9)
-                 on conflict (cache_id, sae, latent) do nothing",
+            let builds: bool = sqlx::query_scalar(
+                "with b as (select from cache where id = $1 and job_id = $9 for key share),
+                 i as (
+                     insert into latent_stat (cache_id, sae, latent, firing_tokens, density, max_activation,
+                         mean_activation, mean_square)
+                     select $1, $2, c.* from b, unnest($3::int[], $4::bigint[], $5::double precision[], $6::real[],
+                         $7::double precision[], $8::double precision[]) c
+                     on conflict (cache_id, sae, latent) do nothing)
+                 select exists (select from b)",
             )
             .bind(cache.id())
             .bind(sae.to_string())
@@ -54,12 +46,11 @@ impl Caches<'_> {
             .bind(column(|latent| latent.mean))
             .bind(column(|latent| latent.mean_square))
             .bind(job.id())
-            .execute(self.0.pool())
-            .await
-            .map_err(|error| {
-                let constraint = "latent_stat_cache_id_fkey";
-                Error::on_constraint(error, constraint, || Error::UnknownCache(cache.clone()))
-            })?;
+            .fetch_one(self.0.pool())
+            .await?;
+            if !builds {
+                return Err(Error::UnknownCache(cache.clone()));
+            }
         }
         Ok(())
     }

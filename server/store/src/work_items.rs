@@ -104,52 +104,38 @@ impl WorkItems<'_> {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<WorkItem>, Error> {
-        let epoch = match scope {
-            Scope::Lease(lease) => Some(lease.epoch),
-            Scope::Job(_) | Scope::Kind(_) => None,
-        };
-        let (statement, scope) = match scope {
+        // Whose items are taken, oldest first; what becomes of them is the same.
+        macro_rules! claim {
+            ($whose:literal) => {
+                concat!(
+                    "with c as (
+                         select w.job_id, w.ord from work_item w join job j on j.id = w.job_id
+                         where w.state = 0 and w.run_after <= (select lease_now()) and ",
+                    $whose,
+                    " order by j.number, w.ord limit $2 for update of w skip locked)
+                     update work_item w
+                     set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4),
+                         epoch = w.epoch + 1, attempt = w.attempt + 1
+                     from c where w.job_id = c.job_id and w.ord = c.ord
+                     returning w.job_id, w.ord, w.attempt, w.epoch"
+                )
+            };
+        }
+        let (statement, whose, epoch) = match scope {
             Scope::Lease(lease) => (
-                "with c as (
-                     select w.job_id, w.ord from work_item w join job j on j.id = w.job_id
-                     where w.state = 0 and w.job_id = $1 and w.run_after <= (select lease_now()) and j.state = 'running'
-                       and j.epoch = $5
-                     order by w.job_id, w.ord limit $2 for update of w skip locked)
-                 update work_item w
-                 set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4), epoch = w.epoch + 1,
-                     attempt = w.attempt + 1
-                 from c where w.job_id = c.job_id and w.ord = c.ord
-                 returning w.job_id, w.ord, w.attempt, w.epoch",
+                claim!("w.job_id = $1 and j.state = 'running' and j.epoch = $5"),
                 lease.job.id.id(),
+                Some(lease.epoch),
             ),
-            Scope::Job(job) => (
-                "with c as (
-                     select job_id, ord from work_item
-                     where state = 0 and job_id = $1 and run_after <= (select lease_now())
-                     order by job_id, ord limit $2 for update skip locked)
-                 update work_item w
-                 set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4), epoch = w.epoch + 1,
-                     attempt = w.attempt + 1
-                 from c where w.job_id = c.job_id and w.ord = c.ord
-                 returning w.job_id, w.ord, w.attempt, w.epoch",
-                job.id(),
-            ),
+            Scope::Job(job) => (claim!("w.job_id = $1"), job.id(), None),
             Scope::Kind(kind) => (
-                "with c as (
-                     select w.job_id, w.ord from work_item w join job j on j.id = w.job_id
-                     where w.state = 0 and j.kind = $1 and j.state = 'running' and not j.cancel_requested
-                       and w.run_after <= (select lease_now())
-                     order by j.number, w.ord limit $2 for update of w skip locked)
-                 update work_item w
-                 set state = 1, lease_owner = $3, lease_until = (select lease_now()) + make_interval(secs => $4), epoch = w.epoch + 1,
-                     attempt = w.attempt + 1
-                 from c where w.job_id = c.job_id and w.ord = c.ord
-                 returning w.job_id, w.ord, w.attempt, w.epoch",
+                claim!("j.kind = $1 and j.state = 'running' and not j.cancel_requested"),
                 kind,
+                None,
             ),
         };
         let mut query = sqlx::query(statement)
-            .bind(scope)
+            .bind(whose)
             .bind(i64::from(limit))
             .bind(owner.0)
             .bind(lease.as_secs_f64());

@@ -1,8 +1,6 @@
 //! Large pieces of replies have room from when they are made until they are sent, and wait for it.
 
 use std::{
-    future::Future,
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -10,11 +8,10 @@ use std::{
 use bytes::Bytes;
 use http_body::Frame;
 use latentd_domain::Reason;
-use tokio::time::error::Elapsed;
 use tonic::Status;
 
 use crate::{
-    buffers::{Room, SMALL, Share},
+    buffers::{Room, SMALL, Share, Waiting},
     grpc::error::Error,
 };
 
@@ -22,7 +19,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 type Frames = Poll<Option<Result<Frame<Bytes>, Status>>>;
-type Waiting = Pin<Box<dyn Future<Output = Result<Option<Room>, Elapsed>> + Send>>;
 
 /// The room of one reply's pieces.
 pub(super) struct ReplyRoom {
@@ -62,8 +58,8 @@ impl ReplyRoom {
             if let Some(room) = self.share.try_take(data.len()) {
                 return Ok(Poll::Ready(Some(Ok(with_room(data, Some(room))))));
             }
-            let waiting = tokio::time::timeout(PATIENCE, self.share.clone().take(data.len()));
-            self.kept = Some((data, Box::pin(waiting)));
+            let waiting = self.share.take_within(data.len(), PATIENCE);
+            self.kept = Some((data, waiting));
         }
         let Some((data, mut waiting)) = self.kept.take() else {
             return Ok(Poll::Pending);

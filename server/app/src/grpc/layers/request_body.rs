@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use tonic::{Status, body::Body};
 
 use crate::{
-    buffers::{Room, SMALL, Share},
+    buffers::{Room, SMALL, Share, Waiting},
     grpc::error::Error,
 };
 
@@ -29,8 +29,6 @@ const TICK: Duration = Duration::from_secs(1);
 const BYTES_A_TICK: u64 = 64 << 10;
 
 type Frames = Poll<Option<Result<Frame<Bytes>, Status>>>;
-type Waiting =
-    Pin<Box<dyn Future<Output = Result<Option<Room>, tokio::time::error::Elapsed>> + Send>>;
 
 /// The room that a call's message has; the call and its body share it.
 pub(super) type Held = Arc<Mutex<Option<Room>>>;
@@ -163,9 +161,7 @@ impl HttpBody for RequestBody {
             return Poll::Ready(Some(Ok(frame)));
         }
         this.hold(None);
-        let share = this.limits.share.clone();
-        let waiting = tokio::time::timeout(PATIENCE, share.take(bytes));
-        this.kept = Some((frame, Box::pin(waiting)));
+        this.kept = Some((frame, this.limits.share.take_within(bytes, PATIENCE)));
         this.poll_kept(cx).unwrap_or(Poll::Pending)
     }
 

@@ -9,10 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use latentd_cache::{manifest_path, saes_dir, tokens_path};
 use latentd_domain::JobId;
-
-/// What a crash may leave half-written.
-const SCRATCH: &str = latentd_files::SCRATCH;
+use latentd_files::SCRATCH;
 
 /// Name of the folder of the attempt with this number, below the folder of the cache.
 pub(super) fn place(job: &JobId, epoch: i32) -> String {
@@ -32,11 +31,8 @@ pub(super) fn take_over(root: &Path, job: &JobId, epoch: i32, from_root: bool) -
         link_all(folder, &into)?;
     }
     if from_root {
-        link_file(
-            &root.join("tokens.safetensors"),
-            &into.join("tokens.safetensors"),
-        )?;
-        link_all(&root.join("saes"), &into.join("saes"))?;
+        link_file(&tokens_path(root), &tokens_path(&into))?;
+        link_all(&saes_dir(root), &saes_dir(&into))?;
     }
     Ok(())
 }
@@ -59,7 +55,7 @@ pub(crate) fn remove_files(root: &Path, job: &JobId, in_root: bool) -> io::Resul
         .map(|(_, folder)| folder)
         .collect();
     if in_root {
-        gone.extend(["tokens.safetensors", "manifest.json", "saes"].map(|name| root.join(name)));
+        gone.extend([tokens_path(root), manifest_path(root), saes_dir(root)]);
     }
     let mut freed = 0;
     for path in gone {
@@ -108,7 +104,7 @@ fn link_all(from: &Path, into: &Path) -> io::Result<()> {
         let scratch = path.extension().is_some_and(|ending| ending == SCRATCH);
         if entry.file_type()?.is_dir() {
             link_all(&path, &target)?;
-        } else if !scratch && entry.file_name() != "manifest.json" {
+        } else if !scratch && path != manifest_path(from) {
             link_file(&path, &target)?;
         }
     }

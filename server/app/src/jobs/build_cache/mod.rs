@@ -93,13 +93,9 @@ impl Build {
             .finish(&residents, dir.clone(), &table, shard_tokens)
             .await?;
         stats::store(self, dir, &manifest).await?;
-        let totals = CacheTotals {
-            place: self.place(),
-            ..totals(&self.spec, manifest)
-        };
         Ok(Outcome::CacheReady {
             cache: self.spec.cache.clone(),
-            totals,
+            totals: totals(&self.spec, self.place(), manifest),
         })
     }
 
@@ -164,10 +160,7 @@ impl Build {
                 digest: residents.model.info.digest.clone(),
                 tokenizer_digest: residents.model.info.tokenizer_digest.clone(),
             },
-            settings: Settings {
-                shard_tokens,
-                ..settings(&self.spec, &residents.model.tokenizer)
-            },
+            settings: settings(&self.spec, &residents.model.tokenizer, shard_tokens),
             saes: residents.saes.iter().map(built).collect(),
         };
         let manifest = blocking(move || Ok(latentd_cache::finish(&dir, record)?)).await?;
@@ -189,7 +182,7 @@ impl Build {
     }
 }
 
-fn settings(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Settings {
+fn settings(spec: &BuildCacheSpec, tokenizer: &Tokenizer, shard_tokens: u64) -> Settings {
     Settings {
         context_length: spec.context_length,
         max_tokens: spec.max_tokens,
@@ -198,7 +191,7 @@ fn settings(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Settings {
         special_tokens: spec.special_tokens,
         masked_ids: masked_ids(spec, tokenizer),
         activation_dtype: spec.activation_dtype,
-        shard_tokens: SHARD_TOKENS,
+        shard_tokens,
     }
 }
 
@@ -217,8 +210,8 @@ fn masked_ids(spec: &BuildCacheSpec, tokenizer: &Tokenizer) -> Vec<u32> {
     }
 }
 
-/// What the database keeps of a manifest; SAEs in the order of the request.
-fn totals(spec: &BuildCacheSpec, manifest: Manifest) -> CacheTotals {
+/// What the database keeps of a manifest whose files lie in `place`; SAEs in the order of the request.
+fn totals(spec: &BuildCacheSpec, place: String, manifest: Manifest) -> CacheTotals {
     let records = |name: &SaeName| manifest.saes.iter().find(|record| record.name == *name);
     let cached = |record: &latentd_cache::SaeRecord| CachedSae {
         sae: record.name.clone(),
@@ -237,7 +230,7 @@ fn totals(spec: &BuildCacheSpec, manifest: Manifest) -> CacheTotals {
         rows: manifest.tokens.rows,
         documents: manifest.tokens.documents,
         size_bytes: manifest.bytes(),
-        place: String::new(),
+        place,
         saes: spec.saes.iter().filter_map(records).map(cached).collect(),
     }
 }
